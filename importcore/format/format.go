@@ -1,0 +1,76 @@
+// Package format says what every source format gives to the encoder: blocks
+// of whole rows, and rows of fields that are byte ranges, not values.
+//
+// A Splitter walks one file from front to back and does the least work that
+// finds row borders; it cuts the file into Blocks. Many workers then take
+// blocks and run a RowReader over them. So one file, with quoted line breaks
+// or without, is encoded by as many workers as there are, and every row has
+// its place (file, offset, line) and its number in the file, whatever worker
+// met it. csv is the first format.
+package format
+
+import (
+	"context"
+
+	"github.com/sluicedb/sluice/importcore/source"
+)
+
+// Field is one field of a row. Bytes points into the reader's buffers and is
+// valid until the next call of Next.
+type Field struct {
+	Bytes []byte
+	Null  bool
+}
+
+// Block is a run of whole rows of one file.
+type Block struct {
+	File      *source.File
+	FileIndex int   // position of the file in the job's list
+	Offset    int64 // of Data[0] in the file, bytes
+	FirstLine int64 // 1-based line number of Data[0]
+	FirstRow  int64 // number of the first row in the file, 0-based, header and skipped rows not counted
+	Rows      int64 // rows that the block holds
+	Data      []byte
+
+	release func()
+}
+
+// NewBlock returns a block whose buffer goes back through release (may be nil).
+func NewBlock(release func()) *Block { return &Block{release: release} }
+
+// Release gives the buffer back; Data must not be used afterwards. It is called once by the last user.
+func (b *Block) Release() {
+	if b.release != nil {
+		b.release()
+		b.release = nil
+	}
+	b.Data = nil
+}
+
+// RowPlace is where a row starts.
+type RowPlace struct {
+	Offset int64 // bytes from the start of the file
+	Line   int64 // 1-based
+	Row    int64 // 0-based number in the file
+}
+
+// Splitter cuts one file into blocks. It is used by one goroutine.
+type Splitter interface {
+	// Next returns the next block, or io.EOF after the last one. The receiver
+	// releases it. Errors of the data carry their place (*fault.Error).
+	Next(ctx context.Context) (*Block, error)
+	// Close ends reading early or late.
+	Close() error
+}
+
+// RowReader yields the rows of blocks. It is used by one goroutine at a time
+// and reused from block to block.
+type RowReader interface {
+	// Reset starts on a block; the reader does not release it.
+	Reset(b *Block)
+	// Next returns the fields of the next row, or io.EOF at the end of the
+	// block. The slice and its bytes are the reader's until the next call.
+	Next() ([]Field, error)
+	// Place tells where the row that Next returned last (or failed on) starts.
+	Place() RowPlace
+}
