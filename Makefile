@@ -1,0 +1,64 @@
+# Bare `make` prints this help. Every target works on a fresh machine with Go, gcc, git and make.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+BIN := bin
+PRODUCT := ./server/... ./sqlext/... ./executor/... ./importcore/...
+GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+FUZZTIME ?= 20s
+BENCH ?= .
+
+.PHONY: help
+help: ## print this help
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z\/-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build bin/sluice (the product) and bin/playground (the embedded cluster)
+	go build -o $(BIN)/sluice ./server
+	go build -o $(BIN)/playground ./tests/playground/cmd/playground
+
+.PHONY: demo
+demo: build ## import 1,000,000 rows into the embedded cluster through Sluice and check the result
+	go run ./tests/demo -sluice $(BIN)/sluice -playground $(BIN)/playground
+
+.PHONY: playground
+playground: build ## leave the embedded cluster and Sluice running and print the line for a mysql client
+	go run ./tests/demo -sluice $(BIN)/sluice -playground $(BIN)/playground -stay
+
+.PHONY: test
+test: deps vet test/race test/cluster ## everything that needs no long load
+
+.PHONY: deps
+deps: ## install what the tests need beside Go (a MariaDB server)
+	@tests/deps.sh
+
+.PHONY: vet
+vet: ## formatting and go vet
+	@out=$$(gofmt -l server sqlext executor importcore tests); if [ -n "$$out" ]; then echo "not gofmt-clean:"; echo "$$out"; exit 1; fi
+	go vet ./...
+
+.PHONY: test/race
+test/race: ## unit tests of the product under the race detector
+	go test -race -timeout 20m $(PRODUCT)
+
+.PHONY: test/cluster
+test/cluster: ## tests against the embedded cluster, peers included
+	go build -o $(BIN)/playground ./tests/playground/cmd/playground
+	SLUICE_PLAYGROUND_BIN=$(CURDIR)/$(BIN)/playground go test -p 2 -timeout 40m ./tests/...
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME (20s)
+	@tests/fuzz.sh $(FUZZTIME)
+
+.PHONY: bench
+bench: ## Go benchmarks of the hot paths; BENCH=regexp picks
+	go test -run '^$$' -bench '$(BENCH)' -benchmem $(PRODUCT)
+
+.PHONY: lint
+lint: ## golangci-lint with the house rules (imports point one way)
+	go run $(GOLANGCI) run
+
+.PHONY: clean
+clean: ## remove what make built
+	rm -rf $(BIN) .cache
