@@ -1,0 +1,2 @@
+// Package cluster is the target cluster as the import core sees it.
+package cluster

@@ -1,0 +1,106 @@
+package ingest
+
+import (
+	"context"
+	"time"
+
+	"go.uber.org/zap"
+	"google.golang.org/grpc"
+
+	"github.com/sluicedb/sluice/importcore/cluster/region"
+)
+
+// Pairs is a sorted, duplicate-free set of key-value pairs that can be read
+// again and again: a range is read once per attempt to write it, by several
+// goroutines at the same time. sortkv implements it.
+type Pairs interface {
+	// Iter reads the pairs whose raw key lies in [start, end) in ascending key
+	// order. The caller closes the iterator.
+	Iter(ctx context.Context, start, end []byte) (Iterator, error)
+}
+
+// Iterator walks over pairs. It is used by one goroutine.
+type Iterator interface {
+	// Next moves to the next pair, the first one at the first call; false at
+	// the end or after an error.
+	Next() bool
+	// Key and Value return the present pair, valid until the next call of Next.
+	Key() []byte
+	Value() []byte
+	// Err returns what made Next return false, nil at the regular end.
+	Err() error
+	// Close frees the iterator and may be called once at any time.
+	Close() error
+}
+
+// Range is a piece of the key space and what the source holds in it.
+type Range struct {
+	// Start and End are raw keys: [Start, End). Neither may be empty.
+	Start, End []byte
+	// Bytes is the size of keys and values, Keys the number of pairs. Keys must
+	// be exact, because the pairs sent are compared with it.
+	Bytes, Keys int64
+}
+
+// Cluster is what Run needs of a cluster; *cluster.Cluster implements it. All
+// methods are safe for concurrent use and do their own retries.
+type Cluster interface {
+	// ScanRegions returns the regions that cover [start, end), enc keys, in key
+	// order without holes, each with a leader.
+	ScanRegions(ctx context.Context, start, end []byte) ([]region.Region, error)
+	// SplitRegions makes every raw key the start of a region.
+	SplitRegions(ctx context.Context, keys [][]byte) error
+	// ScatterRegions spreads the regions that start in [start, end), raw keys,
+	// over the stores and waits for a bounded time.
+	ScatterRegions(ctx context.Context, start, end []byte) error
+	// StoreConn returns the shared connection to a store's import service. The
+	// caller must not close it.
+	StoreConn(ctx context.Context, storeID uint64) (grpc.ClientConnInterface, error)
+}
+
+// Options say how to ingest. The zero value of a field means its default.
+type Options struct {
+	// Concurrency is the number of ranges written at the same time; default 4.
+	Concurrency int
+	// RegionSplitSize in bytes and RegionSplitKeys bound what goes into one SST
+	// of a region; defaults 96 MiB and 960,000.
+	RegionSplitSize, RegionSplitKeys int64
+	// WriteSpeedLimit is in bytes of keys and values per second and store; 0 is
+	// no limit.
+	WriteSpeedLimit int64
+	// CommitTS is the timestamp of every pair. It must stay the same when a job
+	// is repeated, which makes a second write of a pair harmless. Required.
+	CommitTS uint64
+	// MemoryBudget is in bytes for batches under way; it bounds the batch size
+	// to a share of it per worker; default 64 MiB.
+	MemoryBudget int64
+	// Progress, if set, is told the pairs and bytes each time some have been
+	// ingested for good. It is called from several goroutines.
+	Progress func(pairs, bytes int64)
+	// Observer, if set, is told what the state machine does.
+	Observer Observer
+	// Logger is required.
+	Logger *zap.Logger
+	// Backoff says how errors are waited out; zero fields are defaults.
+	Backoff Backoff
+}
+
+// Observer receives what metrics and tests want to see. Its methods are
+// called from several goroutines and must not block.
+type Observer interface {
+	// Retried is called for every reaction to an error other than failing.
+	Retried(kind Kind, next Stage)
+	// Ingested is called for every SST that the leader took; wait is the time
+	// from the first byte written to the leader's answer.
+	Ingested(pairs, bytes int64, wait time.Duration)
+}
+
+// Stats is what a Run did.
+type Stats struct {
+	// Pairs and Bytes (keys and values) that are in the cluster, each once.
+	Pairs, Bytes int64
+	// SSTs is the number of successful ingests, Regions of regions they went to.
+	SSTs, Regions int
+	// Retries counts reactions to errors by kind.
+	Retries map[Kind]int64
+}

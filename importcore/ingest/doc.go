@@ -1,0 +1,2 @@
+// Package ingest brings sorted key-value pairs into TiKV.
+package ingest
