@@ -7,6 +7,9 @@
 // or without, is encoded by as many workers as there are, and every row has
 // its place (file, offset, line) and its number in the file, whatever worker
 // met it. csv is the first format.
+//
+// Blocks come from a BlockPool, one for all files of a job: the number of
+// blocks in flight is the back pressure between reading and encoding.
 package format
 
 import (
@@ -32,19 +35,16 @@ type Block struct {
 	Rows      int64 // rows that the block holds
 	Data      []byte
 
-	release func()
+	pool *BlockPool
+	buf  []byte // whole buffer that Data is a part of
 }
 
-// NewBlock returns a block whose buffer goes back through release (may be nil).
-func NewBlock(release func()) *Block { return &Block{release: release} }
-
-// Release gives the buffer back; Data must not be used afterwards. It is called once by the last user.
+// Release gives the buffer back to its pool; Data must not be used
+// afterwards. It is called once, by the last user; calling it again does nothing.
 func (b *Block) Release() {
-	if b.release != nil {
-		b.release()
-		b.release = nil
+	if b.pool != nil {
+		b.pool.put(b)
 	}
-	b.Data = nil
 }
 
 // RowPlace is where a row starts.
