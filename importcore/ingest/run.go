@@ -1,15 +1,162 @@
 package ingest
 
 import (
+	"bytes"
 	"context"
-	"errors"
+	"sync"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sluicedb/sluice/importcore/fault"
 )
+
+const (
+	minBatchSize = 16 << 10
+	maxBatchSize = 256 << 10
+)
+
+func (o Options) withDefaults() Options {
+	if o.Concurrency <= 0 {
+		o.Concurrency = 4
+	}
+	if o.RegionSplitSize <= 0 {
+		o.RegionSplitSize = 96 << 20
+	}
+	if o.RegionSplitKeys <= 0 {
+		o.RegionSplitKeys = 960_000
+	}
+	if o.MemoryBudget <= 0 {
+		o.MemoryBudget = 64 << 20
+	}
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
+	}
+	o.Backoff = o.Backoff.withDefaults()
+	return o
+}
+
+// batchSize is the size of one message in bytes. A worker holds the one it
+// fills and up to two in each peer's stream.
+func (o Options) batchSize(peers int) int {
+	share := o.MemoryBudget / int64(o.Concurrency) / int64(1+2*peers)
+	return int(min(max(share, minBatchSize), maxBatchSize))
+}
+
+// runner is what the jobs of one Run share.
+type runner struct {
+	cluster Cluster
+	src     Pairs
+	opts    Options
+	limits  *limiters
+	stats   struct {
+		sync.Mutex
+		sum     Stats
+		regions map[uint64]struct{}
+	}
+}
 
 // Run brings every pair of the ranges into the cluster, exactly once each, and
 // returns what it did. The ranges must be disjoint and ascending. On an error,
-// which is a *fault.Error, part of the pairs may be in the cluster; running
-// again with the same CommitTS is harmless. Run returns after everything it
-// started has ended.
+// which is a *fault.Error or ctx's cause, part of the pairs may be in the
+// cluster; running again with the same CommitTS is harmless. Run returns after
+// everything it started has ended.
 func Run(ctx context.Context, c Cluster, src Pairs, ranges []Range, opts Options) (Stats, error) {
-	return Stats{}, errors.New("ingest: under construction")
+	if err := validate(ranges, opts); err != nil {
+		return Stats{}, err
+	}
+	r := &runner{cluster: c, src: src, opts: opts.withDefaults(), limits: newLimiters(opts.WriteSpeedLimit)}
+	r.stats.sum.Retries = make(map[Kind]int64)
+	r.stats.regions = make(map[uint64]struct{})
+	if len(ranges) == 0 {
+		return r.total(), nil
+	}
+	if err := r.prepare(ctx, ranges); err != nil {
+		return r.total(), err
+	}
+	err := r.runJobs(ctx, ranges)
+	total := r.total()
+	if err == nil {
+		err = checkTotal(total, ranges)
+	}
+	return total, err
+}
+
+// runJobs runs a job per range, Concurrency at a time and in key order, which
+// keeps neighbouring ranges close in time and the source's reads local.
+func (r *runner) runJobs(ctx context.Context, ranges []Range) error {
+	g, jobCtx := errgroup.WithContext(ctx)
+	g.SetLimit(r.opts.Concurrency)
+	for _, rng := range ranges {
+		if jobCtx.Err() != nil {
+			break
+		}
+		g.Go(func() error {
+			j := &job{runner: r, rng: rng}
+			return j.run(jobCtx)
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return context.Cause(ctx)
+}
+
+// prepare cuts the regions at the ranges' borders and spreads them. Both only
+// make the ingest faster and the load even: what fails here is logged and the
+// pairs go to the regions that there are.
+func (r *runner) prepare(ctx context.Context, ranges []Range) error {
+	keys := make([][]byte, 0, len(ranges)+1)
+	for _, rng := range ranges {
+		keys = append(keys, rng.Start)
+	}
+	end := ranges[len(ranges)-1].End
+	if err := r.cluster.SplitRegions(ctx, append(keys, end)); err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		r.opts.Logger.Warn("ingest: regions could not be split, going on without", zap.Error(err))
+		return nil
+	}
+	if err := r.cluster.ScatterRegions(ctx, ranges[0].Start, end); err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		r.opts.Logger.Warn("ingest: regions could not be scattered, going on without", zap.Error(err))
+	}
+	return nil
+}
+
+func (r *runner) total() Stats {
+	r.stats.Lock()
+	defer r.stats.Unlock()
+	s := r.stats.sum
+	s.Regions = len(r.stats.regions)
+	return s
+}
+
+func validate(ranges []Range, opts Options) error {
+	if opts.CommitTS == 0 {
+		return fault.New(fault.Sluice, 0, "ingest without a commit timestamp")
+	}
+	for i, rng := range ranges {
+		if len(rng.Start) == 0 || bytes.Compare(rng.Start, rng.End) >= 0 {
+			return fault.New(fault.Sluice, 0, "ingest of the empty range [%x, %x)", rng.Start, rng.End)
+		}
+		if i > 0 && bytes.Compare(ranges[i-1].End, rng.Start) > 0 {
+			return fault.New(fault.Sluice, 0, "ingest of overlapping ranges at %x", rng.Start)
+		}
+	}
+	return nil
+}
+
+func checkTotal(s Stats, ranges []Range) error {
+	var want int64
+	for _, rng := range ranges {
+		want += rng.Keys
+	}
+	if s.Pairs != want {
+		return fault.New(fault.Sluice, 0, "the source has %d pairs, but %d were ingested", want, s.Pairs)
+	}
+	return nil
 }

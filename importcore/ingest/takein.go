@@ -1,0 +1,82 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/pingcap/kvproto/pkg/import_sstpb"
+	"github.com/pingcap/kvproto/pkg/kvrpcpb"
+	"google.golang.org/grpc"
+)
+
+const (
+	multiIngestMethod = "/import_sstpb.ImportSST/MultiIngest"
+	// ingestTimeout bounds one ingest: the raft entry is small, but applying it
+	// may wait behind compactions.
+	ingestTimeout = 5 * time.Minute
+	// probeTimeout bounds the question whether a store is stalled.
+	probeTimeout = 5 * time.Second
+)
+
+// ingest runs StageIngest: it asks the leader to take the files that
+// StageWrite left on all peers.
+func (j *job) ingest(ctx context.Context) *failure {
+	if f := j.probeStall(ctx); f != nil {
+		return f
+	}
+	r := j.sst.region
+	store := r.Leader.GetStoreId()
+	resp, f := j.multiIngest(ctx, store, ingestTimeout, &import_sstpb.MultiIngestRequest{
+		Context: &kvrpcpb.Context{
+			RegionId:    r.ID(),
+			RegionEpoch: r.Meta.GetRegionEpoch(),
+			Peer:        r.Leader,
+		},
+		Ssts: j.sst.metas,
+	})
+	if f != nil {
+		return f
+	}
+	if e := resp.GetError(); e != nil {
+		return classifyRegionError(store, e, r)
+	}
+	return nil
+}
+
+// probeStall asks every peer with an ingest of nothing whether it would have
+// to hold back writes. Only server_is_busy counts: the request names no
+// region, so the other errors it brings say nothing, and a peer that can't be
+// asked is no reason to stop.
+func (j *job) probeStall(ctx context.Context) *failure {
+	for _, p := range j.sst.region.Meta.GetPeers() {
+		resp, f := j.multiIngest(ctx, p.GetStoreId(), probeTimeout, &import_sstpb.MultiIngestRequest{})
+		if f != nil {
+			continue
+		}
+		if e := resp.GetError(); e.GetServerIsBusy() != nil {
+			return classifyRegionError(p.GetStoreId(), e, j.sst.region)
+		}
+	}
+	return nil
+}
+
+func (j *job) multiIngest(
+	ctx context.Context, store uint64, timeout time.Duration, req *import_sstpb.MultiIngestRequest,
+) (*import_sstpb.IngestResponse, *failure) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	conn, err := j.cluster.StoreConn(ctx, store)
+	if err != nil {
+		kind := KindLookup
+		if errors.Is(err, context.DeadlineExceeded) {
+			kind = KindTransport
+		}
+		return nil, &failure{kind: kind, store: store, cause: err}
+	}
+	resp := &import_sstpb.IngestResponse{}
+	if err := conn.Invoke(ctx, multiIngestMethod, req, resp, grpc.ForceCodec(rawCodec{})); err != nil {
+		return nil, classifyStatus(store, err, KindTransport)
+	}
+	return resp, nil
+}
