@@ -1,0 +1,58 @@
+package playground_test
+
+import (
+	"context"
+	"database/sql"
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicedb/sluice/tests/playground"
+)
+
+func TestMain(m *testing.M) {
+	os.Exit(playground.Main(m, playground.Options{Stores: 3}))
+}
+
+// execer is what pools, connections and transactions have in common.
+type execer interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
+// exec runs statements one after the other.
+func exec(t *testing.T, db execer, statements ...string) {
+	t.Helper()
+	for _, s := range statements {
+		_, err := db.ExecContext(t.Context(), s)
+		require.NoError(t, err, s)
+	}
+}
+
+// rows returns a result as text, NULL as "NULL".
+func rows(t *testing.T, db *sql.DB, query string) [][]string {
+	t.Helper()
+	res, err := db.QueryContext(t.Context(), query)
+	require.NoError(t, err, query)
+	defer res.Close()
+	columns, err := res.Columns()
+	require.NoError(t, err)
+	out := [][]string{}
+	for res.Next() {
+		cells, targets := make([]sql.NullString, len(columns)), make([]any, len(columns))
+		for i := range cells {
+			targets[i] = &cells[i]
+		}
+		require.NoError(t, res.Scan(targets...))
+		row := make([]string, len(columns))
+		for i, cell := range cells {
+			row[i] = "NULL"
+			if cell.Valid {
+				row[i] = cell.String
+			}
+		}
+		out = append(out, row)
+	}
+	require.NoError(t, res.Err(), query)
+	return out
+}
