@@ -1,0 +1,136 @@
+package peers
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/BurntSushi/toml"
+
+	"github.com/sluicedb/sluice/tests/playground"
+)
+
+// LightningBinEnv names the environment variable with the path of a prebuilt
+// tidb-lightning. When it is set, BuildLightning builds nothing.
+const LightningBinEnv = "SLUICE_LIGHTNING_BIN"
+
+// BuildLightning builds tidb-lightning of the TiDB release that this module
+// requires, and returns its path.
+func BuildLightning(ctx context.Context) (string, error) {
+	if bin := os.Getenv(LightningBinEnv); bin != "" {
+		return bin, nil
+	}
+	return playground.Build(ctx, "tidb-lightning", "github.com/pingcap/tidb/lightning/cmd/tidb-lightning")
+}
+
+// Lightning is one run of tidb-lightning with its local backend: physical
+// import, checksum required, statistics analysed.
+type Lightning struct {
+	// Bin is the program, see BuildLightning.
+	Bin string
+	// Cluster is where to import.
+	Cluster *playground.Cluster
+	// SourceDir holds the files, named <schema>.<table>.csv without a header.
+	// The tables exist already.
+	SourceDir string
+	// WorkDir is for the configuration, the log, the checkpoint and the sorted
+	// pairs. It must exist; the caller removes it.
+	WorkDir string
+	// Threads is region-concurrency; 0 means one per CPU.
+	Threads int
+}
+
+// Usage is what a finished process has used.
+type Usage struct {
+	Wall, CPU time.Duration
+	// MaxRSS is the largest resident size in bytes.
+	MaxRSS int64
+}
+
+// maxErrorOutput bounds what of the tool's output goes into an error, in bytes.
+const maxErrorOutput = 4 << 10
+
+// Run imports and waits. An error carries the end of tidb-lightning's output
+// and log.
+func (l Lightning) Run(ctx context.Context) (Usage, error) {
+	config, err := l.writeConfig()
+	if err != nil {
+		return Usage{}, fmt.Errorf("tidb-lightning: %w", err)
+	}
+	cmd := exec.CommandContext(ctx, l.Bin, "-config", config)
+	cmd.Dir = l.WorkDir
+	var output bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &output, &output
+	started := time.Now()
+	err = cmd.Run()
+	usage := Usage{Wall: time.Since(started)}
+	if state := cmd.ProcessState; state != nil {
+		usage.CPU = state.UserTime() + state.SystemTime()
+		if rusage, ok := state.SysUsage().(*syscall.Rusage); ok {
+			usage.MaxRSS = rusage.Maxrss * 1024 // Linux counts in KiB
+		}
+	}
+	if err != nil {
+		log, readErr := os.ReadFile(filepath.Join(l.WorkDir, lightningLog))
+		return usage, errors.Join(fmt.Errorf("tidb-lightning: %w\n%s\n%s", err, end(output.Bytes()), end(log)), readErr)
+	}
+	return usage, nil
+}
+
+func end(b []byte) []byte { return b[max(0, len(b)-maxErrorOutput):] }
+
+const lightningLog = "lightning.log"
+
+// writeConfig writes the configuration file and returns its path.
+func (l Lightning) writeConfig() (string, error) {
+	host, port, err := net.SplitHostPort(l.Cluster.TiDB)
+	if err != nil {
+		return "", err
+	}
+	_, statusPort, err := net.SplitHostPort(l.Cluster.TiDBStatus)
+	if err != nil {
+		return "", err
+	}
+	portNumber, err := strconv.Atoi(port)
+	if err != nil {
+		return "", err
+	}
+	statusNumber, err := strconv.Atoi(statusPort)
+	if err != nil {
+		return "", err
+	}
+	type section map[string]any
+	general := section{"level": "info", "file": filepath.Join(l.WorkDir, lightningLog), "status-addr": "", "check-requirements": true}
+	if l.Threads > 0 {
+		general["region-concurrency"] = l.Threads
+	}
+	config := map[string]section{
+		"lightning":     general,
+		"checkpoint":    {"enable": true, "driver": "file", "dsn": filepath.Join(l.WorkDir, "checkpoint.pb")},
+		"tikv-importer": {"backend": "local", "sorted-kv-dir": filepath.Join(l.WorkDir, "sorted")},
+		"mydumper": {
+			"data-source-dir": l.SourceDir,
+			"no-schema":       true,
+			"csv":             section{"header": false, "separator": ",", "delimiter": `"`, "backslash-escape": false},
+		},
+		"tidb": {
+			"host": host, "port": portNumber, "user": "root",
+			"status-port": statusNumber, "pd-addr": l.Cluster.PD,
+		},
+		"post-restore": {"checksum": "required", "analyze": "required"},
+	}
+	var text bytes.Buffer
+	if err := toml.NewEncoder(&text).Encode(config); err != nil {
+		return "", err
+	}
+	path := filepath.Join(l.WorkDir, "lightning.toml")
+	return path, os.WriteFile(path, text.Bytes(), 0o600)
+}

@@ -1,0 +1,126 @@
+package peers_test
+
+import (
+	"bytes"
+	"database/sql"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicedb/sluice/tests/dataset"
+	"github.com/sluicedb/sluice/tests/peers"
+	"github.com/sluicedb/sluice/tests/playground"
+)
+
+// Three stores, and regions so small that an import makes several of them.
+func TestMain(m *testing.M) {
+	os.Exit(playground.Main(m, playground.Options{Stores: 3, RegionSplitSize: 1 << 20, RegionSplitKeys: 10_000}))
+}
+
+// demoRows keeps the tests quick. The demo file has a million.
+const demoRows = 20_000
+
+func TestLightningImportsTheDemoTable(t *testing.T) {
+	t.Parallel()
+	bin, err := peers.BuildLightning(t.Context())
+	require.NoError(t, err)
+	c := playground.Shared(t)
+	schema, db := c.Database(t)
+	source, sums := writeDemo(t, schema+".orders.csv")
+	createDemo(t, db)
+	before := clusterState(t, c)
+
+	usage, err := peers.Lightning{
+		Bin: bin, Cluster: c, SourceDir: filepath.Dir(source), WorkDir: t.TempDir(), Threads: 2,
+	}.Run(t.Context())
+	require.NoError(t, err)
+	t.Logf("%d rows: wall %s, CPU %s, %d MiB", demoRows, usage.Wall, usage.CPU, usage.MaxRSS>>20)
+	checkDemo(t, db, sums)
+	checkLeftBehind(t, c, before)
+}
+
+func TestImportIntoImportsTheDemoTable(t *testing.T) {
+	t.Parallel()
+	c := playground.Shared(t)
+	_, db := c.Database(t)
+	source, sums := writeDemo(t, "orders.csv")
+	createDemo(t, db)
+	before := clusterState(t, c)
+
+	rows, err := peers.ImportInto(t.Context(), db, "orders", source, 2)
+	require.NoError(t, err)
+	require.EqualValues(t, demoRows, rows)
+	checkDemo(t, db, sums)
+	checkLeftBehind(t, c, before)
+}
+
+// A tool that finds its data in the table already has to say so: the proof
+// that the checksum comparison looks at the data.
+func TestLightningRefusesAWrongChecksum(t *testing.T) {
+	t.Parallel()
+	bin, err := peers.BuildLightning(t.Context())
+	require.NoError(t, err)
+	c := playground.Shared(t)
+	schema, db := c.Database(t)
+	source, _ := writeDemo(t, schema+".orders.csv")
+	createDemo(t, db)
+	// One row that collides with nothing in the file but is in the checksum.
+	_, err = db.ExecContext(t.Context(), `INSERT INTO orders VALUES (-1, 'extra', 0, '2020-01-01', 0, '')`)
+	require.NoError(t, err)
+	_, err = peers.Lightning{
+		Bin: bin, Cluster: c, SourceDir: filepath.Dir(source), WorkDir: t.TempDir(), Threads: 2,
+	}.Run(t.Context())
+	require.Error(t, err)
+}
+
+// writeDemo writes the file into a directory of its own and returns its path.
+func writeDemo(t *testing.T, name string) (path string, sums dataset.Sums) {
+	t.Helper()
+	var text bytes.Buffer
+	sums, err := dataset.WriteDemoCSV(&text, demoRows, 1)
+	require.NoError(t, err)
+	path = filepath.Join(t.TempDir(), name)
+	require.NoError(t, os.WriteFile(path, text.Bytes(), 0o600))
+	return path, sums
+}
+
+func createDemo(t *testing.T, db *sql.DB) {
+	t.Helper()
+	_, err := db.ExecContext(t.Context(), dataset.DemoSchema("orders"))
+	require.NoError(t, err)
+}
+
+// checkDemo holds the table against the file and its indexes against its rows.
+func checkDemo(t *testing.T, db *sql.DB, want dataset.Sums) {
+	t.Helper()
+	got, err := dataset.QuerySums(t.Context(), db, "orders")
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+	_, err = db.ExecContext(t.Context(), "ADMIN CHECK TABLE orders")
+	require.NoError(t, err)
+	var schema, table string
+	var crc, kvs, size uint64
+	err = db.QueryRowContext(t.Context(), "ADMIN CHECKSUM TABLE orders").Scan(&schema, &table, &crc, &kvs, &size)
+	require.NoError(t, err)
+	require.NotZero(t, crc)
+	require.NotZero(t, size)
+	require.EqualValues(t, 3*want.Rows, kvs, "a row, a unique and an index entry each")
+}
+
+func clusterState(t *testing.T, c *playground.Cluster) playground.State {
+	t.Helper()
+	state, err := c.State(t.Context())
+	require.NoError(t, err)
+	return state
+}
+
+// checkLeftBehind checks that a tool did nothing that would harm a TiKV, and
+// that its data really went into several regions.
+func checkLeftBehind(t *testing.T, c *playground.Cluster, before playground.State) {
+	t.Helper()
+	after := clusterState(t, c)
+	require.Empty(t, after.Violations)
+	require.Greater(t, after.Regions, before.Regions)
+}
