@@ -1,0 +1,158 @@
+package tikv
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/pingcap/kvproto/pkg/import_sstpb"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+const (
+	// defaultPartitionTTL is what a force-partition range without a TTL lives.
+	defaultPartitionTTL = time.Hour
+	// maxSuspend is TiKV's limit for one SuspendImportRPC.
+	maxSuspend = 6 * time.Hour
+)
+
+// importer is the ImportSST service of one store. Download, Upload, RawWrite,
+// Apply and ClearFiles answer Unimplemented, as does GetMode in TiKV itself.
+type importer struct {
+	import_sstpb.UnimplementedImportSSTServer
+	store *store
+	mode  importMode
+	now   func() time.Time
+
+	mu struct {
+		sync.Mutex
+		speedLimit   uint64 // bytes per second, 0 = none
+		suspendedTil time.Time
+		partitions   []partitionRange
+	}
+}
+
+// partitionRange is a force-partition range; keys are raw, end is exclusive.
+type partitionRange struct {
+	Start   []byte    `json:"start"`
+	End     []byte    `json:"end"`
+	Expires time.Time `json:"expires"`
+}
+
+func newImporter(s *store) *importer {
+	return &importer{store: s, now: time.Now, mode: importMode{now: time.Now}}
+}
+
+// SwitchMode implements import_sstpb.ImportSSTServer.
+func (im *importer) SwitchMode(_ context.Context, req *import_sstpb.SwitchModeRequest) (*import_sstpb.SwitchModeResponse, error) {
+	im.mode.set(req.Mode)
+	return &import_sstpb.SwitchModeResponse{}, nil
+}
+
+// SetDownloadSpeedLimit implements import_sstpb.ImportSSTServer.
+func (im *importer) SetDownloadSpeedLimit(_ context.Context, req *import_sstpb.SetDownloadSpeedLimitRequest) (*import_sstpb.SetDownloadSpeedLimitResponse, error) {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	im.mu.speedLimit = req.SpeedLimit
+	return &import_sstpb.SetDownloadSpeedLimitResponse{}, nil
+}
+
+// Compact implements import_sstpb.ImportSSTServer. The engine compacts by
+// itself.
+func (im *importer) Compact(context.Context, *import_sstpb.CompactRequest) (*import_sstpb.CompactResponse, error) {
+	return &import_sstpb.CompactResponse{}, nil
+}
+
+// SuspendImportRPC implements import_sstpb.ImportSSTServer: ingests answer
+// server_is_busy until the time is over.
+func (im *importer) SuspendImportRPC(_ context.Context, req *import_sstpb.SuspendImportRPCRequest) (*import_sstpb.SuspendImportRPCResponse, error) {
+	d := time.Duration(req.DurationInSecs) * time.Second
+	if req.ShouldSuspendImports && (req.DurationInSecs > uint64(maxSuspend/time.Second) || d > maxSuspend) {
+		return nil, status.Errorf(codes.Unknown, "Io(Custom { kind: InvalidInput, error: \"you are going to suspend the import RPCs too long. (for %d seconds, max acceptable duration is %d seconds)\" })",
+			req.DurationInSecs, int(maxSuspend/time.Second))
+	}
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	resp := &import_sstpb.SuspendImportRPCResponse{AlreadySuspended: im.now().Before(im.mu.suspendedTil)}
+	im.mu.suspendedTil = time.Time{}
+	if req.ShouldSuspendImports {
+		im.mu.suspendedTil = im.now().Add(d)
+	}
+	return resp, nil
+}
+
+// suspendedFor returns how long ingests are still refused, 0 if they are not.
+func (im *importer) suspendedFor() time.Duration {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	return max(im.mu.suspendedTil.Sub(im.now()), 0)
+}
+
+// AddForcePartitionRange implements import_sstpb.ImportSSTServer. The range is
+// recorded only: the engine has no levels that could be cut by it.
+func (im *importer) AddForcePartitionRange(_ context.Context, req *import_sstpb.AddPartitionRangeRequest) (*import_sstpb.AddPartitionRangeResponse, error) {
+	start, end := req.GetRange().GetStart(), req.GetRange().GetEnd()
+	if bytes.Compare(start, end) >= 0 {
+		return nil, status.Error(codes.Unknown, "Engine(\"start key must be smaller than end key\")")
+	}
+	ttl := time.Duration(req.TtlSeconds) * time.Second
+	if ttl == 0 {
+		ttl = defaultPartitionTTL
+	}
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	im.removePartitionLocked(start, end)
+	im.mu.partitions = append(im.mu.partitions, partitionRange{Start: start, End: end, Expires: im.now().Add(ttl)})
+	return &import_sstpb.AddPartitionRangeResponse{}, nil
+}
+
+// RemoveForcePartitionRange implements import_sstpb.ImportSSTServer.
+func (im *importer) RemoveForcePartitionRange(_ context.Context, req *import_sstpb.RemovePartitionRangeRequest) (*import_sstpb.RemovePartitionRangeResponse, error) {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	im.removePartitionLocked(req.GetRange().GetStart(), req.GetRange().GetEnd())
+	return &import_sstpb.RemovePartitionRangeResponse{}, nil
+}
+
+// removePartitionLocked drops the range and whatever has expired.
+func (im *importer) removePartitionLocked(start, end []byte) {
+	now := im.now()
+	im.mu.partitions = slices.DeleteFunc(im.mu.partitions, func(p partitionRange) bool {
+		return !now.Before(p.Expires) || (bytes.Equal(p.Start, start) && bytes.Equal(p.End, end))
+	})
+}
+
+func (im *importer) forcePartitionRanges() []partitionRange {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	im.removePartitionLocked(nil, nil)
+	return append([]partitionRange{}, im.mu.partitions...)
+}
+
+// close ends the importer; no request is served after it.
+func (im *importer) close() {}
+
+// Mode returns the import mode of a store.
+func (c *Cluster) Mode(storeID uint64) (import_sstpb.SwitchMode, error) {
+	s := c.store(storeID)
+	if s == nil {
+		return 0, fmt.Errorf("tikv: no store %d", storeID)
+	}
+	return s.imports.mode.get(), nil
+}
+
+// SpeedLimit returns the download speed limit of a store in bytes per second,
+// 0 for none.
+func (c *Cluster) SpeedLimit(storeID uint64) (uint64, error) {
+	s := c.store(storeID)
+	if s == nil {
+		return 0, fmt.Errorf("tikv: no store %d", storeID)
+	}
+	s.imports.mu.Lock()
+	defer s.imports.mu.Unlock()
+	return s.imports.mu.speedLimit, nil
+}
