@@ -1,0 +1,159 @@
+package encode
+
+import (
+	"github.com/pingcap/tidb/pkg/errno"
+
+	"github.com/sluicedb/sluice/importcore/fault"
+	"github.com/sluicedb/sluice/importcore/format"
+	"github.com/sluicedb/sluice/importcore/kv"
+	"github.com/sluicedb/sluice/importcore/table"
+)
+
+// Encoder encodes rows by a Plan. It belongs to one goroutine at a time; a row
+// leaves nothing behind in it but the counters.
+type Encoder struct {
+	plan *Plan
+	conv *converter
+	zone zone
+
+	cells     []cell // by column offset; columns without field keep their preset
+	parts     []cell // of the index being written
+	restored  []cell // of the index being written
+	scratch   []byte // what cells point to when the field itself doesn't do
+	common    []byte // the row's common handle
+	intHandle int64  // the row's integer handle
+
+	ids MaxIDs
+}
+
+// MaxIDs are the highest ids that an encoder has met or given; 0 means none.
+// After the job the cluster's allocators have to be moved past them.
+type MaxIDs struct {
+	// RowID is the highest _tidb_rowid, without shard bits.
+	RowID int64
+	// AutoIncrement is the highest value in the AUTO_INCREMENT column, given or found.
+	AutoIncrement uint64
+	// AutoRandom is the highest value in the AUTO_RANDOM column, without shard bits.
+	AutoRandom int64
+}
+
+// Merge raises m to the ids of another encoder.
+func (m *MaxIDs) Merge(o MaxIDs) {
+	m.RowID = max(m.RowID, o.RowID)
+	m.AutoIncrement = max(m.AutoIncrement, o.AutoIncrement)
+	m.AutoRandom = max(m.AutoRandom, o.AutoRandom)
+}
+
+// NewEncoder returns an encoder of its own for one worker.
+func (p *Plan) NewEncoder() *Encoder {
+	e := &Encoder{
+		plan:  p,
+		conv:  newConverter(&p.cfg),
+		zone:  zone{loc: p.cfg.Location}, // start = end: loaded by the first timestamp
+		cells: make([]cell, len(p.columns)),
+	}
+	for i := range p.columns {
+		e.cells[i] = p.columns[i].preset
+	}
+	return e
+}
+
+// EncodeRow appends all pairs of one row to a: the record, then the index
+// entries in schema order. rowID numbers the rows of the job from 1, without
+// one used twice; it becomes the _tidb_rowid of tables that have one, and the
+// value of an AUTO_INCREMENT or AUTO_RANDOM column when the row has none.
+//
+// On error nothing of the row stays in a, and the error is a *fault.Error with
+// code, column and value; the caller knows and adds file and line. Codes are
+// those of INSERT (1048, 1264, 1265, 1292, 1366, 1406, ...), and 1261 or 1262
+// for too few or too many fields.
+func (e *Encoder) EncodeRow(fields []format.Field, rowID int64, a *kv.Arena) error {
+	if len(fields) != len(e.plan.fields) {
+		return e.fieldCount(len(fields))
+	}
+	e.scratch = e.scratch[:0]
+	for i := range fields {
+		offset := e.plan.fields[i]
+		if offset == table.Dropped {
+			continue
+		}
+		if err := e.setCell(offset, &fields[i]); err != nil {
+			return err
+		}
+	}
+	if e.plan.auto.kind != autoNone {
+		if err := e.fillAuto(rowID); err != nil {
+			return err
+		}
+	}
+	if err := e.setHandle(rowID); err != nil {
+		return err
+	}
+	// From here on nothing can fail, so there is nothing to roll back.
+	e.appendRecord(a)
+	for i := range e.plan.indexes {
+		e.appendEntry(&e.plan.indexes[i], a)
+	}
+	return nil
+}
+
+// setCell reads a field into the cell of its column.
+func (e *Encoder) setCell(offset int, field *format.Field) error {
+	col, c := &e.plan.columns[offset], &e.cells[offset]
+	if field.Null {
+		return e.setNull(offset, col, c)
+	}
+	c.null = false
+	if col.parse != nil && col.parse(e, col, field.Bytes, c) {
+		return nil
+	}
+	if err := e.conv.convert(col, field.Bytes, c); err != nil {
+		return err
+	}
+	if c.null {
+		return e.setNull(offset, col, c)
+	}
+	return nil
+}
+
+func (e *Encoder) setNull(offset int, col *column, c *cell) error {
+	auto := e.plan.auto.kind != autoNone && e.plan.auto.column == offset
+	if !col.notNull || auto {
+		*c = cell{null: true}
+		return nil
+	}
+	err := fault.New(fault.Source, errno.ErrBadNull, "Column '%s' cannot be null", col.info.Name.O).
+		Place(fault.Position{Column: col.info.Name.O, Value: "NULL"})
+	if e.plan.cfg.SQLMode.HasStrictMode() || col.info.FieldType.EvalType().IsVectorKind() {
+		return err
+	}
+	e.conv.warned(col, err.Code, err.Message)
+	*c = col.zero
+	return nil
+}
+
+func (e *Encoder) fieldCount(n int) error {
+	want := len(e.plan.fields)
+	if n < want {
+		return fault.New(fault.Source, errno.ErrWarnTooFewRecords,
+			"Row doesn't contain data for all columns: it has %d fields, %d are needed", n, want)
+	}
+	return fault.New(fault.Source, errno.ErrWarnTooManyRecords,
+		"Row contains more data than there are columns: it has %d fields, %d are needed", n, want)
+}
+
+// MaxIDs returns the highest ids so far.
+func (e *Encoder) MaxIDs() MaxIDs { return e.ids }
+
+// Warnings returns how many values the SQL mode made to fit so far, with the first of them.
+func (e *Encoder) Warnings() Warnings { return e.conv.warnings() }
+
+// keep copies b into scratch with zeros bytes of 0 behind it.
+func (e *Encoder) keep(b []byte, zeros int) []byte {
+	start := len(e.scratch)
+	e.scratch = append(e.scratch, b...)
+	for ; zeros > 0; zeros-- {
+		e.scratch = append(e.scratch, 0)
+	}
+	return e.scratch[start:len(e.scratch):len(e.scratch)]
+}

@@ -1,0 +1,113 @@
+// Package encode turns rows of fields into the key-value pairs that TiDB 8.5
+// would write for an INSERT of the same values: one record in row format
+// version 2 and one entry per index, byte for byte.
+//
+// # How a row goes through
+//
+// Compile looks at the table once and decides everything that is the same for
+// all rows: which parser a column needs, the order of column ids in the record,
+// key prefixes, how each index column is keyed, what columns without a field
+// get. The Plan is immutable and shared; each worker has an Encoder with its
+// buffers.
+//
+//	field bytes --parse--> cell --append--> record value (arena)
+//	                         \----append--> index keys and values (arena)
+//
+// A cell is the smallest form that both the record and the index entries can be
+// written from: a 64-bit number or a byte range (see cell.go). There is no
+// datum per cell. The parsers in number.go, temporal.go and text.go accept only
+// the plain, common spellings of a value, for which TiDB's result is certain
+// and without warning; they answer "not me" to anything else, and that cell
+// alone goes through TiDB's own conversion (slow.go), which also decides about
+// truncation, warnings and errors as the SQL mode says.
+//
+// # Layout written
+//
+//	record key    keyspace 't' tableID '_' 'r' handle
+//	record value  128 flags #notNull #null ids... offsets... data...   (row.go)
+//	index key     keyspace 't' tableID '_' 'i' indexID parts... [handle]
+//	index value   see index.go
+//
+// Integers in keys are big-endian with the sign bit flipped.
+package encode
+
+import (
+	"time"
+
+	"github.com/pingcap/tidb/pkg/parser/mysql"
+
+	"github.com/sluicedb/sluice/importcore/fault"
+	"github.com/sluicedb/sluice/importcore/table"
+)
+
+// Config is what a Plan is compiled from. Nothing of it may change afterwards.
+type Config struct {
+	// Target is the table; its CheckEncodable decides what Compile refuses.
+	Target *table.Target
+	// Mapping assigns the fields of a row to columns of Target.
+	Mapping *table.Mapping
+	// SQLMode is the session's sql_mode: strictness, zero dates, NO_AUTO_VALUE_ON_ZERO.
+	SQLMode mysql.SQLMode
+	// Location is the session's time_zone, for TIMESTAMP columns; nil means UTC.
+	Location *time.Location
+	// Now is what CURRENT_TIMESTAMP defaults give to every row of the job.
+	Now time.Time
+	// KeyspacePrefix goes in front of every key; empty in a cluster without keyspaces.
+	KeyspacePrefix []byte
+}
+
+// Plan is a table compiled for encoding. It is immutable and safe for
+// concurrent use.
+type Plan struct {
+	cfg     Config
+	columns []column // by column offset
+	fields  []int    // per field of a row: column offset or table.Dropped
+
+	shared  []byte // what all keys start with
+	record  []byte // shared + "r"
+	handle  handle
+	auto    auto
+	row     rowPlan
+	indexes []index
+}
+
+// Compile checks the configuration and builds the plan. Errors are
+// *fault.Error: what Target.CheckEncodable refuses, 1364 for a column that has
+// neither field nor default under a strict SQL mode, and 1235 for a column
+// without a field whose default is an expression.
+func Compile(cfg Config) (*Plan, error) {
+	if cfg.Target == nil || cfg.Mapping == nil {
+		return nil, fault.New(fault.Sluice, 0, "an encoder needs a target table and a field mapping")
+	}
+	if err := cfg.Target.CheckEncodable(); err != nil {
+		return nil, err
+	}
+	if cfg.Location == nil {
+		cfg.Location = time.UTC
+	}
+	p := &Plan{cfg: cfg}
+	if err := p.compileColumns(); err != nil {
+		return nil, err
+	}
+	for i := 0; i < cfg.Mapping.Fields(); i++ {
+		p.fields = append(p.fields, cfg.Mapping.Column(i))
+	}
+	info := cfg.Target.Info
+	p.shared = append(append([]byte(nil), cfg.KeyspacePrefix...), 't')
+	p.shared = append(appendKeyInt(p.shared, info.ID), '_')
+	p.record = append(append([]byte(nil), p.shared...), 'r')
+	p.compileHandle()
+	p.compileAuto()
+	p.compileRow()
+	for _, idx := range cfg.Target.Indexes() {
+		p.indexes = append(p.indexes, p.compileIndex(idx))
+	}
+	return p, nil
+}
+
+// SharedPrefix returns the bytes that every key of the table starts with:
+// keyspace, 't', table id, '_'. It is not to be changed.
+func (p *Plan) SharedPrefix() []byte { return p.shared }
+
+// PairsPerRow returns how many pairs one row becomes.
+func (p *Plan) PairsPerRow() int { return 1 + len(p.indexes) }
