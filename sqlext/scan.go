@@ -12,8 +12,13 @@ import "bytes"
 // (pkg/parser/lexer.go of the TiDB module), which differ from MySQL's: bytes
 // 0x85 and 0xA0 are blanks, /*! ... */ is always executed.
 func MaybeOurs(sql []byte) bool {
+	// Blanks and comments may be walked once per ';' inside them. The budget
+	// keeps hostile texts linear: past it, the parser decides.
+	budget := 8*len(sql) + 64
 	for {
-		if startsLikeOurs(sql) {
+		ours, walked := startsLikeOurs(sql)
+		budget -= walked
+		if ours || budget < 0 {
 			return true
 		}
 		i := bytes.IndexByte(sql, ';')
@@ -24,50 +29,42 @@ func MaybeOurs(sql []byte) bool {
 	}
 }
 
-// startsLikeOurs looks at one statement's first words.
-func startsLikeOurs(sql []byte) bool {
+// startsLikeOurs looks at one statement's first words. walked is the number of
+// bytes that it had to look at.
+func startsLikeOurs(sql []byte) (ours bool, walked int) {
 	rest, certain := skipBlank(sql)
 	if !certain {
-		return true
+		return true, 0
 	}
 	word, rest := cutWord(rest)
-	switch len(word) {
-	case 4: // SHOW, DESC
-		if foldEqual(word, "SHOW") {
-			return nextWordIs(rest, "IMPORT", "RESTORES", "RAW")
-		}
-		return foldEqual(word, "DESC") && foldContains(rest, "IMPORT")
-	case 5: // RETRY, PAUSE, ALTER
-		return (foldEqual(word, "RETRY") || foldEqual(word, "PAUSE") || foldEqual(word, "ALTER")) &&
-			nextWordIs(rest, "IMPORT")
-	case 6: // IMPORT, CANCEL, RESUME
-		if foldEqual(word, "IMPORT") {
-			return true
-		}
-		return (foldEqual(word, "CANCEL") || foldEqual(word, "RESUME")) && nextWordIs(rest, "IMPORT")
-	case 7: // RESTORE, EXPLAIN
-		if foldEqual(word, "RESTORE") {
-			return true
-		}
-		return foldEqual(word, "EXPLAIN") && foldContains(rest, "IMPORT")
-	case 8:
-		return foldEqual(word, "DESCRIBE") && foldContains(rest, "IMPORT")
+	switch {
+	case len(word) < 4 || len(word) > 8:
+		return false, len(sql) - len(rest)
+	case foldEqual(word, "IMPORT"), foldEqual(word, "RESTORE"):
+		return true, 0
+	case foldEqual(word, "SHOW"):
+		ours, rest = nextWordIs(rest, "IMPORT", "RESTORES", "RAW")
+	case foldEqual(word, "CANCEL"), foldEqual(word, "PAUSE"), foldEqual(word, "RESUME"),
+		foldEqual(word, "RETRY"), foldEqual(word, "ALTER"):
+		ours, rest = nextWordIs(rest, "IMPORT", "", "")
+	case foldEqual(word, "EXPLAIN"), foldEqual(word, "DESC"), foldEqual(word, "DESCRIBE"):
+		// ANALYZE and FORMAT may stand before the statement explained.
+		ours, rest = nextWordIs(rest, "IMPORT", "ANALYZE", "FORMAT")
 	}
-	return false
+	return ours, len(sql) - len(rest)
 }
 
-func nextWordIs(sql []byte, words ...string) bool {
+// nextWordIs compares the next word with up to three. An empty one equals no
+// word, as every word has a byte; what follows ALTER and is no word (a
+// back-quoted name, say) belongs to no statement of ours.
+func nextWordIs(sql []byte, a, b, c string) (is bool, rest []byte) {
 	rest, certain := skipBlank(sql)
 	if !certain {
-		return true
+		return true, rest
 	}
-	word, _ := cutWord(rest)
-	for _, w := range words {
-		if foldEqual(word, w) {
-			return true
-		}
-	}
-	return false
+	word, rest := cutWord(rest)
+	is = len(word) > 0 && (foldEqual(word, a) || foldEqual(word, b) || foldEqual(word, c))
+	return is, rest
 }
 
 // skipBlank drops blanks and comments. It opens /*! (and drops the stray */
@@ -173,13 +170,4 @@ func foldEqual(b []byte, upper string) bool {
 		}
 	}
 	return true
-}
-
-func foldContains(b []byte, upper string) bool {
-	for i := 0; i+len(upper) <= len(b); i++ {
-		if b[i]|0x20 == upper[0]|0x20 && foldEqual(b[i:i+len(upper)], upper) {
-			return true
-		}
-	}
-	return false
 }

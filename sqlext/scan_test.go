@@ -3,6 +3,7 @@ package sqlext
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pingcap/tidb/pkg/parser/mysql"
 	"github.com/stretchr/testify/require"
@@ -102,6 +103,18 @@ func TestMaybeOursAllocatesNothing(t *testing.T) {
 			t.Fatal("an INSERT is not ours")
 		}
 	}))
+}
+
+// TestMaybeOursStaysLinear feeds texts whose blanks could be walked once per
+// semicolon. A quadratic walk of 4 MiB would take minutes.
+func TestMaybeOursStaysLinear(t *testing.T) {
+	t.Parallel()
+	for _, unit := range []string{"/*;*/", ";/*", ";--", ";explain ", ";# ", "; \n"} {
+		sql := []byte(strings.Repeat(unit, (4<<20)/len(unit)))
+		start := time.Now()
+		MaybeOurs(sql)
+		require.Less(t, time.Since(start), 5*time.Second, unit)
+	}
 }
 
 func BenchmarkMaybeOurs(b *testing.B) {
