@@ -1,0 +1,100 @@
+// Package config turns a TOML file and command line flags into the process's
+// configuration: defaults, then the file, then flags; then everything is
+// validated and all findings are reported at once. What Load returns does not
+// change any more.
+//
+// Names follow TiDB's style (lower case, hyphens). An unknown key is a finding,
+// because a misspelt one would silently mean the default. The sample with every
+// key is configs/sluice.toml; a test keeps it complete.
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Config is the configuration of a Sluice process. Treat it as read-only.
+type Config struct {
+	// Instance names this process among all Sluices of the cluster; it is the
+	// owner in job rows. "" means host name and port. It should survive a
+	// restart and must be unique.
+	Instance string `toml:"instance"`
+	// Addr is where MySQL clients connect, host:port; port 0 picks a free one.
+	Addr string `toml:"addr"`
+	// StatusAddr is where HTTP is served, host:port; "" means nowhere.
+	StatusAddr string `toml:"status-addr"`
+	// Schema is the database in the cluster that holds the job tables.
+	Schema string `toml:"schema"`
+	// GracefulWait is how long commands and transactions under way may take to
+	// finish at shutdown before they are cancelled.
+	GracefulWait Duration `toml:"graceful-wait"`
+
+	Log            Log            `toml:"log"`
+	Backend        Backend        `toml:"backend"`
+	ServiceAccount ServiceAccount `toml:"service-account"`
+	Import         Import         `toml:"import"`
+}
+
+// Log says what is logged where.
+type Log struct {
+	// Level is debug, info, warn or error.
+	Level string `toml:"level"`
+	// File is appended to; "" means standard error.
+	File string `toml:"file"`
+	// Format is text or json.
+	Format string `toml:"format"`
+}
+
+// Backend is the cluster as its SQL clients see it.
+type Backend struct {
+	// Addresses are the TiDB servers' SQL ports, host:port.
+	Addresses []string `toml:"addresses"`
+	// DialTimeout bounds one attempt to connect to a server.
+	DialTimeout Duration `toml:"dial-timeout"`
+	// HealthInterval is the pause between health probes of each server.
+	HealthInterval Duration `toml:"health-interval"`
+}
+
+// ServiceAccount is the cluster user for Sluice's own work. User passwords are
+// never known to Sluice; this is the only secret it has.
+type ServiceAccount struct {
+	User string `toml:"user"`
+	// Password and PasswordFile exclude each other. Load reads the file (without
+	// the newline at its end) into Password.
+	Password     Secret `toml:"password"`
+	PasswordFile string `toml:"password-file"`
+}
+
+// Import bounds what imports take from this machine.
+type Import struct {
+	// SortDir is the directory for sorting, absolute. Size it for the encoded
+	// data of the imports that run at the same time.
+	SortDir string `toml:"sort-dir"`
+	// MemoryBudget is the memory of the import core, for all jobs together.
+	MemoryBudget Size `toml:"memory-budget"`
+	// Threads caps what one job may use; 0 means the number of CPUs.
+	Threads int `toml:"threads"`
+}
+
+// Default returns the configuration of an empty file. It lacks a backend, for
+// which there is no sensible default address but TiDB's on this machine.
+func Default() Config {
+	return Config{
+		Addr:         "127.0.0.1:6000",
+		StatusAddr:   "127.0.0.1:6080",
+		Schema:       "sluice",
+		GracefulWait: Duration(15 * time.Second),
+		Log:          Log{Level: "info", Format: "text"},
+		Backend: Backend{
+			Addresses:      []string{"127.0.0.1:4000"},
+			DialTimeout:    Duration(3 * time.Second),
+			HealthInterval: Duration(2 * time.Second),
+		},
+		ServiceAccount: ServiceAccount{User: "root"},
+		Import: Import{
+			SortDir:      filepath.Join(os.TempDir(), "sluice-sort"),
+			MemoryBudget: 256 << 20,
+		},
+	}
+}
