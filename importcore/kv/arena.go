@@ -9,7 +9,6 @@ package kv
 import (
 	"bytes"
 	"encoding/binary"
-	"hash/crc64"
 	"math"
 )
 
@@ -69,7 +68,7 @@ func (a *Arena) EndKey() { a.keyEnd = len(a.Buf) }
 func (a *Arena) EndPair() {
 	key := a.Buf[a.start:a.keyEnd]
 	a.Refs = append(a.Refs, Ref{
-		Prefix: prefixOf(key, a.PrefixSkip),
+		Prefix: Prefix(key, a.PrefixSkip),
 		Off:    uint32(a.start),
 		KeyLen: uint32(a.keyEnd - a.start),
 		ValLen: uint32(len(a.Buf) - a.keyEnd),
@@ -130,7 +129,9 @@ func head(key []byte, n int) []byte {
 	return key[:n]
 }
 
-func prefixOf(key []byte, skip int) uint64 {
+// Prefix returns the 8 bytes of key that follow the first skip bytes,
+// big-endian and padded with zeros, so that numbers order as the bytes do.
+func Prefix(key []byte, skip int) uint64 {
 	if len(key) >= skip+8 {
 		return binary.BigEndian.Uint64(key[skip:])
 	}
@@ -139,41 +140,4 @@ func prefixOf(key []byte, skip int) uint64 {
 		copy(b[:], key[skip:])
 	}
 	return binary.BigEndian.Uint64(b[:])
-}
-
-var crcTable = crc64.MakeTable(crc64.ECMA)
-
-// Checksum is the order-independent sum that TiDB's ADMIN CHECKSUM TABLE
-// reports: the XOR over all pairs of the CRC-64 (ECMA) of key and value,
-// the number of pairs and the bytes of their keys and values. Sums of parts
-// merge into the sum of the whole. The zero value is the sum of nothing.
-type Checksum struct {
-	Sum   uint64 // XOR of the pairs' CRCs
-	Pairs uint64
-	Bytes uint64
-}
-
-// Add counts one pair.
-func (c *Checksum) Add(key, value []byte) {
-	c.Sum ^= crc64.Update(crc64.Update(0, crcTable, key), crcTable, value)
-	c.Pairs++
-	c.Bytes += uint64(len(key) + len(value))
-}
-
-// AddArena counts every pair of an arena. Key and value lie side by side, so
-// each pair is one pass over contiguous bytes.
-func (c *Checksum) AddArena(a *Arena) {
-	for _, r := range a.Refs {
-		n := r.KeyLen + r.ValLen
-		c.Sum ^= crc64.Update(0, crcTable, a.Buf[r.Off:r.Off+n])
-		c.Bytes += uint64(n)
-	}
-	c.Pairs += uint64(len(a.Refs))
-}
-
-// Merge adds the sum of another, disjoint set of pairs.
-func (c *Checksum) Merge(o Checksum) {
-	c.Sum ^= o.Sum
-	c.Pairs += o.Pairs
-	c.Bytes += o.Bytes
 }

@@ -1,0 +1,91 @@
+package sortkv
+
+import (
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2/sstable"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"go.uber.org/zap"
+
+	"github.com/sluicedb/sluice/importcore/fault"
+)
+
+// Compression is how the blocks of runs are compressed.
+type Compression uint8
+
+// The compressions of runs.
+const (
+	// CompressionDefault is CompressionSnappy.
+	CompressionDefault Compression = iota
+	CompressionNone
+	CompressionSnappy
+	CompressionZstd
+)
+
+// profile returns pebble's name for c.
+func (c Compression) profile() *sstable.CompressionProfile {
+	switch c {
+	case CompressionNone:
+		return sstable.NoCompression
+	case CompressionZstd:
+		return sstable.ZstdCompression
+	default:
+		return sstable.SnappyCompression
+	}
+}
+
+// Sizes in bytes.
+const (
+	minMemoryBudget = 256 << 10
+	minArenaBytes   = 4 << 10
+	maxArenaBytes   = 32 << 20 // default; larger ones sort no faster and make the budget coarse
+)
+
+// Options configures a Sorter. Only Dir and MemoryBudget are required.
+type Options struct {
+	// Dir is an existing or creatable directory. The sorter makes its own
+	// directory in it, named sort-*, on the first spill and removes it on Close.
+	Dir string
+	// MemoryBudget bounds arenas, spill buffers and iterators, in bytes; at least 256 KiB.
+	MemoryBudget int64
+	// PrefixSkip is given to arenas, see kv.Arena. Sorting is right with any
+	// value and fastest if all keys of an arena share just as many leading
+	// bytes; merging finds its own.
+	PrefixSkip int
+	// ArenaBytes is the size of pairs and references at which an arena is to
+	// be given to Add. At most MemoryBudget/8; 0 stands for MemoryBudget/16,
+	// at most 32 MiB. Encoders must not hold more than half of the budget in arenas.
+	ArenaBytes int
+	// Compression of runs.
+	Compression Compression
+	// FS is where Dir lives; nil is the operating system's file system.
+	FS vfs.FS
+	// Logger gets one line per spill; nil is silent.
+	Logger *zap.Logger
+}
+
+// withDefaults returns the options completed and checked.
+func (o Options) withDefaults() (Options, error) {
+	if o.MemoryBudget < minMemoryBudget {
+		return o, fault.New(fault.User, 0, "the sort memory budget of %d bytes is below the minimum of %d", o.MemoryBudget, minMemoryBudget)
+	}
+	if o.Dir == "" {
+		return o, fault.New(fault.User, 0, "the sort directory must be set")
+	}
+	if o.ArenaBytes == 0 {
+		o.ArenaBytes = int(min(o.MemoryBudget/16, maxArenaBytes))
+	}
+	if o.ArenaBytes < minArenaBytes || int64(o.ArenaBytes) > o.MemoryBudget/8 {
+		return o, fault.New(fault.User, 0, "the arena size of %d bytes must be between %d and an eighth of the sort memory budget of %d", o.ArenaBytes, minArenaBytes, o.MemoryBudget)
+	}
+	if o.PrefixSkip < 0 {
+		return o, fmt.Errorf("sortkv: negative PrefixSkip %d", o.PrefixSkip)
+	}
+	if o.FS == nil {
+		o.FS = vfs.Default
+	}
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
+	}
+	return o, nil
+}

@@ -1,0 +1,334 @@
+package sortkv
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/sluicedb/sluice/importcore/fault"
+	"github.com/sluicedb/sluice/importcore/kv"
+)
+
+// Sorter takes arenas of pairs from many encoders and sorts them within its
+// memory budget. Arena, Discard and Add may be called concurrently, Finish
+// once after all of them, Close at any time when no iterator is open. The
+// sorter runs no goroutines of its own: the callers of Add sort and spill.
+type Sorter struct {
+	opts   Options
+	budget *budget
+
+	mu struct {
+		sync.Mutex
+		dir       string              // made on the first spill
+		made      int                 // run files named so far
+		charge    map[*kv.Arena]int64 // what the budget holds for each living arena, bytes
+		free      []*kv.Arena
+		resident  []*kv.Arena // sorted, not empty
+		bytes     int64       // real size of resident
+		runs      []*run
+		written   int64
+		checksum  kv.Checksum
+		minKey    []byte
+		maxKey    []byte
+		spills    int // running
+		calls     int // running Add and Arena calls
+		iterators int // open
+		finished  bool
+		closed    bool
+		err       error // first failure, sticky
+	}
+}
+
+var errClosed = errors.New("sortkv: the sorter is closed")
+
+// New returns a sorter. Nothing is written before the first spill.
+func New(opts Options) (*Sorter, error) {
+	opts, err := opts.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &Sorter{opts: opts, budget: newBudget(opts.MemoryBudget - opts.MemoryBudget/16)}
+	s.mu.charge = make(map[*kv.Arena]int64)
+	return s, nil
+}
+
+// ArenaBytes returns the kv.Arena.Bytes at which an arena is full: an encoder
+// that finds its arena at or above it after a row gives it to Add.
+func (s *Sorter) ArenaBytes() int { return s.opts.ArenaBytes }
+
+// Arena returns an empty arena, the caller's until Add or Discard. It waits
+// while the budget is used up; if nobody else is about to free memory it spills
+// what is resident. Errors: the context's, a former failure of the sorter, those of a spill.
+func (s *Sorter) Arena(ctx context.Context) (*kv.Arena, error) {
+	if err := s.enter(); err != nil {
+		return nil, err
+	}
+	defer s.leave()
+	for {
+		freed := s.budget.freed()
+		a, spill, err := s.tryArena()
+		switch {
+		case err != nil:
+			return nil, err
+		case a != nil:
+			return a, nil
+		case spill != nil:
+			if err := s.spill(ctx, spill); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		select {
+		case <-freed:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// tryArena returns an arena, or arenas that the caller has to spill, or nothing if it has to wait.
+func (s *Sorter) tryArena() (a *kv.Arena, spill []*kv.Arena, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mu.err != nil {
+		return nil, nil, s.mu.err
+	}
+	if n := len(s.mu.free); n > 0 {
+		a = s.mu.free[n-1]
+		s.mu.free = s.mu.free[:n-1]
+		return a, nil, nil
+	}
+	if s.budget.tryAcquire(int64(s.opts.ArenaBytes)) {
+		a = newArena(s.opts)
+		s.mu.charge[a] = int64(s.opts.ArenaBytes)
+		return a, nil, nil
+	}
+	if s.mu.spills == 0 && len(s.mu.resident) > 0 {
+		return nil, s.takeResidentLocked(), nil
+	}
+	return nil, nil, nil
+}
+
+// newArena divides ArenaBytes between pairs and references as it suits pairs
+// of 72 bytes; others make one of the two grow, which Add charges.
+func newArena(o Options) *kv.Arena {
+	refs := o.ArenaBytes / 4 / refBytes
+	return &kv.Arena{
+		Buf:        make([]byte, 0, o.ArenaBytes-refs*refBytes),
+		Refs:       make([]kv.Ref, 0, refs),
+		PrefixSkip: o.PrefixSkip,
+	}
+}
+
+const refBytes = 24 // size of kv.Ref
+
+// footprint returns the memory that an arena holds in bytes.
+func footprint(a *kv.Arena) int64 { return int64(cap(a.Buf)) + int64(cap(a.Refs))*refBytes }
+
+// Discard gives an arena back without its pairs, for encoders that stop early.
+func (s *Sorter) Discard(a *kv.Arena) { s.recycle(a) }
+
+// recycle empties arenas and keeps them for Arena, except those that have grown far.
+func (s *Sorter) recycle(arenas ...*kv.Arena) {
+	var released int64
+	s.mu.Lock()
+	for _, a := range arenas {
+		released += s.mu.charge[a]
+		if size := footprint(a); size <= 2*int64(s.opts.ArenaBytes) && !s.mu.finished {
+			a.Reset()
+			s.mu.free = append(s.mu.free, a)
+			s.mu.charge[a] = size
+			released -= size
+		} else {
+			delete(s.mu.charge, a)
+		}
+	}
+	s.mu.Unlock()
+	s.budget.release(released)
+}
+
+// Add takes ownership of an arena: it counts the pairs, sorts them in the
+// caller's goroutine and keeps the arena; if that fills half of the budget
+// it also writes what is resident as a run. Errors: *DuplicateKeyError, those of
+// the sort directory (*fault.Error), the context's, or a former failure. After
+// an error the sorter is of no use but to be closed.
+func (s *Sorter) Add(ctx context.Context, a *kv.Arena) error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
+	if len(a.Refs) == 0 {
+		s.Discard(a)
+		return nil
+	}
+	if len(a.Buf) > kv.MaxArenaBytes {
+		return s.fail(fault.New(fault.Sluice, 0, "an arena of %d bytes is larger than references can address", len(a.Buf)))
+	}
+	var sum kv.Checksum
+	sum.AddArena(a)
+	if err := sortArena(a); err != nil {
+		return s.fail(err)
+	}
+	if spill := s.keep(a, sum); spill != nil {
+		return s.spill(ctx, spill)
+	}
+	return context.Cause(ctx)
+}
+
+// keep makes a sorted arena resident and returns what is to be spilled, if anything.
+func (s *Sorter) keep(a *kv.Arena, sum kv.Checksum) (spill []*kv.Arena) {
+	size := footprint(a)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.budget.force(size - s.mu.charge[a])
+	s.mu.charge[a] = size
+	s.mu.checksum.Merge(sum)
+	s.widenLocked(a)
+	s.mu.resident = append(s.mu.resident, a)
+	s.mu.bytes += size
+	if s.mu.bytes >= s.budget.total/2 {
+		return s.takeResidentLocked()
+	}
+	return nil
+}
+
+// widenLocked updates the smallest and largest key.
+func (s *Sorter) widenLocked(a *kv.Arena) {
+	first, last := a.Key(a.Refs[0]), a.Key(a.Refs[len(a.Refs)-1])
+	if s.mu.minKey == nil || bytes.Compare(first, s.mu.minKey) < 0 {
+		s.mu.minKey = append([]byte{}, first...)
+	}
+	if s.mu.maxKey == nil || bytes.Compare(last, s.mu.maxKey) > 0 {
+		s.mu.maxKey = append([]byte{}, last...)
+	}
+}
+
+// takeResidentLocked hands all resident arenas over to the caller, who must call spill.
+func (s *Sorter) takeResidentLocked() []*kv.Arena {
+	arenas := s.mu.resident
+	s.mu.resident, s.mu.bytes = nil, 0
+	s.mu.spills++
+	return arenas
+}
+
+// enter counts a call that Close has to wait for.
+func (s *Sorter) enter() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.mu.closed:
+		return errClosed
+	case s.mu.err != nil:
+		return s.mu.err
+	case s.mu.finished:
+		return errors.New("sortkv: pairs after Finish")
+	}
+	s.mu.calls++
+	return nil
+}
+
+func (s *Sorter) leave() {
+	s.mu.Lock()
+	s.mu.calls--
+	s.mu.Unlock()
+	s.budget.wake()
+}
+
+// fail makes err the sorter's lasting state, wakes those who wait, and returns it.
+func (s *Sorter) fail(err error) error {
+	s.mu.Lock()
+	if s.mu.err == nil {
+		s.mu.err = err
+	}
+	s.mu.Unlock()
+	s.budget.wake()
+	return err
+}
+
+// Finish freezes the sorter: no more arenas. If everything fitted into memory
+// it looks for duplicates between arenas (*DuplicateKeyError); if not, ask
+// Sorted.FindDuplicate. The result is valid until Close.
+func (s *Sorter) Finish(ctx context.Context) (*Sorted, error) {
+	if err := s.enter(); err != nil {
+		return nil, err
+	}
+	defer s.leave()
+	s.mu.Lock()
+	s.mu.finished = true
+	r := &Sorted{
+		s: s, arenas: s.mu.resident, runs: s.mu.runs,
+		checksum: s.mu.checksum, written: s.mu.written, min: s.mu.minKey, max: s.mu.maxKey,
+	}
+	busy := s.mu.calls - 1
+	s.mu.Unlock()
+	if busy > 0 {
+		return nil, s.fail(fault.New(fault.Sluice, 0, "sortkv: Finish during %d other calls", busy))
+	}
+	s.dropFree()
+	r.sample()
+	if len(r.runs) > 0 {
+		return r, nil
+	}
+	if err := r.FindDuplicate(ctx); err != nil {
+		return nil, s.fail(err)
+	}
+	return r, nil
+}
+
+// dropFree gives the memory of unused arenas to the iterators.
+func (s *Sorter) dropFree() {
+	s.mu.Lock()
+	free := s.mu.free
+	s.mu.free = nil
+	s.mu.Unlock()
+	s.recycle(free...)
+}
+
+// Close waits for running calls, which fail, and removes the files. It must
+// be called, also after an error; closing twice is harmless. Open iterators
+// are an error: their files stay open, but are removed all the same.
+func (s *Sorter) Close() error {
+	s.mu.Lock()
+	if s.mu.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.mu.closed = true
+	s.mu.Unlock()
+	_ = s.fail(errClosed)
+	s.waitForCalls()
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var err error
+	if s.mu.iterators > 0 {
+		err = fault.New(fault.Sluice, 0, "sortkv: closed with %d open iterators", s.mu.iterators)
+	} else {
+		for _, r := range s.mu.runs {
+			if e := r.reader.Close(); e != nil {
+				err = errors.Join(err, readError(s.opts.Dir, e))
+			}
+		}
+	}
+	s.mu.free, s.mu.resident, s.mu.runs = nil, nil, nil
+	if s.mu.dir != "" {
+		if e := s.opts.FS.RemoveAll(s.mu.dir); e != nil {
+			err = errors.Join(err, writeError(s.opts.Dir, e))
+		}
+	}
+	return err
+}
+
+func (s *Sorter) waitForCalls() {
+	for {
+		freed := s.budget.freed()
+		s.mu.Lock()
+		calls := s.mu.calls
+		s.mu.Unlock()
+		if calls == 0 {
+			return
+		}
+		<-freed
+	}
+}
