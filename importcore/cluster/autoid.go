@@ -1,0 +1,149 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/go-mysql-org/go-mysql/mysql"
+
+	"github.com/sluicedb/sluice/importcore/fault"
+)
+
+// AutoIDs are the largest ids that an import used; 0 means none.
+type AutoIDs struct {
+	// RowID is the largest _tidb_rowid, without shard bits.
+	RowID int64
+	// AutoIncrement is the largest value of the AUTO_INCREMENT column.
+	AutoIncrement uint64
+	// AutoRandom is the largest counter part of the AUTO_RANDOM column.
+	AutoRandom int64
+}
+
+// The allocators as SHOW TABLE ... NEXT_ROW_ID names them. Unless the table has
+// AUTO_ID_CACHE 1, the first two are one.
+const (
+	allocRowID         = "_TIDB_ROWID"
+	allocAutoIncrement = "AUTO_INCREMENT"
+	allocAutoRandom    = "AUTO_RANDOM"
+)
+
+// RebaseAutoIDs makes the table's allocators go on after ids, and checks that
+// they do. They never go back. It alters the table where there is something to
+// move, so CheckTableUnchanged belongs before it.
+func (c *Cluster) RebaseAutoIDs(ctx context.Context, db, table string, ids AutoIDs) error {
+	if ids == (AutoIDs{}) {
+		return nil
+	}
+	name := quoteTable(db, table)
+	info, err := c.loadTable(ctx, db, table)
+	if err != nil {
+		return err
+	}
+	next, err := c.nextIDs(ctx, name)
+	if err != nil {
+		return err
+	}
+	rebaseRowID := c.rebaseAutoIncrement
+	if info.SepAutoInc() {
+		rebaseRowID = c.rebaseRowID
+	}
+	steps := []struct {
+		alloc  string
+		used   uint64
+		rebase func(context.Context, string, uint64) error
+	}{
+		{allocAutoIncrement, ids.AutoIncrement, c.rebaseAutoIncrement},
+		{allocRowID, uint64(max(ids.RowID, 0)), rebaseRowID},
+		{allocAutoRandom, uint64(max(ids.AutoRandom, 0)), c.rebaseAutoRandom},
+	}
+	for _, s := range steps {
+		at, exists := next[s.alloc]
+		if s.used == 0 || !exists || at > s.used {
+			continue
+		}
+		if err := s.rebase(ctx, name, s.used); err != nil {
+			return failed(err, "set %s of table %s to go on after %d", s.alloc, name, s.used)
+		}
+		if next, err = c.nextIDs(ctx, name); err != nil {
+			return err
+		}
+		if next[s.alloc] <= s.used && s.used < math.MaxInt64 {
+			return fault.New(fault.Cluster, 0, "%s of table %s stayed at %d although %d is in use",
+				s.alloc, name, next[s.alloc], s.used)
+		}
+	}
+	return nil
+}
+
+// nextIDs returns the next id that each allocator of the table will give out.
+func (c *Cluster) nextIDs(ctx context.Context, name string) (map[string]uint64, error) {
+	res, err := c.Query(ctx, "SHOW TABLE "+name+" NEXT_ROW_ID")
+	if err != nil {
+		return nil, failed(err, "read the next ids of table %s", name)
+	}
+	next := make(map[string]uint64, res.RowNumber())
+	for i := range res.RowNumber() {
+		kind, err := res.GetStringByName(i, "ID_TYPE")
+		if err != nil {
+			return nil, failed(err, "read the next ids of table %s", name)
+		}
+		// An unsigned id beyond the signed range arrives as a negative number.
+		id, err := res.GetIntByName(i, "NEXT_GLOBAL_ROW_ID")
+		if err != nil {
+			return nil, failed(err, "read the next ids of table %s", name)
+		}
+		next[kind] = uint64(id)
+	}
+	return next, nil
+}
+
+func (c *Cluster) rebaseAutoIncrement(ctx context.Context, name string, used uint64) error {
+	_, err := c.Query(ctx, fmt.Sprintf("ALTER TABLE %s AUTO_INCREMENT = %d", name, after(used)))
+	return err
+}
+
+// rebaseRowID moves the allocator of row IDs where it is not the one of
+// AUTO_INCREMENT. Only a row with an explicit _tidb_rowid does that, and it
+// does when the row is made up, not when it is committed.
+func (c *Cluster) rebaseRowID(ctx context.Context, name string, used uint64) error {
+	return c.sql.use(ctx, func(s *session) error {
+		s.bad = true
+		for _, sql := range []string{
+			"SET SESSION sql_mode = '', foreign_key_checks = 0, tidb_opt_write_row_id = 1",
+			"BEGIN OPTIMISTIC", // which does not look for duplicates before the end
+		} {
+			if _, err := s.exec(ctx, sql); err != nil {
+				return err
+			}
+		}
+		_, err := s.exec(ctx, fmt.Sprintf("INSERT INTO %s (_tidb_rowid) VALUES (%d)", name, used))
+		if _, undone := s.exec(ctx, "ROLLBACK"); err == nil {
+			err = undone
+		}
+		return err
+	})
+}
+
+// rebaseAutoRandom moves the counter. It can't be set beyond its bits: when
+// the last id is in use, it is set to that one.
+func (c *Cluster) rebaseAutoRandom(ctx context.Context, name string, used uint64) error {
+	alter := func(to uint64) (*mysql.Result, error) {
+		return c.Query(ctx, fmt.Sprintf("ALTER TABLE %s AUTO_RANDOM_BASE = %d", name, to))
+	}
+	const codeInvalidAutoRandom = 8216
+	_, err := alter(after(used))
+	if sqlCode(err) == codeInvalidAutoRandom {
+		_, err = alter(used)
+	}
+	return err
+}
+
+// after returns the id after used. At the ends of the signed and the unsigned
+// range there is none, and the allocator is left to fail there by itself.
+func after(used uint64) uint64 {
+	if used == math.MaxInt64 || used == math.MaxUint64 {
+		return used
+	}
+	return used + 1
+}

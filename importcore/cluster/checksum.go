@@ -1,0 +1,79 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/go-mysql-org/go-mysql/mysql"
+	"github.com/google/uuid"
+	"go.uber.org/zap"
+
+	"github.com/sluicedb/sluice/importcore/kv"
+)
+
+const (
+	checksumTries = 3
+	checksumWait  = 2 * time.Second
+)
+
+// ChecksumTable returns the sum over all pairs of the table, indexes and
+// partitions included, that ADMIN CHECKSUM TABLE computes. The data is kept
+// from garbage collection meanwhile. An error that TiDB answers is tried again
+// twice.
+func (c *Cluster) ChecksumTable(ctx context.Context, db, table string) (sum kv.Checksum, err error) {
+	ts, err := c.TSO(ctx)
+	if err != nil {
+		return sum, err
+	}
+	lease, err := c.AcquireSafePoint(ctx, "checksum-"+uuid.NewString(), ts)
+	if err != nil {
+		return sum, err
+	}
+	defer func() {
+		if released := lease.Release(ctx); released != nil {
+			c.log.Warn("cluster: the checksum's safe point stays until it expires", zap.Error(released))
+		}
+	}()
+	for try := 1; ; try++ {
+		sum, err = c.checksumOnce(ctx, db, table)
+		if err == nil || try == checksumTries || ctx.Err() != nil {
+			break
+		}
+		c.log.Warn("cluster: checksum failed", zap.Int("try", try), zap.Error(err))
+		if err := pause(ctx, checksumWait); err != nil {
+			return kv.Checksum{}, err
+		}
+	}
+	return sum, failed(err, "compute the checksum of table %s", quoteTable(db, table))
+}
+
+func (c *Cluster) checksumOnce(ctx context.Context, db, table string) (kv.Checksum, error) {
+	var res *mysql.Result
+	err := c.sql.use(ctx, func(s *session) (err error) {
+		// The session has a patience of its own and is not used again.
+		s.bad = true
+		if _, err = s.exec(ctx, "SET SESSION tidb_backoff_weight = 6"); err != nil {
+			return err
+		}
+		res, err = s.exec(ctx, "ADMIN CHECKSUM TABLE "+quoteTable(db, table))
+		return err
+	})
+	if err != nil {
+		return kv.Checksum{}, err
+	}
+	if res.RowNumber() != 1 {
+		return kv.Checksum{}, fmt.Errorf("ADMIN CHECKSUM TABLE returned %d rows", res.RowNumber())
+	}
+	sum, err1 := res.GetUintByName(0, "Checksum_crc64_xor")
+	pairs, err2 := res.GetUintByName(0, "Total_kvs")
+	bytes, err3 := res.GetUintByName(0, "Total_bytes")
+	return kv.Checksum{Sum: sum, Pairs: pairs, Bytes: bytes}, errors.Join(err1, err2, err3)
+}
+
+// Analyze collects the table's statistics.
+func (c *Cluster) Analyze(ctx context.Context, db, table string) error {
+	_, err := c.Query(ctx, "ANALYZE TABLE "+quoteTable(db, table))
+	return failed(err, "analyze table %s", quoteTable(db, table))
+}

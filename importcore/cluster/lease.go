@@ -1,0 +1,300 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/sluicedb/sluice/importcore/fault"
+)
+
+// The kinds of leases.
+const (
+	LeaseSafePoint      = "safe-point"
+	LeaseImportMode     = "import-mode"
+	LeaseSchedulers     = "schedulers"
+	LeasePartitionRange = "partition-range"
+)
+
+// LeaseInfo describes a held lease.
+type LeaseInfo struct {
+	// Kind is one of the Lease constants.
+	Kind string
+	// ID is the cluster's name of it; "" where the cluster keeps none.
+	ID string
+	// Owner names the job and the purpose, as it was acquired.
+	Owner string
+	// Expires is when the change ends by itself if it is not renewed again.
+	Expires time.Time
+}
+
+// leaseSpec is how a kind of lease is kept.
+type leaseSpec struct {
+	kind, id, owner string
+	ttl, every      time.Duration
+	// renew takes or prolongs the lease. errLeaseGone in its error's chain
+	// means that trying again is useless.
+	renew func(ctx context.Context) error
+	// undo removes it. It must work for a lease that was never taken.
+	undo func(ctx context.Context) error
+}
+
+// errLeaseGone says that what a lease protects has been lost for good.
+var errLeaseGone = errors.New("the lease cannot be kept any more")
+
+const (
+	renewTimeout = 20 * time.Second
+	undoTries    = 3
+	undoPause    = 500 * time.Millisecond
+	// renewRetries is how many tries to renew fit between two regular ones.
+	renewRetries = 5
+)
+
+// keeper holds all leases of a Cluster.
+type keeper struct {
+	log *zap.Logger
+	mu  struct {
+		sync.Mutex
+		leases map[leaseKey]*Lease
+		closed bool
+	}
+}
+
+type leaseKey struct{ kind, owner string }
+
+func newKeeper(log *zap.Logger) *keeper {
+	k := &keeper{log: log}
+	k.mu.leases = make(map[leaseKey]*Lease)
+	return k
+}
+
+// Lease is a change to the cluster that ends by itself unless it is renewed.
+// It is renewed until Release. Its methods are safe for concurrent use.
+type Lease struct {
+	keeper *keeper
+	spec   leaseSpec
+	lost   chan struct{}
+	stop   context.CancelFunc
+	done   chan struct{} // closed when the renewing goroutine has ended
+	turn   chan struct{} // held by the Release that is at work
+
+	mu struct {
+		sync.Mutex
+		expires  time.Time
+		err      error
+		released bool
+	}
+}
+
+// take acquires a lease and starts to renew it.
+func (k *keeper) take(ctx context.Context, spec leaseSpec) (*Lease, error) {
+	l := &Lease{
+		keeper: k, spec: spec,
+		lost: make(chan struct{}), done: make(chan struct{}), turn: make(chan struct{}, 1),
+	}
+	if err := k.add(l); err != nil {
+		return nil, err
+	}
+	// The lease counts from before the request: the cluster can't end it earlier.
+	began := time.Now()
+	if err := l.renew(ctx); err != nil {
+		// The request may have had its effect all the same.
+		if undone := l.undo(ctx); undone != nil {
+			k.log.Warn("cluster: could not undo a lease that was not acquired",
+				zap.String("kind", spec.kind), zap.String("owner", spec.owner), zap.Error(undone))
+		}
+		k.drop(l)
+		return nil, failed(err, "acquire the %s lease for %s", spec.kind, spec.owner)
+	}
+	l.prolonged(began)
+	life, stop := context.WithCancel(context.WithoutCancel(ctx))
+	l.stop = stop
+	go l.keep(life)
+	return l, nil
+}
+
+func (k *keeper) add(l *Lease) error {
+	key := leaseKey{l.spec.kind, l.spec.owner}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.mu.closed {
+		return errors.New("the cluster is closed")
+	}
+	if k.mu.leases[key] != nil {
+		return fault.New(fault.Sluice, 0, "%s already holds a %s lease", l.spec.owner, l.spec.kind)
+	}
+	k.mu.leases[key] = l
+	return nil
+}
+
+func (k *keeper) drop(l *Lease) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.mu.leases, leaseKey{l.spec.kind, l.spec.owner})
+}
+
+func (k *keeper) held() []*Lease {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	out := make([]*Lease, 0, len(k.mu.leases))
+	for _, l := range k.mu.leases {
+		out = append(out, l)
+	}
+	return out
+}
+
+func (k *keeper) releaseAll(ctx context.Context) error {
+	k.mu.Lock()
+	k.mu.closed = true
+	k.mu.Unlock()
+	var errs []error
+	for _, l := range k.held() {
+		if l.stop != nil {
+			errs = append(errs, l.Release(ctx))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Leases returns what is held at the moment, ordered by kind and owner.
+func (c *Cluster) Leases() []LeaseInfo {
+	var out []LeaseInfo
+	for _, l := range c.keeper.held() {
+		out = append(out, l.Info())
+	}
+	slices.SortFunc(out, func(a, b LeaseInfo) int {
+		return strings.Compare(a.Kind+"\x00"+a.Owner, b.Kind+"\x00"+b.Owner)
+	})
+	return out
+}
+
+// Info returns what is held.
+func (l *Lease) Info() LeaseInfo {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return LeaseInfo{Kind: l.spec.kind, ID: l.spec.id, Owner: l.spec.owner, Expires: l.mu.expires}
+}
+
+// Lost is closed when the lease ended although it was not released; Err then
+// says why. A lost lease still wants a Release.
+func (l *Lease) Lost() <-chan struct{} { return l.lost }
+
+// Err returns why the lease was lost, or nil.
+func (l *Lease) Err() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.mu.err
+}
+
+// Release undoes the change. Repeated calls do nothing once it has worked. It
+// does its work even if ctx has ended, within a time limit of its own; an
+// error means that the change may stay until it ends by itself.
+func (l *Lease) Release(ctx context.Context) error {
+	l.turn <- struct{}{}
+	defer func() { <-l.turn }()
+	l.mu.Lock()
+	released := l.mu.released
+	l.mu.Unlock()
+	if released {
+		return nil
+	}
+	l.stop()
+	<-l.done
+	if err := l.undo(ctx); err != nil {
+		return failed(err, "release the %s lease of %s", l.spec.kind, l.spec.owner)
+	}
+	l.mu.Lock()
+	l.mu.released = true
+	l.mu.Unlock()
+	l.keeper.drop(l)
+	return nil
+}
+
+func (l *Lease) renew(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, renewTimeout)
+	defer cancel()
+	return l.spec.renew(ctx)
+}
+
+// undo tries a few times, on a context of its own.
+func (l *Lease) undo(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
+	defer cancel()
+	var err error
+	for try := range undoTries {
+		if try > 0 {
+			if pause(ctx, undoPause) != nil {
+				break
+			}
+		}
+		if err = l.spec.undo(ctx); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+// keep renews the lease until ctx ends or the lease is gone for good.
+func (l *Lease) keep(ctx context.Context) {
+	defer close(l.done)
+	wait := l.spec.every
+	for pause(ctx, wait) == nil {
+		began := time.Now()
+		err := l.renew(ctx)
+		switch {
+		case err == nil:
+			l.prolonged(began)
+			wait = l.spec.every
+		case ctx.Err() != nil:
+			return
+		case errors.Is(err, errLeaseGone):
+			l.lose(err)
+			return
+		default:
+			l.keeper.log.Warn("cluster: a lease could not be renewed",
+				zap.String("kind", l.spec.kind), zap.String("owner", l.spec.owner), zap.Error(err))
+			if time.Now().After(l.Info().Expires) {
+				l.lose(err)
+			}
+			wait = l.spec.every / renewRetries
+		}
+	}
+}
+
+func (l *Lease) prolonged(began time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.mu.expires = began.Add(l.spec.ttl)
+}
+
+// lose marks the lease as lost, once.
+func (l *Lease) lose(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.mu.err != nil {
+		return
+	}
+	l.mu.err = fault.Wrap(err, fault.Cluster, 0, "the %s lease of %s was lost", l.spec.kind, l.spec.owner)
+	close(l.lost)
+}
+
+// pause waits for d or until ctx ends.
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-t.C:
+		return nil
+	}
+}
+
+// leaseID is the name under which the cluster knows a lease.
+func leaseID(owner string) string { return fmt.Sprintf("sluice-%s", owner) }

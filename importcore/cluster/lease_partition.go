@@ -1,0 +1,65 @@
+package cluster
+
+import (
+	"context"
+	"time"
+
+	"github.com/pingcap/kvproto/pkg/import_sstpb"
+	"go.uber.org/zap"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+const (
+	addPartitionMethod    = "/import_sstpb.ImportSST/AddForcePartitionRange"
+	removePartitionMethod = "/import_sstpb.ImportSST/RemoveForcePartitionRange"
+	partitionTTL          = time.Hour
+	partitionEvery        = 12 * time.Minute
+	// partitionTimeout is long because a store may compact at both edges first.
+	partitionTimeout = 15 * time.Second
+)
+
+// AcquirePartitionRange asks the row stores to cut their files at the borders
+// of the range, so that ingested files reach the bottom level at once. It only
+// makes the import faster: stores without the call (before 8.5.4) and stores
+// that fail are left alone. owner is as in AcquireSafePoint.
+func (c *Cluster) AcquirePartitionRange(ctx context.Context, owner string, rng KeyRange) (*Lease, error) {
+	pbRange := &import_sstpb.Range{Start: rng.Start, End: rng.End}
+	return c.keeper.take(ctx, leaseSpec{
+		kind: LeasePartitionRange, owner: owner,
+		ttl: partitionTTL, every: partitionEvery,
+		renew: func(ctx context.Context) error {
+			return c.onRowStores(ctx, addPartitionMethod, &import_sstpb.AddPartitionRangeRequest{
+				Range: pbRange, TtlSeconds: uint64(partitionTTL / time.Second),
+			}, func() any { return &import_sstpb.AddPartitionRangeResponse{} })
+		},
+		undo: func(ctx context.Context) error {
+			return c.onRowStores(ctx, removePartitionMethod, &import_sstpb.RemovePartitionRangeRequest{Range: pbRange},
+				func() any { return &import_sstpb.RemovePartitionRangeResponse{} })
+		},
+	})
+}
+
+// onRowStores calls a method on every row store and only logs what fails.
+func (c *Cluster) onRowStores(ctx context.Context, method string, req any, newResp func() any) error {
+	stores, err := c.Stores(ctx)
+	if err != nil {
+		return err
+	}
+	for _, s := range tikvStores(stores) {
+		callCtx, cancel := context.WithTimeout(ctx, partitionTimeout)
+		conn, err := c.StoreConn(callCtx, s.ID)
+		if err == nil {
+			err = conn.Invoke(callCtx, method, req, newResp())
+		}
+		cancel()
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err != nil && status.Code(err) != codes.Unimplemented {
+			c.log.Info("cluster: partition range not changed",
+				zap.String("method", method), zap.Uint64("store", s.ID), zap.Error(err))
+		}
+	}
+	return nil
+}

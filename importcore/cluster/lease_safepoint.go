@@ -1,0 +1,38 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+const safePointTTL = 5 * time.Minute
+
+// AcquireSafePoint keeps what is visible at the timestamp ts from garbage
+// collection. owner names the job and the purpose ("job-12-checksum") and must
+// be unique among the leases of this kind in the whole cluster.
+func (c *Cluster) AcquireSafePoint(ctx context.Context, owner string, ts uint64) (*Lease, error) {
+	id := leaseID(owner)
+	// One less than what is read, so that a store which compares with <= lets the read pass.
+	point := ts - 1
+	return c.keeper.take(ctx, leaseSpec{
+		kind: LeaseSafePoint, id: id, owner: owner,
+		ttl: safePointTTL, every: safePointTTL / 3,
+		renew: func(ctx context.Context) error {
+			lowest, err := c.pd.UpdateServiceGCSafePoint(ctx, id, int64(safePointTTL/time.Second), point)
+			if err != nil {
+				return err
+			}
+			// PD does not refuse a safe point that is too old, it only does not store it.
+			if lowest > point {
+				return fmt.Errorf("%w: data at %d is open to garbage collection, which is allowed up to %d",
+					errLeaseGone, ts, lowest)
+			}
+			return nil
+		},
+		undo: func(ctx context.Context) error {
+			_, err := c.pd.UpdateServiceGCSafePoint(ctx, id, 0, point)
+			return err
+		},
+	})
+}

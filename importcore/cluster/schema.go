@@ -1,0 +1,168 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/pingcap/tidb/pkg/meta/model"
+
+	"github.com/sluicedb/sluice/importcore/fault"
+)
+
+// codeNoSuchTable is MySQL's ER_NO_SUCH_TABLE.
+const codeNoSuchTable = 1146
+
+const (
+	schemaTries = 10
+	schemaWait  = 300 * time.Millisecond
+)
+
+// LoadTable returns the table's schema as TiDB holds it, with the ids of
+// columns and indexes, and whether the cluster compares strings by the new
+// collations, which decides how they are encoded. Columns and indexes in the
+// middle of a change are part of it: State tells. A table that does not exist
+// or must not be read is TiDB's own error, with its code (1146, 1049, 1142);
+// a view is returned as one (IsView). The caller owns the result.
+func (c *Cluster) LoadTable(ctx context.Context, db, table string) (info *model.TableInfo, newCollation bool, err error) {
+	newCollation, err = c.newCollation(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	info, err = c.loadTable(ctx, db, table)
+	return info, newCollation, err
+}
+
+func (c *Cluster) newCollation(ctx context.Context) (bool, error) {
+	values, err := c.queryStrings(ctx,
+		"SELECT VARIABLE_VALUE FROM mysql.tidb WHERE VARIABLE_NAME = 'new_collation_enabled'")
+	if err != nil {
+		return false, failed(err, "ask which collations the cluster uses")
+	}
+	return len(values) == 1 && values[0] == "True", nil
+}
+
+// loadTable finds the table's id by SQL, which knows all names, and reads the
+// schema by that id from the status port.
+func (c *Cluster) loadTable(ctx context.Context, db, table string) (*model.TableInfo, error) {
+	if _, err := c.Query(ctx, "SELECT 1 FROM "+quoteTable(db, table)+" LIMIT 0"); err != nil {
+		return nil, tableError(err, "read table %s", quoteTable(db, table))
+	}
+	id, err := c.tableID(ctx, db, table)
+	if err != nil {
+		return nil, err
+	}
+	info := &model.TableInfo{}
+	// Another server than the one that made the table may answer, and know it a
+	// moment later.
+	for try := 1; ; try++ {
+		err = c.tidbStatus(ctx, fmt.Sprintf("/schema?table_id=%s", id), info)
+		var answered *statusError
+		unknown := errors.As(err, &answered) && answered.Code == http.StatusBadRequest
+		if err == nil || !unknown || try == schemaTries {
+			break
+		}
+		if err := pause(ctx, schemaWait); err != nil {
+			return nil, err
+		}
+	}
+	if err != nil {
+		return nil, failed(err, "read the schema of table %s", quoteTable(db, table))
+	}
+	if fmt.Sprint(info.ID) != id {
+		return nil, fault.New(fault.Cluster, 0, "TiDB returned the schema of table %d instead of %s", info.ID, id)
+	}
+	return info, nil
+}
+
+func (c *Cluster) tableID(ctx context.Context, db, table string) (string, error) {
+	// The second form costs a look at all tables and is for servers that
+	// compare names by their case.
+	for _, where := range []string{
+		"TABLE_SCHEMA = ? AND TABLE_NAME = ?",
+		"LOWER(TABLE_SCHEMA) = LOWER(?) AND LOWER(TABLE_NAME) = LOWER(?)",
+	} {
+		ids, err := c.queryStrings(ctx,
+			"SELECT TIDB_TABLE_ID FROM information_schema.TABLES WHERE "+where, db, table)
+		if err != nil {
+			return "", failed(err, "find the id of table %s", quoteTable(db, table))
+		}
+		if len(ids) == 1 {
+			return ids[0], nil
+		}
+	}
+	return "", fault.New(fault.User, codeNoSuchTable, "Table '%s.%s' doesn't exist", db, table)
+}
+
+// tableError is failed for a statement whose failure is the user's to mend
+// when the server says that the table is not there or not open to it.
+func tableError(err error, doing string, args ...any) error {
+	const (
+		badDB, dbDenied, tableDenied = 1049, 1044, 1142
+	)
+	switch code := sqlCode(err); code {
+	case codeNoSuchTable, badDB, dbDenied, tableDenied:
+		return fault.Wrap(err, fault.User, code, "cannot %s", fmt.Sprintf(doing, args...))
+	}
+	return failed(err, doing, args...)
+}
+
+// TableIsEmpty reports whether the table has no rows.
+func (c *Cluster) TableIsEmpty(ctx context.Context, db, table string) (bool, error) {
+	res, err := c.Query(ctx, "SELECT 1 FROM "+quoteTable(db, table)+" LIMIT 1")
+	if err != nil {
+		return false, tableError(err, "read table %s", quoteTable(db, table))
+	}
+	return res.RowNumber() == 0, nil
+}
+
+// CheckTableUnchanged returns an error unless the table is still the one that
+// LoadTable returned as was: same id (TRUNCATE and DROP give a new one) and
+// same columns, indexes and partitions. A change that does not matter to
+// stored rows, such as of a comment or of auto IDs, is none. It is asked
+// before the ingest and after it, because nothing else keeps DDL away.
+func (c *Cluster) CheckTableUnchanged(ctx context.Context, db, table string, was *model.TableInfo) error {
+	now, err := c.loadTable(ctx, db, table)
+	if err != nil {
+		return err
+	}
+	if what := difference(was, now); what != "" {
+		return fault.New(fault.User, 0, "table %s was changed while it was being imported into: its %s differ",
+			quoteTable(db, table), what)
+	}
+	return nil
+}
+
+// difference names what differs between two states of a table and matters to
+// the form of its rows, or returns "".
+func difference(was, now *model.TableInfo) string {
+	if was.ID != now.ID {
+		return "ids"
+	}
+	if was.UpdateTS == now.UpdateTS && was.Revision == now.Revision {
+		return ""
+	}
+	for _, part := range []struct {
+		name     string
+		was, now any
+	}{
+		{"columns", was.Columns, now.Columns},
+		{"indexes", was.Indices, now.Indices},
+		{"partitions", was.Partition, now.Partition},
+		{"check constraints", was.Constraints, now.Constraints},
+		{"primary keys", [2]bool{was.PKIsHandle, was.IsCommonHandle}, [2]bool{now.PKIsHandle, now.IsCommonHandle}},
+		{"row id bits", [3]uint64{was.ShardRowIDBits, was.AutoRandomBits, was.AutoRandomRangeBits},
+			[3]uint64{now.ShardRowIDBits, now.AutoRandomBits, now.AutoRandomRangeBits}},
+		{"states", was.State, now.State},
+	} {
+		a, errA := json.Marshal(part.was)
+		b, errB := json.Marshal(part.now)
+		if errA != nil || errB != nil || string(a) != string(b) {
+			return part.name
+		}
+	}
+	return ""
+}
