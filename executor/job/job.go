@@ -1,0 +1,168 @@
+// Package job says what a job is: its record, its states and who may write it.
+// It holds plain types only; executor/jobstore keeps them in the cluster.
+//
+// # States
+//
+//	          claim            end
+//	pending ----------> running ----------> finished
+//	   |                   |
+//	   |                   +--------------> failed
+//	   +-------------------+--------------> cancelled
+//	   +----------------------------------> failed (its owner went away)
+//
+// Every arrow is one conditional update of the row: it takes effect only if the
+// row is still in the state, and still belongs to the owner and term, that the
+// writer believes it to be in. Terminal states are never left.
+//
+// # Ownership
+//
+// A job is run by the Sluice that holds its Lease: instance name and term. The
+// owner renews it while it works. Whoever takes a job from an owner raises the
+// term, so that nothing the old owner writes later can match the row.
+//
+// # One job per table
+//
+// An active (not terminal) job has an ActiveKey, which is unique in the
+// store. So two Sluices that accept jobs for one table at the same moment can't
+// both succeed.
+package job
+
+import (
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Status is a job's state. Its text is what SHOW IMPORT JOBS prints.
+type Status string
+
+// The states of a job.
+const (
+	Pending   Status = "pending"
+	Running   Status = "running"
+	Finished  Status = "finished"
+	Failed    Status = "failed"
+	Cancelled Status = "cancelled"
+)
+
+// transitions is the picture of the package's doc.
+var transitions = map[Status][]Status{
+	Pending: {Running, Failed, Cancelled},
+	Running: {Finished, Failed, Cancelled},
+}
+
+// CanBecome tells whether there is an arrow from s to next.
+func (s Status) CanBecome(next Status) bool {
+	for _, t := range transitions[s] {
+		if t == next {
+			return true
+		}
+	}
+	return false
+}
+
+// Active tells whether the job still holds its table.
+func (s Status) Active() bool { return s == Pending || s == Running }
+
+// Valid tells whether s is one of the states.
+func (s Status) Valid() bool {
+	switch s {
+	case Pending, Running, Finished, Failed, Cancelled:
+		return true
+	}
+	return false
+}
+
+// Phase is what a running job is at, in TiDB's words.
+type Phase string
+
+// The phases of IMPORT INTO with local sort.
+const (
+	PhaseNone       Phase = ""
+	PhaseImporting  Phase = "importing"
+	PhaseValidating Phase = "validating"
+)
+
+// FormatVersion is the version of what Options and later the checkpoints of a
+// job mean. A Sluice doesn't touch jobs of a version that it doesn't know.
+const FormatVersion = 1
+
+// Job is a job's record. Times are UTC by the cluster's clock with
+// microseconds; a zero time is NULL.
+type Job struct {
+	// ID is small, positive and never used twice.
+	ID int64
+	// GroupKey is the user's name for a group of jobs, "" for none.
+	GroupKey string
+	// DataSource is the location without credentials.
+	DataSource string
+	// DB, Table and TableID name the target as it was when the job was accepted.
+	DB, Table string
+	TableID   int64
+	// Statement is the SQL without credentials.
+	Statement string
+	// Options is JSON: what the user specified, without credentials.
+	Options string
+	// FormatVersion is that of the Sluice that accepted the job.
+	FormatVersion int
+	// Status and Phase are what SHOW prints; Step is the core's own word.
+	Status Status
+	Phase  Phase
+	Step   string
+	// SourceBytes is the size of all source files.
+	SourceBytes int64
+	// Rows is the number of rows imported so far; nil when unknown.
+	Rows *int64
+	// ErrorCode and Message tell why a job failed or was cancelled; Message of
+	// a finished job holds its warnings. No credentials.
+	ErrorCode uint16
+	Message   string
+	// CreatedBy is the account (user@host) that asked for the job.
+	CreatedBy string
+	// CreateTime, StartTime, EndTime and UpdateTime.
+	CreateTime, StartTime, EndTime, UpdateTime time.Time
+	// Lease says who runs the job; LeaseUntil when others may take it.
+	Lease      Lease
+	LeaseUntil time.Time
+	// CancelRequested asks the owner to stop the job.
+	CancelRequested bool
+}
+
+// Lease is the right to write a job's row.
+type Lease struct {
+	// JobID is the job's id.
+	JobID int64
+	// Owner is the instance name of a Sluice.
+	Owner string
+	// Term counts the owners of the job from 1.
+	Term int64
+}
+
+// ActiveKey is what must be unique among active jobs. The table's id is used
+// when the cluster has one, because a rename doesn't change it; names are
+// compared without case, as TiDB does.
+func (j *Job) ActiveKey() string {
+	if j.TableID > 0 {
+		return "id/" + strconv.FormatInt(j.TableID, 10)
+	}
+	return "name/" + strings.ToLower(j.DB) + "." + strings.ToLower(j.Table)
+}
+
+// Progress is what the owner writes while the job runs.
+type Progress struct {
+	Phase Phase
+	Step  string
+	// Rows is nil when unknown.
+	Rows *int64
+}
+
+// Outcome is how a job ended.
+type Outcome struct {
+	// Status is Finished, Failed or Cancelled.
+	Status Status
+	// ErrorCode and Message as in Job.
+	ErrorCode uint16
+	Message   string
+	// Rows is nil when unknown.
+	Rows *int64
+}

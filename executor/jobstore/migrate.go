@@ -1,0 +1,142 @@
+package jobstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// migration is one step of the schema. Its statements can be repeated: a
+// process may die between them and the row that says they are done.
+type migration struct {
+	name       string
+	statements []string
+}
+
+// migrations in the order of their versions, which count from 1. Steps are only
+// ever appended. %s is the quoted schema.
+var migrations = []migration{
+	{"jobs and counters", []string{
+		`CREATE TABLE IF NOT EXISTS %s.counters (
+			name VARCHAR(64) NOT NULL PRIMARY KEY,
+			value BIGINT NOT NULL
+		) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin`,
+		`INSERT IGNORE INTO %s.counters (name, value) VALUES ('job', 0)`,
+		`CREATE TABLE IF NOT EXISTS %s.jobs (
+			id BIGINT NOT NULL PRIMARY KEY,
+			group_key VARCHAR(256) NULL,
+			data_source LONGTEXT NOT NULL,
+			table_schema VARCHAR(64) NOT NULL,
+			table_name VARCHAR(64) NOT NULL,
+			table_id BIGINT NOT NULL,
+			active_key VARCHAR(160) NULL,
+			statement LONGTEXT NOT NULL,
+			options LONGTEXT NOT NULL,
+			format_version INT NOT NULL,
+			status VARCHAR(16) NOT NULL,
+			phase VARCHAR(32) NOT NULL,
+			step VARCHAR(32) NOT NULL,
+			source_bytes BIGINT NOT NULL,
+			imported_rows BIGINT NULL,
+			error_code INT NOT NULL DEFAULT 0,
+			message LONGTEXT NOT NULL,
+			created_by VARCHAR(300) NOT NULL,
+			create_time DATETIME(6) NOT NULL,
+			start_time DATETIME(6) NULL,
+			end_time DATETIME(6) NULL,
+			update_time DATETIME(6) NOT NULL,
+			owner VARCHAR(255) NOT NULL,
+			term BIGINT NOT NULL,
+			lease_until DATETIME(6) NOT NULL,
+			cancel_requested TINYINT NOT NULL DEFAULT 0,
+			UNIQUE KEY active_key (active_key),
+			KEY created_by (created_by),
+			KEY lease (status, lease_until)
+		) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin`,
+	}},
+}
+
+// migrateLockSeconds is how long a Sluice waits for another that migrates.
+const migrateLockSeconds = 60
+
+// migrate brings the schema to the newest version. Several processes may start
+// at once: a named lock of the cluster lets one after the other in.
+func (s *Store) migrate(ctx context.Context) error {
+	return s.pool.use(ctx, func(c *conn) (err error) {
+		if done, err := s.migrated(c); done || err != nil {
+			return err
+		}
+		r, err := c.exec("SELECT GET_LOCK('sluice.migrate', ?)", migrateLockSeconds)
+		if err != nil {
+			return err
+		}
+		if got, err := r.GetInt(0, 0); err != nil || got != 1 {
+			return errors.Join(errors.New("another Sluice has been migrating the job tables for too long"), err)
+		}
+		defer func() {
+			if _, unlockErr := c.exec("SELECT RELEASE_LOCK('sluice.migrate')"); unlockErr != nil {
+				c.broken = true // closing the connection frees the lock
+			}
+		}()
+		return s.applyMigrations(c)
+	})
+}
+
+// migrated looks without changing anything, so that a service account without
+// CREATE can run on tables that somebody else made.
+func (s *Store) migrated(c *conn) (bool, error) {
+	r, err := c.exec("SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = ? AND table_name = 'migrations'",
+		s.name)
+	if err != nil {
+		return false, err
+	}
+	if n, err := r.GetInt(0, 0); err != nil || n == 0 {
+		return false, err
+	}
+	version, err := s.version(c)
+	return version == len(migrations), err
+}
+
+func (s *Store) applyMigrations(c *conn) error {
+	for _, sql := range []string{
+		"CREATE DATABASE IF NOT EXISTS %s",
+		`CREATE TABLE IF NOT EXISTS %s.migrations (
+			version INT NOT NULL PRIMARY KEY,
+			name VARCHAR(128) NOT NULL,
+			applied_at DATETIME(6) NOT NULL
+		) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin`,
+	} {
+		if _, err := c.exec(fmt.Sprintf(sql, s.schema)); err != nil {
+			return err
+		}
+	}
+	version, err := s.version(c)
+	if err != nil {
+		return err
+	}
+	for i := version; i < len(migrations); i++ {
+		for _, sql := range migrations[i].statements {
+			if _, err := c.exec(fmt.Sprintf(sql, s.schema)); err != nil {
+				return fmt.Errorf("migration %d (%s): %w", i+1, migrations[i].name, err)
+			}
+		}
+		if _, err := c.exec("INSERT INTO "+s.schema+".migrations (version, name, applied_at) VALUES (?, ?, "+now+")",
+			i+1, migrations[i].name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// version is the newest applied one, 0 for none.
+func (s *Store) version(c *conn) (int, error) {
+	r, err := c.exec("SELECT COALESCE(MAX(version), 0) FROM " + s.schema + ".migrations")
+	if err != nil {
+		return 0, err
+	}
+	n, err := r.GetInt(0, 0)
+	if err == nil && n > int64(len(migrations)) {
+		err = fmt.Errorf("%w (version %d, this one knows %d)", ErrNewerSchema, n, len(migrations))
+	}
+	return int(n), err
+}

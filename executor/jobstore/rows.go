@@ -1,0 +1,120 @@
+package jobstore
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/go-mysql-org/go-mysql/mysql"
+
+	"github.com/sluicedb/sluice/executor/job"
+)
+
+// timeLayout is how DATETIME(6) arrives.
+const timeLayout = "2006-01-02 15:04:05.999999"
+
+func (s *Store) selectJobs() string {
+	return "SELECT id, group_key, data_source, table_schema, table_name, table_id, statement, options, format_version, " +
+		"status, phase, step, source_bytes, imported_rows, error_code, message, created_by, create_time, start_time, " +
+		"end_time, update_time, owner, term, lease_until, cancel_requested FROM " + s.schema + ".jobs"
+}
+
+// scanJobs reads rows of selectJobs.
+func scanJobs(r *mysql.Result) ([]job.Job, error) {
+	jobs := make([]job.Job, 0, r.RowNumber())
+	for i := range r.RowNumber() {
+		sc := rowScanner{r: r, row: i}
+		var j job.Job
+		var status, phase string
+		var code, term, format, cancel int64
+		sc.int(&j.ID)
+		sc.string(&j.GroupKey)
+		sc.string(&j.DataSource)
+		sc.string(&j.DB)
+		sc.string(&j.Table)
+		sc.int(&j.TableID)
+		sc.string(&j.Statement)
+		sc.string(&j.Options)
+		sc.int(&format)
+		sc.string(&status)
+		sc.string(&phase)
+		sc.string(&j.Step)
+		sc.int(&j.SourceBytes)
+		sc.nullInt(&j.Rows)
+		sc.int(&code)
+		sc.string(&j.Message)
+		sc.string(&j.CreatedBy)
+		sc.time(&j.CreateTime)
+		sc.time(&j.StartTime)
+		sc.time(&j.EndTime)
+		sc.time(&j.UpdateTime)
+		sc.string(&j.Lease.Owner)
+		sc.int(&term)
+		sc.time(&j.LeaseUntil)
+		sc.int(&cancel)
+		if sc.err != nil {
+			return nil, fmt.Errorf("job row: %w", sc.err)
+		}
+		j.Status, j.Phase = job.Status(status), job.Phase(phase)
+		if !j.Status.Valid() {
+			return nil, fmt.Errorf("job %d: unknown status %q", j.ID, status)
+		}
+		j.FormatVersion, j.ErrorCode, j.CancelRequested = int(format), uint16(code), cancel != 0
+		j.Lease.JobID, j.Lease.Term = j.ID, term
+		jobs = append(jobs, j)
+	}
+	return jobs, nil
+}
+
+// rowScanner reads the columns of a row from left to right and keeps the first
+// error. It copies what it returns: go-mysql reuses a result's buffers.
+type rowScanner struct {
+	r        *mysql.Result
+	row, col int
+	err      error
+}
+
+func (s *rowScanner) next() int {
+	s.col++
+	return s.col - 1
+}
+
+func (s *rowScanner) string(to *string) {
+	v, err := s.r.GetString(s.row, s.next())
+	s.keep(err)
+	*to = string([]byte(v))
+}
+
+func (s *rowScanner) int(to *int64) {
+	v, err := s.r.GetInt(s.row, s.next())
+	s.keep(err)
+	*to = v
+}
+
+func (s *rowScanner) nullInt(to **int64) {
+	col := s.next()
+	null, err := s.r.IsNull(s.row, col)
+	s.keep(err)
+	if null || err != nil {
+		return
+	}
+	v, err := s.r.GetInt(s.row, col)
+	s.keep(err)
+	*to = &v
+}
+
+func (s *rowScanner) time(to *time.Time) {
+	var text string
+	s.string(&text)
+	if text == "" || s.err != nil {
+		return
+	}
+	v, err := time.Parse(timeLayout, text)
+	s.keep(err)
+	*to = v
+}
+
+func (s *rowScanner) keep(err error) {
+	if s.err == nil {
+		s.err = err
+	}
+}

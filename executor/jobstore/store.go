@@ -1,0 +1,343 @@
+// Package jobstore keeps job records in the cluster: all SQL about jobs and all
+// migrations are here. It works on TiDB and on MariaDB.
+//
+// # Rules
+//
+//   - A row changes only by conditional updates (see package job); an update
+//     that finds no row returns ErrLost and the caller must stop writing.
+//   - All times are the cluster's clock in UTC: a Sluice with a wrong clock can
+//     neither lose nor steal a lease.
+//   - An active row's key is in a unique index, so "is there another job on
+//     this table" is decided by the insert itself.
+//   - Values are sent as parameters, never pasted into SQL text.
+package jobstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/go-mysql-org/go-mysql/mysql"
+
+	"github.com/sluicedb/sluice/executor/job"
+)
+
+// Errors that a caller must tell apart.
+var (
+	// ErrNotFound: there is no job with that id.
+	ErrNotFound = errors.New("job not found")
+	// ErrTableBusy: another active job holds the table.
+	ErrTableBusy = errors.New("another active job holds the table")
+	// ErrLost: the row is not in the expected state or belongs to another
+	// owner or term. The caller may not write to it again.
+	ErrLost = errors.New("the job has ended or belongs to another owner")
+	// ErrNewerSchema: the tables were made by a newer Sluice.
+	ErrNewerSchema = errors.New("the job tables were made by a newer Sluice")
+)
+
+// DefaultSchema is where the job tables live unless configured otherwise.
+const DefaultSchema = "sluice"
+
+// DefaultLease is how long an owner may be silent before its jobs are given up.
+const DefaultLease = 30 * time.Second
+
+// Params are what a Store needs.
+type Params struct {
+	// Backends are SQL addresses (host:port, or the path of a socket), tried
+	// in turn; at least one.
+	Backends []string
+	// User and Password are the service account.
+	User, Password string
+	// Schema is the name of the schema; "" means DefaultSchema.
+	Schema string
+	// Owner is this process's instance name, at most 255 bytes.
+	Owner string
+	// Lease is the duration of leases; 0 means DefaultLease.
+	Lease time.Duration
+	// MaxConns bounds the connections; 0 means 8.
+	MaxConns int
+}
+
+// Store keeps jobs. It is safe for concurrent use.
+type Store struct {
+	pool   *pool
+	name   string // the schema's
+	schema string // the same, quoted
+	owner  string
+	lease  time.Duration
+}
+
+// Open connects, creates the schema where needed and brings it to the newest
+// version. The caller closes the store.
+func Open(ctx context.Context, p Params) (*Store, error) {
+	if p.Schema == "" {
+		p.Schema = DefaultSchema
+	}
+	if p.Lease <= 0 {
+		p.Lease = DefaultLease
+	}
+	s := &Store{pool: newPool(p), name: p.Schema, schema: quoteName(p.Schema), owner: p.Owner, lease: p.Lease}
+	if err := s.migrate(ctx); err != nil {
+		s.Close()
+		return nil, fmt.Errorf("job store: %w", err)
+	}
+	return s, nil
+}
+
+// Close closes the idle connections. Calls under way finish on their own.
+func (s *Store) Close() { s.pool.close() }
+
+// Owner is the instance name under which this store writes.
+func (s *Store) Owner() string { return s.owner }
+
+// Lease is the duration of leases.
+func (s *Store) Lease() time.Duration { return s.lease }
+
+// Create accepts a job: it inserts a pending row that this instance owns with
+// term 1, and returns it with id and times set. ErrTableBusy means that another
+// active job holds the table. Of j it reads what describes the job, not its
+// state.
+func (s *Store) Create(ctx context.Context, j job.Job) (job.Job, error) {
+	var created job.Job
+	err := s.pool.transact(ctx, func(c *conn) error {
+		id, err := s.nextID(c)
+		if err != nil {
+			return err
+		}
+		if err := s.insert(c, id, &j); err != nil {
+			return err
+		}
+		created, err = s.get(c, id)
+		return err
+	})
+	if isDuplicateKey(err) {
+		return job.Job{}, ErrTableBusy
+	}
+	if err != nil {
+		return job.Job{}, fmt.Errorf("create job: %w", err)
+	}
+	return created, nil
+}
+
+// nextID counts in a row of its own: TiDB's auto-increment would hand out
+// numbers with gaps of thousands, and ids are typed by people.
+func (s *Store) nextID(c *conn) (int64, error) {
+	r, err := c.exec("SELECT value FROM " + s.schema + ".counters WHERE name = 'job' FOR UPDATE")
+	if err != nil {
+		return 0, err
+	}
+	if r.RowNumber() != 1 {
+		return 0, errors.New("the job counter is missing")
+	}
+	last, err := r.GetInt(0, 0)
+	if err != nil {
+		return 0, err
+	}
+	_, err = c.exec("UPDATE "+s.schema+".counters SET value = ? WHERE name = 'job'", last+1)
+	return last + 1, err
+}
+
+func (s *Store) insert(c *conn, id int64, j *job.Job) error {
+	_, err := c.exec("INSERT INTO "+s.schema+".jobs (id, group_key, data_source, table_schema, table_name, table_id, "+
+		"active_key, statement, options, format_version, status, phase, step, source_bytes, message, created_by, "+
+		"create_time, update_time, owner, term, lease_until) "+
+		"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', '', ?, '', ?, "+now+", "+now+", ?, 1, "+s.until()+")",
+		id, nullable(j.GroupKey), j.DataSource, j.DB, j.Table, j.TableID, j.ActiveKey(), j.Statement, j.Options,
+		job.FormatVersion, string(job.Pending), j.SourceBytes, j.CreatedBy, s.owner)
+	return err
+}
+
+// Claim moves a pending job of this instance to running and returns the lease
+// under which its row may be written. ErrLost when it was cancelled or given
+// up meanwhile.
+func (s *Store) Claim(ctx context.Context, l job.Lease) error {
+	return s.change(ctx, "claim job", "status = ?, phase = ?, start_time = "+now+", lease_until = "+s.until(),
+		[]any{string(job.Running), string(job.PhaseImporting)}, l, job.Pending)
+}
+
+// Renew extends the lease and writes the job's progress. It tells whether
+// somebody asked for the job to be cancelled. ErrLost means that the job is no
+// longer the caller's.
+func (s *Store) Renew(ctx context.Context, l job.Lease, p job.Progress) (cancelRequested bool, err error) {
+	err = s.pool.use(ctx, func(c *conn) error {
+		args := []any{string(p.Phase), p.Step, nullableInt(p.Rows), l.JobID, l.Owner, l.Term}
+		r, err := c.exec("UPDATE "+s.schema+".jobs SET phase = ?, step = ?, imported_rows = ?, update_time = "+now+
+			", lease_until = "+s.until()+" WHERE id = ? AND owner = ? AND term = ? AND status IN ('pending', 'running')", args...)
+		if err != nil {
+			return err
+		}
+		if r.AffectedRows == 0 {
+			return ErrLost
+		}
+		r, err = c.exec("SELECT cancel_requested FROM "+s.schema+".jobs WHERE id = ?", l.JobID)
+		if err != nil {
+			return err
+		}
+		n, err := r.GetInt(0, 0)
+		cancelRequested = n != 0
+		return err
+	})
+	return cancelRequested, wrap("renew job's lease", err)
+}
+
+// End moves a job to its last state and frees its table. From pending a job
+// can only fail or be cancelled. ErrLost when somebody else ended it first.
+// Unlike TiDB, a cancelled job gets an end time too: without one it reads as if
+// it still ran.
+func (s *Store) End(ctx context.Context, l job.Lease, o job.Outcome) error {
+	var from []job.Status
+	for _, status := range []job.Status{job.Pending, job.Running} {
+		if status.CanBecome(o.Status) {
+			from = append(from, status)
+		}
+	}
+	if o.Status.Active() || len(from) == 0 {
+		return fmt.Errorf("end job: %q is no last state", o.Status)
+	}
+	set := "status = ?, error_code = ?, message = ?, imported_rows = COALESCE(?, imported_rows), active_key = NULL"
+	if o.Status == job.Finished {
+		set += ", phase = '', step = ''"
+	}
+	return s.change(ctx, "end job", set+", end_time = "+now,
+		[]any{string(o.Status), int64(o.ErrorCode), o.Message, nullableInt(o.Rows)}, l, from...)
+}
+
+// change is the compare-and-set that all writes of an owner go through.
+func (s *Store) change(ctx context.Context, what, set string, args []any, l job.Lease, from ...job.Status) error {
+	marks := strings.TrimSuffix(strings.Repeat("?, ", len(from)), ", ")
+	args = append(args, l.JobID, l.Owner, l.Term)
+	for _, f := range from {
+		args = append(args, string(f))
+	}
+	err := s.pool.use(ctx, func(c *conn) error {
+		r, err := c.exec("UPDATE "+s.schema+".jobs SET "+set+", update_time = "+now+
+			" WHERE id = ? AND owner = ? AND term = ? AND status IN ("+marks+")", args...)
+		if err == nil && r.AffectedRows == 0 {
+			err = ErrLost
+		}
+		return err
+	})
+	return wrap(what, err)
+}
+
+// RequestCancel asks the owner of an active job to stop it. It returns false
+// when the job has already ended.
+func (s *Store) RequestCancel(ctx context.Context, id int64) (bool, error) {
+	var found bool
+	err := s.pool.use(ctx, func(c *conn) error {
+		_, err := c.exec("UPDATE "+s.schema+".jobs SET cancel_requested = 1, update_time = "+now+
+			" WHERE id = ? AND status IN ('pending', 'running')", id)
+		if err != nil {
+			return err
+		}
+		j, err := s.get(c, id)
+		found = err == nil && j.CancelRequested && j.Status.Active()
+		return err
+	})
+	return found, wrap("request cancel", err)
+}
+
+// FailAbandoned ends the jobs whose owners have let their leases expire: their
+// process died or lost the cluster. The term is raised, so a late owner can't
+// write any more. It returns the number of jobs ended.
+//
+// It waits a whole further lease after the expiry: an owner stops its work
+// when its own lease runs out, and its last requests to the stores may take a
+// moment to arrive.
+func (s *Store) FailAbandoned(ctx context.Context) (int64, error) {
+	var n int64
+	err := s.pool.use(ctx, func(c *conn) error {
+		r, err := c.exec("UPDATE " + s.schema + ".jobs SET term = term + 1, active_key = NULL, end_time = " + now +
+			", update_time = " + now + ", status = CASE WHEN cancel_requested <> 0 THEN 'cancelled' ELSE 'failed' END, " +
+			"error_code = 1105, message = CONCAT('the Sluice that ran this job (', owner, " +
+			"') stopped or lost the cluster; the table may hold a part of the rows') " +
+			"WHERE status IN ('pending', 'running') AND lease_until < " + now + " - " + s.interval())
+		if err == nil {
+			n = int64(r.AffectedRows)
+		}
+		return err
+	})
+	return n, wrap("end abandoned jobs", err)
+}
+
+// Get returns one job, or ErrNotFound.
+func (s *Store) Get(ctx context.Context, id int64) (job.Job, error) {
+	var j job.Job
+	err := s.pool.use(ctx, func(c *conn) (err error) {
+		j, err = s.get(c, id)
+		return err
+	})
+	return j, wrap("read job", err)
+}
+
+// List returns the jobs of one account, or of all when createdBy is "", by id.
+func (s *Store) List(ctx context.Context, createdBy string) ([]job.Job, error) {
+	var jobs []job.Job
+	err := s.pool.use(ctx, func(c *conn) error {
+		where, args := "", []any(nil)
+		if createdBy != "" {
+			where, args = " WHERE created_by = ?", []any{createdBy}
+		}
+		r, err := c.exec(s.selectJobs()+where+" ORDER BY id", args...)
+		if err != nil {
+			return err
+		}
+		jobs, err = scanJobs(r)
+		return err
+	})
+	return jobs, wrap("list jobs", err)
+}
+
+func (s *Store) get(c *conn, id int64) (job.Job, error) {
+	r, err := c.exec(s.selectJobs()+" WHERE id = ?", id)
+	if err != nil {
+		return job.Job{}, err
+	}
+	jobs, err := scanJobs(r)
+	if err != nil {
+		return job.Job{}, err
+	}
+	if len(jobs) == 0 {
+		return job.Job{}, ErrNotFound
+	}
+	return jobs[0], nil
+}
+
+// now is the cluster's clock; sessions of the pool run in UTC.
+const now = "UTC_TIMESTAMP(6)"
+
+func (s *Store) interval() string {
+	return fmt.Sprintf("INTERVAL %d MICROSECOND", s.lease.Microseconds())
+}
+
+func (s *Store) until() string { return now + " + " + s.interval() }
+
+func wrap(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
+
+func isDuplicateKey(err error) bool {
+	var e *mysql.MyError
+	return errors.As(err, &e) && e.Code == mysql.ER_DUP_ENTRY && strings.Contains(e.Message, "active_key")
+}
+
+func nullable(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+func nullableInt(n *int64) any {
+	if n == nil {
+		return nil
+	}
+	return *n
+}
+
+func quoteName(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
