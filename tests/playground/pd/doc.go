@@ -22,6 +22,7 @@
 //	paused schedulers            memory                  schedulers.go
 //	operators of scatter         memory                  scatter.go
 //	resource groups              etcd                    resourcegroup.go
+//	stores' labels, extra stores etcd                    storeregistry.go
 //	global config, meta storage  etcd                    globalconfig.go, metastorage.go
 //
 // "Memory" is not a short cut: PD's leader holds the same things in memory, so

@@ -179,6 +179,11 @@ func (v *testView) Split(keys [][]byte) ([]uint64, error) {
 	return ids, nil
 }
 
+// oneStoreView is a cluster of one store.
+type oneStoreView struct{ *testView }
+
+func (v oneStoreView) Stores() []*metapb.Store { return v.testView.Stores()[:1] }
+
 func start(t *testing.T, opts Options) *Server {
 	t.Helper()
 	if opts.DataDir == "" {

@@ -2,6 +2,7 @@ package pd
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"sync"
 
 	rmpb "github.com/pingcap/kvproto/pkg/resource_manager"
+	"github.com/tikv/pd/client/resource_group/controller"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -18,11 +20,12 @@ import (
 
 const (
 	// keyGroupSettings is read by clients too, through the meta storage.
-	keyGroupSettings = "resource_group/settings/"
-	defaultGroup     = "default"
-	groupNameLimit   = 32
-	middlePriority   = 8
-	groupPutDone     = "Success!"
+	keyGroupSettings    = "resource_group/settings/"
+	keyControllerConfig = "resource_group/controller"
+	defaultGroup        = "default"
+	groupNameLimit      = 32
+	middlePriority      = 8
+	groupPutDone        = "Success!"
 )
 
 // resourceGroups keeps the groups in etcd under the keys of PD, without the
@@ -51,9 +54,24 @@ func newResourceGroups(ctx context.Context, cli *clientv3.Client) (*resourceGrou
 		g.mu.groups[group.GetName()] = group
 	}
 	if g.mu.groups[defaultGroup] == nil {
-		return g, g.put(ctx, unlimitedGroup(), false)
+		if err := g.put(ctx, unlimitedGroup(), false); err != nil {
+			return nil, err
+		}
 	}
-	return g, nil
+	return g, g.storeControllerConfig(ctx)
+}
+
+// storeControllerConfig publishes the price list of requests, with the
+// defaults that the clients have too.
+func (g *resourceGroups) storeControllerConfig(ctx context.Context) error {
+	data, err := json.Marshal(controller.DefaultConfig().BaseConfig)
+	if err != nil {
+		return fmt.Errorf("encode the resource controller's config: %w", err)
+	}
+	if _, err := g.cli.Put(ctx, keyControllerConfig, string(data)); err != nil {
+		return fmt.Errorf("store the resource controller's config: %w", err)
+	}
+	return nil
 }
 
 // unlimitedGroup is "default" as PD makes it: it never waits for tokens.
