@@ -8,6 +8,9 @@ PRODUCT := ./server/... ./sqlext/... ./executor/... ./importcore/...
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 FUZZTIME ?= 20s
 BENCH ?= .
+ROWS ?= 1000000
+BINS = SLUICE_BIN=$(CURDIR)/$(BIN)/sluice SLUICE_PLAYGROUND_BIN=$(CURDIR)/$(BIN)/playground
+RUN_DEMO = $(BINS) $(BIN)/demo
 
 .PHONY: help
 help: ## print this help
@@ -17,14 +20,15 @@ help: ## print this help
 build: ## build bin/sluice (the product) and bin/playground (the embedded cluster)
 	go build -o $(BIN)/sluice ./server
 	go build -o $(BIN)/playground ./tests/playground/cmd/playground
+	go build -o $(BIN)/demo ./tests/demo
 
 .PHONY: demo
 demo: build ## import 1,000,000 rows into the embedded cluster through Sluice and check the result
-	go run ./tests/demo -sluice $(BIN)/sluice -playground $(BIN)/playground
+	$(RUN_DEMO) -rows $(ROWS)
 
 .PHONY: playground
 playground: build ## leave the embedded cluster and Sluice running and print the line for a mysql client
-	go run ./tests/demo -sluice $(BIN)/sluice -playground $(BIN)/playground -stay
+	$(RUN_DEMO) -stay
 
 .PHONY: test
 test: deps vet test/race test/cluster ## everything that needs no long load
@@ -43,9 +47,8 @@ test/race: ## unit tests of the product under the race detector
 	go test -race -timeout 20m $(PRODUCT)
 
 .PHONY: test/cluster
-test/cluster: ## tests against the embedded cluster, peers included
-	go build -o $(BIN)/playground ./tests/playground/cmd/playground
-	SLUICE_PLAYGROUND_BIN=$(CURDIR)/$(BIN)/playground go test -p 2 -timeout 40m ./tests/...
+test/cluster: build ## tests against the embedded cluster, peers included
+	$(BINS) go test -p 2 -timeout 40m ./tests/...
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (20s)

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/sluicedb/sluice/tests/dataset"
+	"github.com/sluicedb/sluice/tests/instance"
+)
+
+const tableName = "demo"
+
+// demo imports the file through the proxy and compares what it finds
+// afterwards with what the generator knows.
+func demo(ctx context.Context, o options, sluice *instance.Instance, csvPath string, sums dataset.Sums) error {
+	db, err := sluice.Open("root", "", "")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	for _, stmt := range []string{"CREATE DATABASE IF NOT EXISTS shop", "USE shop", dataset.DemoSchema(tableName)} {
+		if _, err := conn.ExecContext(ctx, stmt); err != nil {
+			return fmt.Errorf("%s: %w", stmt, err)
+		}
+	}
+	if err := runImport(ctx, db, conn, o, csvPath); err != nil {
+		return err
+	}
+	peak, err := sluice.PeakMemory()
+	if err != nil {
+		return err
+	}
+	say("peak memory of the Sluice process: %.0f MiB", float64(peak)/(1<<20))
+	if err := show(ctx, conn, "SHOW IMPORT JOBS"); err != nil {
+		return err
+	}
+	return verify(ctx, conn, sums)
+}
+
+func runImport(ctx context.Context, db *sql.DB, conn *sql.Conn, o options, csvPath string) error {
+	stmt := fmt.Sprintf("IMPORT INTO %s FROM '%s' WITH thread=%d", tableName, csvPath, o.threads)
+	fmt.Printf("\nmysql> %s;\n", stmt)
+	began := time.Now()
+	watching, stopWatching := context.WithCancel(ctx)
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		watch(watching, db, began)
+	}()
+	err := show(ctx, conn, stmt)
+	stopWatching()
+	<-watched
+	if err != nil {
+		return err
+	}
+	say("imported in %.1f s", time.Since(began).Seconds())
+	return nil
+}
+
+// watch prints the job once a second, as another session sees it.
+func watch(ctx context.Context, db *sql.DB, began time.Time) {
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		rows, err := query(ctx, db, "SHOW IMPORT JOBS")
+		if err != nil || len(rows.values) == 0 {
+			continue
+		}
+		last := rows.values[len(rows.values)-1]
+		fmt.Printf("   %4.0f s  job %s  %-9s %-10s %9s rows of %s\n", time.Since(began).Seconds(),
+			rows.cell(last, "Job_ID"), rows.cell(last, "Status"), rows.cell(last, "Phase"),
+			rows.cell(last, "Imported_Rows"), rows.cell(last, "Source_File_Size"))
+	}
+}
+
+// verify compares the table with the generator's sums and the checksums with each other.
+func verify(ctx context.Context, conn *sql.Conn, want dataset.Sums) error {
+	if err := show(ctx, conn, "SELECT COUNT(*), SUM(id), SUM(amount), MIN(created_at), MAX(created_at) FROM "+tableName); err != nil {
+		return err
+	}
+	got, err := dataset.QuerySums(ctx, conn, tableName)
+	if err != nil {
+		return err
+	}
+	if got != want {
+		return fmt.Errorf("the table holds %+v, the file %+v", got, want)
+	}
+	if err := show(ctx, conn, "ADMIN CHECK TABLE "+tableName); err != nil {
+		return err
+	}
+	if err := show(ctx, conn, "ADMIN CHECKSUM TABLE "+tableName); err != nil {
+		return err
+	}
+	own := "SELECT id, checksum, total_kvs, total_bytes FROM sluice.jobs ORDER BY id DESC LIMIT 1"
+	if err := show(ctx, conn, own); err != nil {
+		return err
+	}
+	var id, ownSum, ownPairs, ownBytes, db, table, sum, pairs, size string
+	if err := conn.QueryRowContext(ctx, own).Scan(&id, &ownSum, &ownPairs, &ownBytes); err != nil {
+		return err
+	}
+	if err := conn.QueryRowContext(ctx, "ADMIN CHECKSUM TABLE "+tableName).Scan(&db, &table, &sum, &pairs, &size); err != nil {
+		return err
+	}
+	if ownSum != sum || ownPairs != pairs || ownBytes != size {
+		return fmt.Errorf("Sluice's checksum is %s/%s/%s, TiDB's %s/%s/%s", ownSum, ownPairs, ownBytes, sum, pairs, size)
+	}
+	return nil
+}
+
+// grid is a result set as text.
+type grid struct {
+	columns []string
+	values  [][]string
+}
+
+func (g grid) cell(row []string, column string) string {
+	for i, name := range g.columns {
+		if name == column {
+			return row[i]
+		}
+	}
+	return ""
+}
+
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+func query(ctx context.Context, q querier, stmt string) (grid, error) {
+	rows, err := q.QueryContext(ctx, stmt)
+	if err != nil {
+		return grid{}, err
+	}
+	defer func() { _ = rows.Close() }()
+	columns, err := rows.Columns()
+	if err != nil {
+		return grid{}, err
+	}
+	g := grid{columns: columns}
+	for rows.Next() {
+		cells := make([]sql.NullString, len(columns))
+		targets := make([]any, len(columns))
+		for i := range cells {
+			targets[i] = &cells[i]
+		}
+		if err := rows.Scan(targets...); err != nil {
+			return grid{}, err
+		}
+		row := make([]string, len(columns))
+		for i, c := range cells {
+			row[i] = c.String
+			if !c.Valid {
+				row[i] = "NULL"
+			}
+		}
+		g.values = append(g.values, row)
+	}
+	return g, rows.Err()
+}
+
+// show runs a statement and prints it with its rows, one line a column as \G does.
+func show(ctx context.Context, q querier, stmt string) error {
+	g, err := query(ctx, q, stmt)
+	if err != nil {
+		return fmt.Errorf("%s: %w", stmt, err)
+	}
+	fmt.Printf("\nmysql> %s\\G\n", stmt)
+	width := 0
+	for _, c := range g.columns {
+		width = max(width, len(c))
+	}
+	for i, row := range g.values {
+		fmt.Printf("%s %d. row %s\n", strings.Repeat("*", 27), i+1, strings.Repeat("*", 27))
+		for j, c := range g.columns {
+			fmt.Printf("%*s: %s\n", width, c, row[j])
+		}
+	}
+	if len(g.values) == 0 {
+		fmt.Println("OK")
+	}
+	return nil
+}
