@@ -1,0 +1,147 @@
+package importcore
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/sluicedb/sluice/importcore/cluster"
+	"github.com/sluicedb/sluice/importcore/encode"
+	"github.com/sluicedb/sluice/importcore/fault"
+	"github.com/sluicedb/sluice/importcore/source"
+	"github.com/sluicedb/sluice/importcore/table"
+)
+
+// Default sizes of Config, in bytes. The least budget is what one worker, the
+// splitter and a merge need to make progress.
+const (
+	DefaultMemoryBudget = 256 << 20
+	MinMemoryBudget     = 32 << 20
+)
+
+// Config says which cluster the core works for and what it may use.
+type Config struct {
+	// Cluster is how the cluster is reached.
+	Cluster cluster.Config
+	// SortDir is the directory in which jobs sort, each in a directory of its own
+	// that it removes. It is made when missing.
+	SortDir string
+	// MemoryBudget is in bytes, for one job that names none; 0 means DefaultMemoryBudget.
+	MemoryBudget int64
+	// Logger is required.
+	Logger *zap.Logger
+}
+
+// Core runs tasks for one cluster. It is safe for concurrent use.
+type Core struct {
+	cfg     Config
+	cluster *cluster.Cluster
+}
+
+// New connects to the cluster. The caller closes the Core.
+func New(ctx context.Context, cfg Config) (*Core, error) {
+	if cfg.MemoryBudget == 0 {
+		cfg.MemoryBudget = DefaultMemoryBudget
+	}
+	c, err := cluster.Open(ctx, cfg.Cluster)
+	if err != nil {
+		return nil, err
+	}
+	return &Core{cfg: cfg, cluster: c}, nil
+}
+
+// Close gives back what is still held in the cluster and disconnects. No
+// Import may be running.
+func (c *Core) Close() error { return c.cluster.Close() }
+
+// physicalShift is the number of logical bits of a PD timestamp.
+const physicalShift = 18
+
+// codePrecheckFailed is TiDB's ErrLoadDataPreCheckFailed.
+const codePrecheckFailed = 8173
+
+// Plan looks at the source and the target without changing either and returns
+// what Import needs. Errors are *fault.Error with TiDB's codes: 8156 to 8160
+// for the location, 1146 for an unknown table, 1054 and 1110 for the mapping,
+// 8173 for a table that is not empty, and those of table.Target.CheckEncodable.
+func (c *Core) Plan(ctx context.Context, task ImportTask) (_ *Plan, err error) {
+	if err := c.completeTask(&task); err != nil {
+		return nil, err
+	}
+	p := &Plan{Task: task}
+	if p.store, err = source.Open(ctx, task.Location); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.store.Close())
+		}
+	}()
+	if p.Files, err = p.store.List(ctx); err != nil {
+		return nil, err
+	}
+	for _, f := range p.Files {
+		p.SourceBytes += f.Size
+	}
+	p.progress.sourceTotal.Store(p.SourceBytes)
+	if err := c.planTable(ctx, p); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func (c *Core) completeTask(task *ImportTask) error {
+	if task.MemoryBudget == 0 {
+		task.MemoryBudget = c.cfg.MemoryBudget
+	}
+	if task.MemoryBudget < MinMemoryBudget {
+		return fault.New(fault.User, 0, "a memory budget of %d bytes is too small for an import: at least %d are needed",
+			task.MemoryBudget, MinMemoryBudget)
+	}
+	task.Threads = max(task.Threads, 1)
+	return task.CSV.Validate()
+}
+
+func (c *Core) planTable(ctx context.Context, p *Plan) error {
+	info, newCollation, err := c.cluster.LoadTable(ctx, p.Task.DB, p.Task.Table)
+	if err != nil {
+		return err
+	}
+	p.TableID = info.ID
+	if p.target, err = table.NewTarget(p.Task.DB, info, newCollation); err != nil {
+		return err
+	}
+	mapping, err := p.target.Map(p.Task.Columns)
+	if err != nil {
+		return err
+	}
+	// The cluster's clock, not this machine's, is what CURRENT_TIMESTAMP means.
+	ts, err := c.cluster.TSO(ctx)
+	if err != nil {
+		return err
+	}
+	now := time.UnixMilli(int64(ts >> physicalShift))
+	p.encoding, err = encode.Compile(encode.Config{
+		Target: p.target, Mapping: mapping, SQLMode: p.Task.SQLMode, Location: p.Task.TimeZone, Now: now,
+	})
+	if err != nil {
+		return err
+	}
+	return c.checkEmpty(ctx, p)
+}
+
+func (c *Core) checkEmpty(ctx context.Context, p *Plan) error {
+	empty, err := c.cluster.TableIsEmpty(ctx, p.Task.DB, p.Task.Table)
+	if err != nil {
+		return err
+	}
+	if !empty {
+		return fault.New(fault.User, codePrecheckFailed, "PreCheck failed: target table is not empty")
+	}
+	return nil
+}
+
+// Close ends the use of a plan; Import does it itself.
+func (p *Plan) Close() error { return p.store.Close() }

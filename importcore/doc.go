@@ -1,0 +1,35 @@
+// Package importcore is the engine: it takes a task (what to read, where it
+// goes, how) and runs its steps against a cluster. It knows no client
+// connection and no SQL text; the executor stands in between.
+//
+// # The way of a row
+//
+// The data path is a straight line through the sub packages, wired only here:
+//
+//	source --bytes--> format/csv --blocks, fields--> encode --pairs--> sortkv --ranges--> ingest --SSTs--> TiKV
+//
+// One goroutine per job walks the files in order and cuts them into blocks of
+// whole rows, so every row has its number in the job before any worker sees it:
+// row IDs don't depend on how many workers there are. Task.Threads workers read
+// rows out of blocks and encode them into arenas, which sortkv sorts and, when
+// the budget is used up, writes as runs. When the last row is in, the runs are
+// merged range by range, and each range is written to every peer of its region
+// and ingested.
+//
+// # The steps of a job
+//
+//	prepare   files listed, table loaded and found empty, mapping compiled (Plan)
+//	encode    every row encoded and sorted; equal keys found; nothing of the cluster touched yet
+//	ingest    leases taken (import mode, schedulers); regions split, scattered; ranges ingested
+//	checksum  auto IDs rebased; the table's checksum compared with the sum of the pairs
+//	analyze   statistics; a failure here is a warning
+//
+// An error up to the end of encode leaves the target as it was. Later errors
+// say that the table holds a part of the rows. Leases are given back on every
+// way out.
+//
+// # Errors
+//
+// Every error that leaves the package is, or wraps, a *fault.Error, or is the
+// cause of the cancelled context.
+package importcore

@@ -1,0 +1,112 @@
+package importcore
+
+import (
+	"encoding/hex"
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/pingcap/tidb/pkg/meta/model"
+	"github.com/pingcap/tidb/pkg/parser/mysql"
+	"github.com/pingcap/tidb/pkg/tablecodec"
+	"github.com/pingcap/tidb/pkg/types"
+	"github.com/pingcap/tidb/pkg/util/codec"
+
+	"github.com/sluicedb/sluice/importcore/fault"
+	"github.com/sluicedb/sluice/importcore/sortkv"
+	"github.com/sluicedb/sluice/importcore/table"
+)
+
+// describeDuplicate turns two equal keys into the error that MySQL users know.
+func (r *run) describeDuplicate(err error) error {
+	var dup *sortkv.DuplicateKeyError
+	if !errors.As(err, &dup) {
+		return err
+	}
+	index, values := describeKey(r.plan.target, dup.Key)
+	return fault.New(fault.Source, mysql.ErrDupEntry, "Duplicate entry '%s' for key '%s.%s': the source holds more than one row with it",
+		values, r.plan.target.Info.Name.O, index)
+}
+
+// describeKey names the index that a key belongs to and shows its values,
+// joined by '-' as MySQL does. Strings whose collation keeps only weights in
+// the key are shown as those weights, in hexadecimal.
+func describeKey(target *table.Target, key []byte) (index, values string) {
+	_, indexID, isRecord, err := tablecodec.DecodeKeyHead(key)
+	if err != nil {
+		return "unknown", hex.EncodeToString(key)
+	}
+	if isRecord {
+		handle, err := tablecodec.DecodeRowKey(key)
+		if err != nil {
+			return "PRIMARY", hex.EncodeToString(key)
+		}
+		if handle.IsInt() {
+			return "PRIMARY", showInt(target.HandleColumn(), handle.IntValue())
+		}
+		return "PRIMARY", showParts(handle.Encoded(), target, target.PrimaryIndex())
+	}
+	for _, idx := range target.Indexes() {
+		if idx.ID == indexID {
+			return idx.Name.O, showParts(tablecodec.CutIndexPrefix(key), target, idx)
+		}
+	}
+	return "unknown", hex.EncodeToString(key)
+}
+
+func showInt(col *model.ColumnInfo, v int64) string {
+	if col != nil && mysql.HasUnsignedFlag(col.GetFlag()) {
+		return strconv.FormatUint(uint64(v), 10)
+	}
+	return strconv.FormatInt(v, 10)
+}
+
+// showParts shows the columns of an index from their encoded form.
+func showParts(encoded []byte, target *table.Target, idx *model.IndexInfo) string {
+	var parts []string
+	for _, col := range idx.Columns {
+		part, rest, err := showPart(encoded, &target.Info.Columns[col.Offset].FieldType)
+		if err != nil {
+			return hex.EncodeToString(encoded)
+		}
+		parts = append(parts, part)
+		encoded = rest
+	}
+	return strings.Join(parts, "-")
+}
+
+func showPart(encoded []byte, ft *types.FieldType) (part string, rest []byte, err error) {
+	raw, rest, err := codec.CutOne(encoded)
+	if err != nil {
+		return "", nil, err
+	}
+	_, d, err := codec.DecodeOne(raw)
+	if err != nil {
+		return "", nil, err
+	}
+	if d.Kind() == types.KindBytes {
+		if b := d.GetBytes(); !printable(b) || hidesText(ft) {
+			return "0x" + hex.EncodeToString(b), rest, nil
+		}
+		return string(d.GetBytes()), rest, nil
+	}
+	if d, err = tablecodec.Unflatten(d, ft, nil); err != nil {
+		return "", nil, err
+	}
+	part, err = d.ToString()
+	return part, rest, err
+}
+
+// hidesText reports whether keys of the type hold collation weights instead of text.
+func hidesText(ft *types.FieldType) bool {
+	return types.IsString(ft.GetType()) && types.NeedRestoredData(ft) && !strings.HasSuffix(ft.GetCollate(), "_bin")
+}
+
+func printable(b []byte) bool {
+	for _, r := range string(b) {
+		if r == '\uFFFD' || !strconv.IsPrint(r) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,263 @@
+package importcore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sluicedb/sluice/importcore/cluster"
+	"github.com/sluicedb/sluice/importcore/encode"
+	"github.com/sluicedb/sluice/importcore/fault"
+	"github.com/sluicedb/sluice/importcore/format"
+	"github.com/sluicedb/sluice/importcore/format/csv"
+	"github.com/sluicedb/sluice/importcore/kv"
+	"github.com/sluicedb/sluice/importcore/sortkv"
+)
+
+// numberedBlock is a block with its place in the job.
+type numberedBlock struct {
+	*format.Block
+	seq   int64 // blocks of the job before it
+	rowID int64 // of its first row
+}
+
+// encode reads every file, encodes every row and returns the sorted pairs,
+// which hold no key twice. Of several bad rows the first one in the order of
+// the files is reported, whichever worker met its own first.
+func (r *run) encode(ctx context.Context, memory memorySplit) (*sortkv.Sorted, error) {
+	base, err := r.core.cluster.NextRowID(ctx, r.plan.Task.DB, r.plan.Task.Table)
+	if err != nil {
+		return nil, err
+	}
+	bad := &firstBad{}
+	bad.seq.Store(math.MaxInt64)
+	blocks := make(chan numberedBlock, r.plan.Task.Threads)
+	pool := format.NewBlockPool(memory.blockBytes, memory.blocks)
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		defer close(blocks)
+		return r.split(groupCtx, pool, blocks, base, bad)
+	})
+	tally := &tally{}
+	for range r.plan.Task.Threads {
+		group.Go(func() error { return r.encodeBlocks(groupCtx, blocks, bad, tally) })
+	}
+	err = group.Wait()
+	if bad.err != nil {
+		return nil, bad.err
+	}
+	if err != nil {
+		return nil, r.describeDuplicate(err)
+	}
+	r.ids = cluster.AutoIDs(tally.ids)
+	tally.tell(r)
+	sorted, err := r.sorter.Finish(ctx)
+	if err != nil {
+		return nil, r.describeDuplicate(err)
+	}
+	if err := sorted.FindDuplicate(ctx); err != nil {
+		return nil, r.describeDuplicate(err)
+	}
+	return sorted, nil
+}
+
+// split cuts the files into blocks, in order, and numbers the rows.
+func (r *run) split(ctx context.Context, pool *format.BlockPool, blocks chan<- numberedBlock, rowID int64, bad *firstBad) error {
+	var seq int64
+	for i := range r.plan.Files {
+		splitter, err := csv.NewSplitter(ctx, r.plan.store, &r.plan.Files[i], i, r.plan.Task.CSV, pool)
+		if err != nil {
+			return err
+		}
+		err = func() error {
+			for !bad.found() {
+				block, err := splitter.Next(ctx)
+				if errors.Is(err, io.EOF) {
+					return nil
+				}
+				if fault.As(err) != nil && ctx.Err() == nil {
+					// A fault of the data: rows before it may be bad as well and come first.
+					bad.report(seq, err)
+					return nil
+				}
+				if err != nil {
+					return err
+				}
+				n := numberedBlock{Block: block, seq: seq, rowID: rowID}
+				seq++
+				rowID += block.Rows
+				select {
+				case blocks <- n:
+				case <-ctx.Done():
+					block.Release()
+					return context.Cause(ctx)
+				}
+			}
+			return nil
+		}()
+		if err := errors.Join(err, splitter.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// encodeBlocks is one worker.
+func (r *run) encodeBlocks(ctx context.Context, blocks <-chan numberedBlock, bad *firstBad, tally *tally) error {
+	w := &worker{run: r, encoder: r.plan.encoding.NewEncoder(), reader: csv.NewReader(r.plan.Task.CSV)}
+	err := w.consume(ctx, blocks, bad)
+	if w.arena != nil {
+		if err == nil && len(w.arena.Refs) > 0 {
+			err = r.sorter.Add(ctx, w.arena)
+		} else {
+			r.sorter.Discard(w.arena)
+		}
+	}
+	// A splitter that waits for room must not wait for a worker that has gone.
+	for err != nil {
+		block, ok := <-blocks
+		if !ok {
+			break
+		}
+		block.Release()
+	}
+	tally.add(w.encoder)
+	return err
+}
+
+type worker struct {
+	*run
+	encoder *encode.Encoder
+	reader  format.RowReader
+	arena   *kv.Arena
+}
+
+func (w *worker) consume(ctx context.Context, blocks <-chan numberedBlock, bad *firstBad) error {
+	for block := range blocks {
+		if ctx.Err() != nil || block.seq > bad.seq.Load() {
+			block.Release()
+			if err := context.Cause(ctx); err != nil {
+				return err
+			}
+			continue
+		}
+		rows, err := w.encodeBlock(ctx, block)
+		w.plan.progress.rows.Add(rows)
+		w.plan.progress.sourceBytes.Add(int64(len(block.Data)))
+		block.Release()
+		if isRowFault(err) {
+			bad.report(block.seq, err)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// encodeBlock encodes the rows of a block and returns how many it did.
+func (w *worker) encodeBlock(ctx context.Context, block numberedBlock) (rows int64, err error) {
+	w.reader.Reset(block.Block)
+	full := w.sorter.ArenaBytes()
+	for ; ; rows++ {
+		fields, err := w.reader.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return rows, &rowFault{err}
+		}
+		if w.arena == nil {
+			if w.arena, err = w.sorter.Arena(ctx); err != nil {
+				return rows, err
+			}
+		}
+		if err := w.encoder.EncodeRow(fields, block.rowID+rows, w.arena); err != nil {
+			return rows, &rowFault{w.place(err, block)}
+		}
+		if w.arena.Bytes() >= full {
+			arena := w.arena
+			w.arena = nil
+			if err := w.sorter.Add(ctx, arena); err != nil {
+				return rows, err
+			}
+		}
+	}
+	if rows != block.Rows {
+		return rows, fault.New(fault.Sluice, 0, "a block of %s at offset %d was counted to hold %d rows, but %d were read",
+			block.File.Path, block.Offset, block.Rows, rows)
+	}
+	return rows, nil
+}
+
+// place completes an encoder's error with the row's place in the source.
+func (w *worker) place(err error, block numberedBlock) error {
+	f := fault.As(err)
+	if f == nil {
+		return err
+	}
+	at := w.reader.Place()
+	f.At.File, f.At.Line, f.At.Offset = block.File.Path, at.Line, at.Offset
+	return err
+}
+
+// rowFault marks an error as one of the data, to be ordered by place.
+type rowFault struct{ error }
+
+func (e *rowFault) Unwrap() error { return e.error }
+
+func isRowFault(err error) bool {
+	var f *rowFault
+	return errors.As(err, &f)
+}
+
+// firstBad keeps the error of the earliest block that has one.
+type firstBad struct {
+	seq atomic.Int64 // of the block with err; MaxInt64 while there is none
+	mu  sync.Mutex
+	err error
+}
+
+func (b *firstBad) found() bool { return b.seq.Load() != math.MaxInt64 }
+
+func (b *firstBad) report(seq int64, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if seq < b.seq.Load() {
+		b.seq.Store(seq)
+		b.err = err
+	}
+}
+
+// tally collects what the workers' encoders know at their end.
+type tally struct {
+	mu       sync.Mutex
+	ids      encode.MaxIDs
+	warnings int64
+	first    []encode.Warning
+}
+
+func (t *tally) add(e *encode.Encoder) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.ids.Merge(e.MaxIDs())
+	w := e.Warnings()
+	t.warnings += w.Count
+	t.first = append(t.first, w.First...)
+}
+
+// tell warns once of all values that a lax SQL mode made to fit.
+func (t *tally) tell(r *run) {
+	if t.warnings == 0 || len(t.first) == 0 {
+		return
+	}
+	r.warn(fmt.Sprintf("%d values were changed to fit, because the SQL mode is not strict; one of them: column %s: %s",
+		t.warnings, t.first[0].Column, t.first[0].Message), nil)
+}

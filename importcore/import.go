@@ -1,0 +1,162 @@
+package importcore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/sluicedb/sluice/importcore/cluster"
+	"github.com/sluicedb/sluice/importcore/fault"
+	"github.com/sluicedb/sluice/importcore/sortkv"
+)
+
+// run is one Import under way.
+type run struct {
+	core    *Core
+	plan    *Plan
+	log     *zap.Logger
+	events  func(Event)
+	sorter  *sortkv.Sorter
+	ids     cluster.AutoIDs
+	summary Summary
+	// touched is set when pairs may have reached the cluster.
+	touched bool
+}
+
+// Import runs the plan to its end and closes it. events may be nil; it is
+// called in order by one goroutine at a time and must not block.
+//
+// When ctx is cancelled the import stops, gives back its leases and returns
+// the context's cause. Errors are *fault.Error; one that comes after pairs
+// were sent says that the table holds a part of the rows.
+func (c *Core) Import(ctx context.Context, plan *Plan, events func(Event)) (_ *Summary, err error) {
+	if events == nil {
+		events = func(Event) {}
+	}
+	r := &run{core: c, plan: plan, events: events,
+		log: c.cfg.Logger.With(zap.Int64("job", plan.Task.JobID), zap.Stringer("table", plan.target))}
+	defer func() { err = errors.Join(err, plan.Close()) }()
+	if err := r.steps(ctx); err != nil {
+		return nil, r.explain(ctx, err)
+	}
+	return &r.summary, nil
+}
+
+func (r *run) steps(ctx context.Context) (err error) {
+	dir, err := r.makeSortDir()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	memory := splitMemory(r.plan.Task.MemoryBudget, r.plan.Task.Threads)
+	r.sorter, err = sortkv.New(sortkv.Options{
+		Dir: dir, MemoryBudget: memory.sort, PrefixSkip: len(r.plan.encoding.SharedPrefix()), Logger: r.log,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.sorter.Close()) }()
+
+	r.enter(StepEncode)
+	sorted, err := r.encode(ctx, memory)
+	if err != nil {
+		return err
+	}
+	r.summary.Local = sorted.Checksum()
+	r.summary.Rows = r.plan.progress.rows.Load()
+	r.summary.SourceBytes = r.plan.progress.sourceBytes.Load()
+	r.summary.SpilledBytes = sorted.Spilled()
+	r.plan.progress.spilled.Store(sorted.Spilled())
+	r.plan.progress.pairs.Store(int64(r.summary.Local.Pairs))
+
+	r.enter(StepIngest)
+	if err := r.ingest(ctx, sorted, memory); err != nil {
+		return err
+	}
+	return r.finish(ctx)
+}
+
+// makeSortDir makes the job's own directory below the configured one.
+func (r *run) makeSortDir() (string, error) {
+	base := r.core.cfg.SortDir
+	if err := os.MkdirAll(base, 0o700); err != nil {
+		return "", fault.Wrap(err, fault.User, 0, "the sort directory can't be made")
+	}
+	dir, err := os.MkdirTemp(base, fmt.Sprintf("job-%d-", r.plan.Task.JobID))
+	if err != nil {
+		return "", fault.Wrap(err, fault.User, 0, "no directory for sorting can be made in %s", filepath.Clean(base))
+	}
+	return dir, nil
+}
+
+// enter moves the job to a step and tells of it.
+func (r *run) enter(s Step) {
+	r.plan.progress.step.Store(int32(s))
+	r.log.Info("import step", zap.Stringer("step", s))
+	r.events(Event{JobID: r.plan.Task.JobID, Time: time.Now(), Step: s})
+}
+
+// warn records something that the user should hear of and that is no reason to fail.
+func (r *run) warn(text string, err error) {
+	r.log.Warn(text, zap.Error(err))
+	if err != nil {
+		text = fmt.Sprintf("%s: %v", text, err)
+	}
+	r.summary.Warnings = append(r.summary.Warnings, text)
+	r.events(Event{JobID: r.plan.Task.JobID, Time: time.Now(), Step: Step(r.plan.progress.step.Load()), Warning: text})
+}
+
+// explain makes sure that an error says what is left in the table.
+func (r *run) explain(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		err = context.Cause(ctx)
+	}
+	if !r.touched {
+		return err
+	}
+	left := fmt.Sprintf("; table %s holds a part of the rows: TRUNCATE it before it is used or imported again", r.plan.target)
+	told := fault.Error{Whose: fault.Sluice, Message: err.Error() + left, Cause: nil}
+	if f := fault.As(err); f != nil {
+		told.Whose, told.Code, told.Message = f.Whose, f.Code, f.Error()+left
+	}
+	return &explained{told: &told, cause: err}
+}
+
+// explained shows the completed message and still leads to the original error.
+type explained struct {
+	told  *fault.Error
+	cause error
+}
+
+// Error returns the completed message.
+func (e *explained) Error() string { return e.told.Error() }
+
+// Unwrap returns the completed fault first, so that errors.As finds the full
+// message, and then the original chain.
+func (e *explained) Unwrap() []error { return []error{e.told, e.cause} }
+
+// memorySplit is how a job's budget is shared out, in bytes.
+type memorySplit struct {
+	blocks     int // number of source blocks in flight
+	blockBytes int
+	sort       int64 // arenas, spilling, merging
+	ingest     int64 // batches under way to the stores
+}
+
+// splitMemory gives the source a few blocks per worker, the ingest an eighth,
+// and the sorter the rest. Blocks shrink for small budgets, because the number
+// of workers is the user's.
+func splitMemory(budget int64, threads int) memorySplit {
+	m := memorySplit{blocks: 2*threads + 2, blockBytes: 1 << 20}
+	for int64(m.blocks*m.blockBytes) > budget/4 && m.blockBytes > 64<<10 {
+		m.blockBytes /= 2
+	}
+	m.ingest = budget / 8
+	m.sort = budget - m.ingest - int64(m.blocks*m.blockBytes)
+	return m
+}

@@ -1,0 +1,172 @@
+package importcore
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/sluicedb/sluice/importcore/cluster"
+	"github.com/sluicedb/sluice/importcore/fault"
+	"github.com/sluicedb/sluice/importcore/ingest"
+	"github.com/sluicedb/sluice/importcore/sortkv"
+)
+
+// ingest writes the sorted pairs into the cluster.
+func (r *run) ingest(ctx context.Context, sorted *sortkv.Sorted, memory memorySplit) error {
+	want := sorted.Checksum()
+	if want.Pairs == 0 {
+		return nil
+	}
+	task := r.plan.Task
+	// The table may have changed while the source was encoded.
+	if err := r.core.cluster.CheckTableUnchanged(ctx, task.DB, task.Table, r.plan.target.Info); err != nil {
+		return err
+	}
+	if err := r.core.checkEmpty(ctx, r.plan); err != nil {
+		return err
+	}
+	limits, err := r.core.cluster.RegionLimits(ctx)
+	if err != nil {
+		return err
+	}
+	ranges := sorted.Ranges(limits.SplitSize, limits.SplitKeys)
+	leaseCtx, giveBack, err := r.takeLeases(ctx, ranges)
+	if err != nil {
+		return err
+	}
+	defer giveBack()
+	ts, err := r.core.cluster.TSO(leaseCtx)
+	if err != nil {
+		return err
+	}
+	r.touched = true
+	stats, err := ingest.Run(leaseCtx, r.core.cluster, pairs{sorted}, toIngest(ranges), ingest.Options{
+		Concurrency:     task.Threads,
+		RegionSplitSize: limits.SplitSize,
+		RegionSplitKeys: limits.SplitKeys,
+		WriteSpeedLimit: task.MaxWriteSpeed,
+		CommitTS:        ts,
+		MemoryBudget:    memory.ingest,
+		Progress:        func(pairs, _ int64) { r.plan.progress.pairsIngested.Add(pairs) },
+		Logger:          r.log,
+	})
+	if err != nil {
+		return r.describeDuplicate(err)
+	}
+	r.summary.Regions = int64(stats.SSTs)
+	if uint64(stats.Pairs) != want.Pairs || uint64(stats.Bytes) != want.Bytes {
+		return fault.New(fault.Sluice, 0, "%d pairs of %d bytes were encoded, but %d of %d bytes were ingested",
+			want.Pairs, want.Bytes, stats.Pairs, stats.Bytes)
+	}
+	return r.core.cluster.CheckTableUnchanged(ctx, task.DB, task.Table, r.plan.target.Info)
+}
+
+// takeLeases prepares the cluster for the ingest. The returned context is
+// cancelled when a lease that matters is lost; giveBack undoes everything,
+// whatever became of the job.
+func (r *run) takeLeases(ctx context.Context, ranges []sortkv.Range) (_ context.Context, giveBack func(), err error) {
+	leaseCtx, cancel := context.WithCancelCause(ctx)
+	var leases []*cluster.Lease
+	stopWatch := make(chan struct{})
+	var watches sync.WaitGroup
+	giveBack = func() {
+		close(stopWatch)
+		watches.Wait()
+		for _, lease := range leases {
+			if err := lease.Release(context.WithoutCancel(ctx)); err != nil {
+				r.warn("a change to the cluster could not be undone and ends by itself", err)
+			}
+		}
+		cancel(nil)
+	}
+	owner := fmt.Sprintf("job-%d", r.plan.Task.JobID)
+	keys := cluster.KeyRange{Start: ranges[0].Start, End: ranges[len(ranges)-1].End}
+	acquire := []func() (*cluster.Lease, error){
+		func() (*cluster.Lease, error) {
+			return r.core.cluster.AcquireSchedulerPause(ctx, owner, []cluster.KeyRange{keys})
+		},
+		func() (*cluster.Lease, error) { return r.core.cluster.AcquirePartitionRange(ctx, owner, keys) },
+	}
+	if !r.plan.Task.DisableImportMode {
+		acquire = append(acquire, func() (*cluster.Lease, error) { return r.core.cluster.AcquireImportMode(ctx, owner) })
+	}
+	for _, take := range acquire {
+		lease, err := take()
+		if err != nil {
+			giveBack()
+			return nil, nil, err
+		}
+		leases = append(leases, lease)
+		watches.Go(func() {
+			select {
+			case <-lease.Lost():
+				cancel(fault.Wrap(lease.Err(), fault.Cluster, 0, "lease %s on the cluster was lost", lease.Info().Kind))
+			case <-stopWatch:
+			}
+		})
+	}
+	return leaseCtx, giveBack, nil
+}
+
+// pairs lets ingest read what sortkv sorted.
+type pairs struct{ *sortkv.Sorted }
+
+// Iter implements ingest.Pairs.
+func (p pairs) Iter(ctx context.Context, start, end []byte) (ingest.Iterator, error) {
+	it, err := p.Sorted.Iter(ctx, start, end)
+	if err != nil {
+		return nil, err
+	}
+	return it, nil
+}
+
+func toIngest(ranges []sortkv.Range) []ingest.Range {
+	out := make([]ingest.Range, len(ranges))
+	for i, rg := range ranges {
+		out[i] = ingest.Range{Start: rg.Start, End: rg.End, Bytes: rg.Bytes, Keys: rg.Keys}
+	}
+	return out
+}
+
+// finish does what comes after the pairs: auto IDs, checksum, statistics.
+func (r *run) finish(ctx context.Context) error {
+	r.enter(StepChecksum)
+	task := r.plan.Task
+	if err := r.core.cluster.RebaseAutoIDs(ctx, task.DB, task.Table, r.ids); err != nil {
+		return err
+	}
+	if err := r.compareChecksum(ctx); err != nil {
+		return err
+	}
+	r.enter(StepAnalyze)
+	if err := r.core.cluster.Analyze(ctx, task.DB, task.Table); err != nil {
+		if ctx.Err() != nil {
+			return err
+		}
+		r.warn("the rows are imported, but the table could not be analysed", err)
+	}
+	r.enter(StepDone)
+	return nil
+}
+
+func (r *run) compareChecksum(ctx context.Context) error {
+	task := r.plan.Task
+	if task.Checksum == ChecksumOff {
+		return nil
+	}
+	remote, err := r.core.cluster.ChecksumTable(ctx, task.DB, task.Table)
+	if err != nil {
+		if task.Checksum == ChecksumOptional && ctx.Err() == nil {
+			r.warn("the cluster's checksum is not to be had, so the rows are not verified", err)
+			return nil
+		}
+		return err
+	}
+	r.summary.Remote, r.summary.RemoteKnown = remote, true
+	if local := r.summary.Local; local != remote {
+		return fault.New(fault.Cluster, 0,
+			"checksum mismatched remote vs local => (checksum: %d vs %d) (total_kvs: %d vs %d) (total_bytes:%d vs %d)",
+			remote.Sum, local.Sum, remote.Pairs, local.Pairs, remote.Bytes, local.Bytes)
+	}
+	return nil
+}

@@ -1,0 +1,26 @@
+package importcore
+
+import "sync/atomic"
+
+// progress is what the steps count while they run. Every number only grows.
+type progress struct {
+	step                     atomic.Int32
+	sourceBytes, sourceTotal atomic.Int64
+	rows                     atomic.Int64
+	pairsIngested, pairs     atomic.Int64
+	spilled                  atomic.Int64
+}
+
+// Progress returns where the import is. It may be called at any time and from
+// any goroutine.
+func (p *Plan) Progress() Progress {
+	return Progress{
+		Step:          Step(p.progress.step.Load()),
+		SourceBytes:   p.progress.sourceBytes.Load(),
+		SourceTotal:   p.progress.sourceTotal.Load(),
+		Rows:          p.progress.rows.Load(),
+		PairsIngested: p.progress.pairsIngested.Load(),
+		Pairs:         p.progress.pairs.Load(),
+		SpilledBytes:  p.progress.spilled.Load(),
+	}
+}

@@ -1,0 +1,143 @@
+package importcore
+
+import (
+	"time"
+
+	"github.com/pingcap/tidb/pkg/parser/mysql"
+
+	"github.com/sluicedb/sluice/importcore/encode"
+	"github.com/sluicedb/sluice/importcore/format/csv"
+	"github.com/sluicedb/sluice/importcore/kv"
+	"github.com/sluicedb/sluice/importcore/source"
+	"github.com/sluicedb/sluice/importcore/table"
+)
+
+// ChecksumLevel says what a checksum that differs from the cluster's, or one
+// that the cluster could not compute, means for the job.
+type ChecksumLevel uint8
+
+// The levels of IMPORT INTO's option CHECKSUM_TABLE.
+const (
+	// ChecksumRequired fails the job when the sums differ or the cluster's is not to be had.
+	ChecksumRequired ChecksumLevel = iota
+	// ChecksumOptional fails the job when the sums differ, and only warns when the cluster's is not to be had.
+	ChecksumOptional
+	// ChecksumOff does not ask the cluster.
+	ChecksumOff
+)
+
+// ImportTask is one import as the caller wants it. The core does not change it.
+type ImportTask struct {
+	// JobID names the job in logs and errors.
+	JobID int64
+	// DB and Table name the target; the table must exist and be empty.
+	DB, Table string
+	// Location is where the files are: an absolute path or a pattern in its last element.
+	Location string
+	// CSV says how the files are read.
+	CSV csv.Config
+	// Columns says where each field goes, in field order; empty means the
+	// table's visible columns in their order.
+	Columns []table.FieldTarget
+	// SQLMode decides, as for INSERT, what a value that does not fit means.
+	SQLMode mysql.SQLMode
+	// TimeZone is what TIMESTAMP values are written in; nil means UTC.
+	TimeZone *time.Location
+	// Threads is the number of encoding workers and of regions written at a time; at least 1.
+	Threads int
+	// MaxWriteSpeed is in bytes per second and TiKV store; 0 means no limit.
+	MaxWriteSpeed int64
+	// Checksum is what the comparison with the cluster means.
+	Checksum ChecksumLevel
+	// DisableImportMode leaves the stores in normal mode.
+	DisableImportMode bool
+	// MemoryBudget is what the job may hold in memory for blocks, pairs and
+	// merging, in bytes; 0 means the core's.
+	MemoryBudget int64
+}
+
+// Step is what a running import is at.
+type Step uint8
+
+// The steps, in the order in which a job goes through them.
+const (
+	StepPrepare  Step = iota // nothing of the source read yet
+	StepEncode               // source files are read, encoded and sorted
+	StepIngest               // sorted pairs are written to the stores
+	StepChecksum             // auto IDs are rebased, the table's checksum is compared
+	StepAnalyze              // statistics are collected
+	StepDone
+)
+
+// String returns the step's name as SHOW IMPORT JOBS and metrics have it.
+func (s Step) String() string {
+	switch s {
+	case StepPrepare:
+		return "prepare"
+	case StepEncode:
+		return "encode"
+	case StepIngest:
+		return "ingest"
+	case StepChecksum:
+		return "checksum"
+	case StepAnalyze:
+		return "analyze"
+	case StepDone:
+		return "done"
+	default:
+		return "unknown"
+	}
+}
+
+// Progress is where a job is. Numbers only grow.
+type Progress struct {
+	Step Step
+	// SourceBytes of SourceTotal bytes of the files have been encoded into Rows rows.
+	SourceBytes, SourceTotal int64
+	Rows                     int64
+	// PairsIngested of Pairs pairs are in the cluster.
+	PairsIngested, Pairs int64
+	// SpilledBytes have been written to the sort directory.
+	SpilledBytes int64
+}
+
+// Event tells that a job entered a step, or that something happened in it
+// that its user should hear of. Sinks get events in order, one at a time.
+type Event struct {
+	JobID   int64
+	Time    time.Time
+	Step    Step
+	Warning string // empty for a change of step
+}
+
+// Summary is what a finished import did.
+type Summary struct {
+	Rows        int64
+	SourceBytes int64
+	// Local is the checksum of the pairs that were made, Remote the cluster's.
+	Local, Remote kv.Checksum
+	// RemoteKnown is false when the cluster was not asked or did not answer.
+	RemoteKnown bool
+	// SpilledBytes were written to the sort directory; 0 when the pairs fitted the memory budget.
+	SpilledBytes int64
+	// Regions is the number of ingests that the pairs took.
+	Regions  int64
+	Warnings []string
+}
+
+// Plan is a task whose files, table and mapping have been looked at and found
+// good. It holds no resources of the cluster. It is used for one Import.
+type Plan struct {
+	Task ImportTask
+	// Files in the order in which they are read.
+	Files []source.File
+	// SourceBytes is the sum of the files' sizes.
+	SourceBytes int64
+	// TableID is that of the table when it was planned; the import fails when it has changed.
+	TableID int64
+
+	store    source.Store
+	target   *table.Target
+	encoding *encode.Plan
+	progress progress
+}
