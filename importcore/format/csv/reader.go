@@ -1,0 +1,168 @@
+package csv
+
+import (
+	"bytes"
+	"io"
+
+	"github.com/sluicedb/sluice/importcore/fault"
+	"github.com/sluicedb/sluice/importcore/format"
+)
+
+// reader yields the rows of blocks. Rows of plain and simply quoted fields
+// take the fast path in fields.go, which gives up (and touches nothing) at
+// anything else; the row parser takes those.
+type reader struct {
+	d      *dialect
+	parser rowParser
+	fields []format.Field
+	// scratch holds the unescaped fields of the present row. When it grows, earlier fields keep the old memory.
+	scratch []byte
+
+	block *format.Block
+	data  []byte
+	next  int   // offset in data, where to look for the next row
+	start int   // of the present row
+	rows  int64 // given out, the present one included
+	err   error // of this block, lasting
+
+	// What Place has counted so far: lines before counted.
+	counted int
+	line    int64
+}
+
+// NewReader returns a reader for blocks that a splitter of the same
+// configuration has cut. Each worker has its own. cfg must be valid. Next
+// fails with a *fault.Error of the source and its place at a malformed row.
+func NewReader(cfg Config) format.RowReader {
+	d := newDialect(cfg)
+	return &reader{d: d, parser: rowParser{d: d}}
+}
+
+// Reset starts on a block.
+func (r *reader) Reset(b *format.Block) {
+	r.block, r.data = b, b.Data
+	r.next, r.start, r.rows, r.err = 0, 0, 0, nil
+	r.counted, r.line = 0, b.FirstLine
+}
+
+// Next returns the fields of the next row.
+func (r *reader) Next() ([]format.Field, error) {
+	if r.err != nil {
+		return nil, r.err
+	}
+	if r.d.simpleFields && r.fastRow() {
+		r.rows++
+		return r.fields, nil
+	}
+	return r.exactRow()
+}
+
+// exactRow takes the next row with the row parser.
+func (r *reader) exactRow() ([]format.Field, error) {
+	switch result := r.parser.parse(r.data, r.next, true); result {
+	case foundRow:
+		r.start, r.next = r.parser.start, r.parser.end
+		r.rows++
+	case foundNone:
+		r.err = r.atEnd()
+		return nil, r.err
+	default:
+		r.start = r.parser.start
+		r.rows++
+		place := r.Place()
+		r.err = syntaxError(result, fault.Position{File: r.block.File.Path, Line: place.Line, Offset: place.Offset})
+		return nil, r.err
+	}
+	r.fields, r.scratch = r.fields[:0], r.scratch[:0]
+	for _, f := range r.parser.fields {
+		r.fields = append(r.fields, r.field(f))
+	}
+	return r.fields, nil
+}
+
+// atEnd compares the number of rows with the splitter's: two ways to find row
+// borders that must agree.
+func (r *reader) atEnd() error {
+	if r.block.Rows != 0 && r.rows != r.block.Rows {
+		return fault.New(fault.Sluice, 0, "the block holds %d rows, but %d were read", r.block.Rows, r.rows).
+			Place(fault.Position{File: r.block.File.Path, Line: r.block.FirstLine, Offset: r.block.Offset})
+	}
+	return io.EOF
+}
+
+// field turns a span into a field: unescaped, and NULL or not.
+func (r *reader) field(f span) format.Field {
+	raw := r.data[f.start:f.end:f.end]
+	if !f.escaped && !f.doubled {
+		return format.Field{Bytes: raw, Null: contains(r.d.nulls, raw)}
+	}
+	if r.d.escNull && len(raw) == 2 && raw[0] == r.d.esc && raw[1] == 'N' {
+		return format.Field{Bytes: raw, Null: true}
+	}
+	from := len(r.scratch)
+	r.scratch = r.d.unescape(r.scratch, raw, f.doubled)
+	text := r.scratch[from:len(r.scratch):len(r.scratch)]
+	null := contains(r.d.nulls, text)
+	if r.d.escNull && len(text) == 2 && text[0] == r.d.esc && text[1] == 'N' {
+		null = false // it was written \\N
+	}
+	return format.Field{Bytes: text, Null: null}
+}
+
+// unescape appends raw to dst without escape bytes and, in a quoted field
+// that has them, with doubled quotes halved.
+func (d *dialect) unescape(dst, raw []byte, quoted bool) []byte {
+	for len(raw) > 0 {
+		i := 0
+		for i < len(raw) && !(d.hasEsc && raw[i] == d.esc) && !(quoted && raw[i] == d.quote) {
+			i++
+		}
+		dst = append(dst, raw[:i]...)
+		if i == len(raw) {
+			break
+		}
+		// The row parser has made sure that a byte follows, and that it is a quote after a quote.
+		b := raw[i+1]
+		if raw[i] == d.esc && d.hasEsc {
+			b = unescaped(b)
+		}
+		dst = append(dst, b)
+		raw = raw[i+2:]
+	}
+	return dst
+}
+
+// unescaped returns what an escaped byte stands for.
+func unescaped(b byte) byte {
+	switch b {
+	case '0':
+		return 0
+	case 'b':
+		return '\b'
+	case 'n':
+		return '\n'
+	case 'r':
+		return '\r'
+	case 't':
+		return '\t'
+	case 'Z':
+		return 26
+	default:
+		return b
+	}
+}
+
+// Place tells where the present row starts. Lines are counted when asked for,
+// from where it was asked last.
+func (r *reader) Place() format.RowPlace {
+	part := r.data[r.counted:r.start]
+	if c := lineByte(r.data); c != 0 {
+		r.line += int64(bytes.Count(part, []byte{c}))
+	}
+	r.counted = r.start
+	return format.RowPlace{
+		Offset: r.block.Offset + int64(r.start),
+		Line:   r.line,
+		Row:    r.block.FirstRow + max(r.rows-1, 0),
+	}
+}

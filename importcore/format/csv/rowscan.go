@@ -1,0 +1,154 @@
+package csv
+
+import "bytes"
+
+// rowScanner finds the ends of rows in a buffer without looking at fields
+// where it can, see the package doc.
+type rowScanner struct {
+	d      *dialect
+	parser rowParser
+
+	// What the buffer holds at all; saves a search per line.
+	hasQuote, hasEsc, hasCR bool
+}
+
+// borders is what scan found in a buffer.
+type borders struct {
+	end    int     // behind the last whole row (and empty lines behind it)
+	rows   int64   // rows before end
+	broken outcome // not foundRow if the row at end is malformed; then scanning stopped there
+	at     int     // start of the malformed row
+}
+
+// scan finds the rows of data from pos on. If final, all of data is taken or found broken.
+func (s *rowScanner) scan(data []byte, pos int, final bool) borders {
+	b := borders{end: pos}
+	if s.d.simpleRows {
+		rest := data[pos:]
+		s.hasQuote = s.d.hasQuote && bytes.IndexByte(rest, s.d.quote) >= 0
+		s.hasEsc = s.d.hasEsc && bytes.IndexByte(rest, s.d.esc) >= 0
+		s.hasCR = s.d.autoTerm && bytes.IndexByte(rest, '\r') >= 0
+		for s.lines(data, &b) && s.exact(data, &b, false) {
+		}
+	} else {
+		for s.exact(data, &b, false) {
+		}
+	}
+	if final && b.broken == foundRow {
+		for s.exact(data, &b, true) {
+		}
+	}
+	return b
+}
+
+// exact takes the next row with the row parser and reports whether it got one.
+func (s *rowScanner) exact(data []byte, b *borders, final bool) bool {
+	switch result := s.parser.parse(data, b.end, final); result {
+	case foundRow:
+		b.end = s.parser.end
+		b.rows++
+		return true
+	case foundNone:
+		if b.end = s.parser.empty; final {
+			b.end = len(data)
+		}
+	case foundPart:
+		b.end = s.parser.empty
+	default:
+		b.broken, b.at = result, s.parser.start
+	}
+	return false
+}
+
+// lines takes rows as long as they can be told by line ends and quotes. It
+// returns true if the row at b.end needs the row parser, false if the
+// data end in it.
+func (s *rowScanner) lines(data []byte, b *borders) bool {
+	d := s.d
+	pos := b.end // start of the line; ahead of b.end only by lines of white space
+	for {
+		n := bytes.IndexByte(data[pos:], d.termByte)
+		if n < 0 {
+			return s.hasCR && bytes.IndexByte(data[pos:], '\r') >= 0
+		}
+		line := data[pos : pos+n]
+		next := pos + n + 1
+		if s.hasCR {
+			if line = trimCR(line); bytes.IndexByte(line, '\r') >= 0 {
+				return true
+			}
+		}
+		if !s.mayBeRow(line) {
+			if len(line) == 0 && pos == b.end {
+				b.end = next
+			}
+			pos = next
+			continue
+		}
+		if s.hasEsc && bytes.IndexByte(line, d.esc) >= 0 {
+			return true
+		}
+		if s.hasQuote && oddQuotes(line, d.quote) {
+			var known bool
+			if next, known = s.closingLine(data, next); !known {
+				return s.hasEsc || s.hasCR
+			}
+			if next < 0 {
+				return true
+			}
+		}
+		b.end = next
+		b.rows++
+		pos = next
+	}
+}
+
+// closingLine finds the end of a row whose quotes are open at pos. known is
+// false if the data end before; the end is -1 if the row parser has to look.
+func (s *rowScanner) closingLine(data []byte, pos int) (end int, known bool) {
+	for {
+		n := bytes.IndexByte(data[pos:], s.d.termByte)
+		if n < 0 {
+			return 0, false
+		}
+		line := data[pos : pos+n]
+		pos += n + 1
+		if s.hasEsc && bytes.IndexByte(line, s.d.esc) >= 0 {
+			return -1, true
+		}
+		if s.hasCR && bytes.IndexByte(trimCR(line), '\r') >= 0 {
+			return -1, true
+		}
+		if oddQuotes(line, s.d.quote) {
+			return pos, true
+		}
+	}
+}
+
+// mayBeRow reports whether a line (without its end) is a row: not empty, and
+// not only white space without separator. A quote or escape byte makes it one.
+func (s *rowScanner) mayBeRow(line []byte) bool {
+	if len(line) == 0 {
+		return false
+	}
+	if c := line[0]; c > ' ' && c < 0x80 {
+		return true
+	}
+	return len(bytes.TrimSpace(line)) > 0 || bytes.Contains(line, s.d.sep) || s.hasMarker(line)
+}
+
+// hasMarker covers quotes and escape bytes that are white space themselves.
+func (s *rowScanner) hasMarker(line []byte) bool {
+	return s.hasQuote && bytes.IndexByte(line, s.d.quote) >= 0 || s.hasEsc && bytes.IndexByte(line, s.d.esc) >= 0
+}
+
+func trimCR(line []byte) []byte {
+	if n := len(line); n > 0 && line[n-1] == '\r' {
+		return line[:n-1]
+	}
+	return line
+}
+
+func oddQuotes(line []byte, quote byte) bool {
+	return bytes.Count(line, []byte{quote})%2 == 1
+}
