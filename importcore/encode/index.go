@@ -109,7 +109,9 @@ func (p *Plan) compilePart(ic *model.IndexColumn) indexPart {
 	return part
 }
 
-// truncate cuts a prefix column down to its prefix.
+// truncate cuts a prefix column down to its prefix. A string that is longer
+// than that and not valid UTF-8 (which latin1 columns take) gets U+FFFD for
+// each bad byte of the prefix, because TiDB goes through runes there.
 func (part *indexPart) truncate(c *cell) {
 	if part.limit < 0 || len(c.b) <= part.limit {
 		return
@@ -123,7 +125,12 @@ func (part *indexPart) truncate(c *cell) {
 		_, size := utf8.DecodeRune(c.b[end:])
 		end += size
 	}
-	c.b = c.b[:end]
+	if end == len(c.b) {
+		return
+	}
+	if c.b = c.b[:end]; !utf8.Valid(c.b) {
+		c.b = []byte(string([]rune(string(c.b))))
+	}
 }
 
 // appendKey appends the part of a key that a cell makes.

@@ -1,0 +1,145 @@
+package table
+
+import (
+	"testing"
+
+	"github.com/pingcap/tidb/pkg/meta/model"
+	pmodel "github.com/pingcap/tidb/pkg/parser/model"
+	"github.com/pingcap/tidb/pkg/parser/mysql"
+	"github.com/pingcap/tidb/pkg/types"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicedb/sluice/importcore/fault"
+)
+
+func sample() *model.TableInfo {
+	info := &model.TableInfo{ID: 7, Name: pmodel.NewCIStr("T"), State: model.StatePublic}
+	for i, name := range []string{"Id", "a", "b", "hidden", "gen"} {
+		col := &model.ColumnInfo{ID: int64(i + 1), Name: pmodel.NewCIStr(name), Offset: i, State: model.StatePublic}
+		col.FieldType = *types.NewFieldType(mysql.TypeLonglong)
+		info.Columns = append(info.Columns, col)
+	}
+	info.Columns[3].Hidden, info.Columns[3].GeneratedExprString = true, "a + 1"
+	info.Columns[4].GeneratedExprString = "a + 2"
+	return info
+}
+
+func newTarget(t *testing.T, info *model.TableInfo) *Target {
+	t.Helper()
+	target, err := NewTarget("db", info, true)
+	require.NoError(t, err)
+	return target
+}
+
+func TestMap(t *testing.T) {
+	t.Parallel()
+	target := newTarget(t, sample())
+
+	m, err := target.Map(nil)
+	require.NoError(t, err)
+	require.Equal(t, 3, m.Fields())
+	require.Equal(t, []int{0, 1, 2, -1, -1}, m.fieldOf)
+
+	m, err = target.Map([]FieldTarget{{Column: "B"}, {Var: "x"}, {Column: "ID"}})
+	require.NoError(t, err)
+	require.Equal(t, []int{2, Dropped, 0}, m.offsets)
+	require.Equal(t, 1, m.Field(2)+m.Field(0)-1)
+	require.Equal(t, -1, m.Field(1))
+
+	for _, c := range []struct {
+		name    string
+		targets []FieldTarget
+		code    uint16
+		text    string
+	}{
+		{"unknown", []FieldTarget{{Column: "zz"}}, 1054, "Unknown column 'zz' in 'field list'"},
+		{"hidden", []FieldTarget{{Column: "hidden"}}, 1054, "Unknown column 'hidden' in 'field list'"},
+		{"twice", []FieldTarget{{Column: "a"}, {Column: "A"}}, 1110, "Column 'A' specified twice"},
+		{"generated", []FieldTarget{{Column: "gen"}}, 3105, "generated column 'gen' in table 'T'"},
+	} {
+		_, err := target.Map(c.targets)
+		require.ErrorContains(t, err, c.text, c.name)
+		require.Equal(t, c.code, fault.As(err).Code, c.name)
+		require.Equal(t, fault.User, fault.As(err).Whose, c.name)
+	}
+}
+
+func TestCheckEncodable(t *testing.T) {
+	t.Parallel()
+	plain := func() *model.TableInfo {
+		info := sample()
+		info.Columns = info.Columns[:3]
+		return info
+	}
+	require.NoError(t, newTarget(t, plain()).CheckEncodable())
+	index := func(change func(*model.IndexInfo)) func(*model.TableInfo) {
+		return func(info *model.TableInfo) {
+			idx := &model.IndexInfo{ID: 1, Name: pmodel.NewCIStr("k"), State: model.StatePublic, Columns: []*model.IndexColumn{{Offset: 1, Length: types.UnspecifiedLength}}}
+			change(idx)
+			info.Indices = append(info.Indices, idx)
+		}
+	}
+	for why, change := range map[string]func(*model.TableInfo){
+		"is not BASE TABLE":                   func(i *model.TableInfo) { i.View = &model.ViewInfo{} },
+		"'db.T' is not BASE TABLE":            func(i *model.TableInfo) { i.Sequence = &model.SequenceInfo{} },
+		"temporary table":                     func(i *model.TableInfo) { i.TempTableType = model.TempTableGlobal },
+		"cached table":                        func(i *model.TableInfo) { i.TableCacheStatusType = model.TableCacheStatusEnable },
+		"partitioned":                         func(i *model.TableInfo) { i.Partition = &model.PartitionInfo{Enable: true} },
+		"foreign key f":                       func(i *model.TableInfo) { i.ForeignKeys = []*model.FKInfo{{Name: pmodel.NewCIStr("f")}} },
+		"CHECK constraint c":                  func(i *model.TableInfo) { i.Constraints = []*model.ConstraintInfo{{Name: pmodel.NewCIStr("c")}} },
+		"release candidate":                   func(i *model.TableInfo) { i.IsCommonHandle = true },
+		"without column":                      func(i *model.TableInfo) { i.PKIsHandle = true },
+		"change of column b is in progress":   func(i *model.TableInfo) { i.Columns[2].State = model.StateWriteReorganization },
+		"column a is generated":               func(i *model.TableInfo) { i.Columns[1].GeneratedExprString = "1" },
+		"column a has the type geometry":      func(i *model.TableInfo) { i.Columns[1].SetType(mysql.TypeGeometry) },
+		"change of index k is in progress":    index(func(x *model.IndexInfo) { x.State = model.StateDeleteOnly }),
+		"index k is multi-valued":             index(func(x *model.IndexInfo) { x.MVIndex = true }),
+		"index k is global":                   index(func(x *model.IndexInfo) { x.Global = true }),
+		"names a column that the schema does": index(func(x *model.IndexInfo) { x.Columns[0].Offset = 9 }),
+	} {
+		info := plain()
+		change(info)
+		err := newTarget(t, info).CheckEncodable()
+		require.ErrorContains(t, err, why)
+		require.Equal(t, fault.User, fault.As(err).Whose, why)
+		require.NotZero(t, fault.As(err).Code, why)
+	}
+}
+
+func TestTargetParts(t *testing.T) {
+	t.Parallel()
+	info := sample()
+	info.PKIsHandle = true
+	info.Columns[0].AddFlag(mysql.PriKeyFlag | mysql.AutoIncrementFlag)
+	info.Indices = []*model.IndexInfo{
+		{ID: 1, Name: pmodel.NewCIStr("v"), State: model.StatePublic, VectorInfo: &model.VectorIndexInfo{}},
+		{ID: 2, Name: pmodel.NewCIStr("k"), State: model.StatePublic},
+	}
+	target := newTarget(t, info)
+	require.Len(t, target.Columns(), 5)
+	require.Len(t, target.Indexes(), 1)
+	require.Same(t, info.Columns[0], target.AutoIncrement())
+	require.Same(t, info.Columns[0], target.HandleColumn())
+	require.Nil(t, target.AutoRandom())
+	require.Nil(t, target.PrimaryIndex())
+	require.False(t, target.HasRowID())
+	require.Equal(t, "`db`.`T`", target.String())
+}
+
+func TestOneCollationPerProcess(t *testing.T) {
+	t.Parallel()
+	newTarget(t, sample())
+	_, err := NewTarget("db", sample(), false)
+	require.ErrorContains(t, err, "new_collation_enabled=false")
+	require.Equal(t, fault.Cluster, fault.As(err).Whose)
+}
+
+func TestBrokenSchemas(t *testing.T) {
+	t.Parallel()
+	_, err := NewTarget("db", nil, true)
+	require.Equal(t, fault.Sluice, fault.As(err).Whose)
+	info := sample()
+	info.Columns[1], info.Columns[2] = info.Columns[2], info.Columns[1]
+	_, err = NewTarget("db", info, true)
+	require.ErrorContains(t, err, "offset")
+}
