@@ -1,0 +1,153 @@
+package imports_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicedb/sluice/tests/dataset"
+	"github.com/sluicedb/sluice/tests/playground"
+	"github.com/sluicedb/sluice/tests/playground/fault"
+)
+
+// TestRegionErrorsOnTheWay: with three stores, small regions and every kind of
+// region error on every step of the way, the import ends right, and the
+// cluster is as it was before.
+func TestRegionErrorsOnTheWay(t *testing.T) {
+	t.Parallel()
+	cluster := playground.ForTest(t, playground.Options{Stores: 3, RegionSplitSize: 1 << 20, RegionSplitKeys: 20_000})
+	in := startSluice(t, cluster)
+	t.Cleanup(func() { require.NoError(t, in.Close()) })
+	b := benchOn(t, cluster, in)
+	b.exec(dataset.DemoSchema("demo"))
+	path := filepath.Join(b.dir, "demo.csv")
+	f, err := os.Create(path)
+	require.NoError(t, err)
+	want, err := dataset.WriteDemoCSV(f, 40_000, 3)
+	require.NoError(t, err)
+	require.NoError(t, f.Close())
+	before := steering(t, cluster)
+
+	var rules []fault.Rule
+	for _, rpc := range []string{"ImportSST/Write", "ImportSST/MultiIngest", "Tikv/SplitRegion"} {
+		for _, kind := range []fault.Kind{fault.NotLeader, fault.EpochNotMatch, fault.ServerIsBusy, fault.RegionNotFound} {
+			rules = append(rules, fault.Rule{RPC: rpc, Kind: kind, Count: 2})
+		}
+	}
+	rules = append(rules, fault.Rule{RPC: "ImportSST/MultiIngest", Kind: fault.DropAfter, Count: 1},
+		fault.Rule{RPC: "ImportSST/Write", Kind: fault.Drop, Count: 1})
+	for _, rule := range rules {
+		require.NoError(t, cluster.InjectFault(t.Context(), rule))
+	}
+	b.mustImport(fmt.Sprintf("IMPORT INTO demo FROM '%s' WITH thread=4", path))
+	hits, err := cluster.FaultHits(t.Context())
+	require.NoError(t, err)
+	for _, hit := range hits {
+		require.Equalf(t, hit.Rule.Count, hit.Fired, "%+v did not fire as often as it should", hit.Rule)
+	}
+	require.NoError(t, cluster.ClearFaults(t.Context()))
+	got, err := dataset.QuerySums(t.Context(), b.proxy, "demo")
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+	b.consistent("demo")
+	require.Equal(t, before, steering(t, cluster))
+}
+
+// TestDiskFullFailsTheJob: what can't be retried fails with the reason, says
+// what is left, and still gives everything back.
+func TestDiskFullFailsTheJob(t *testing.T) {
+	t.Parallel()
+	cluster := playground.ForTest(t, playground.Options{})
+	in := startSluice(t, cluster)
+	t.Cleanup(func() { require.NoError(t, in.Close()) })
+	b := benchOn(t, cluster, in)
+	b.exec("CREATE TABLE t (a INT PRIMARY KEY, b INT)")
+	before := steering(t, cluster)
+	require.NoError(t, cluster.InjectFault(t.Context(), fault.Rule{RPC: "ImportSST/Write", Kind: fault.DiskFull}))
+	b.fails(fmt.Sprintf("IMPORT INTO t FROM '%s'", b.file("x.csv", lines("1,1", "2,2"))), 1105, "holds a part of the rows")
+	require.NoError(t, cluster.ClearFaults(t.Context()))
+	require.Equal(t, before, steering(t, cluster))
+}
+
+// TestCancelStopsAJob: the job waits in a slow store; CANCEL from another
+// session ends it and gives everything back.
+func TestCancelStopsAJob(t *testing.T) {
+	t.Parallel()
+	cluster := playground.ForTest(t, playground.Options{})
+	in := startSluice(t, cluster)
+	t.Cleanup(func() { require.NoError(t, in.Close()) })
+	b := benchOn(t, cluster, in)
+	b.exec("CREATE TABLE t (a INT PRIMARY KEY, b INT)")
+	before := steering(t, cluster)
+	require.NoError(t, cluster.InjectFault(t.Context(), fault.Rule{RPC: "ImportSST/Write", Kind: fault.ServerIsBusy}))
+	row, err := b.importInto(fmt.Sprintf("IMPORT INTO t FROM '%s' WITH detached", b.file("x.csv", lines("1,1", "2,2"))))
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		hits, err := cluster.FaultHits(t.Context())
+		require.NoError(t, err)
+		return hits[0].Fired > 0
+	}, time.Minute, 20*time.Millisecond)
+	b.exec("CANCEL IMPORT JOB " + row["Job_ID"])
+	require.Equal(t, "cancelled", b.query("SHOW IMPORT JOB " + row["Job_ID"])[0][6])
+	require.NoError(t, cluster.ClearFaults(t.Context()))
+	require.Equal(t, before, steering(t, cluster))
+	require.Equal(t, "0", b.count("t"))
+}
+
+// clusterSteering is everything that an import may change in how the cluster
+// works, as PD and the stores tell it.
+type clusterSteering struct {
+	ImportMode []bool
+	SpeedLimit []uint64
+	Violations []string
+	Labels     any
+	Paused     any
+	SafePoints any
+}
+
+func steering(t *testing.T, cluster *playground.Cluster) clusterSteering {
+	t.Helper()
+	state, err := cluster.State(t.Context())
+	require.NoError(t, err)
+	s := clusterSteering{
+		Labels: pdGet(t, cluster, "/pd/api/v1/config/region-label/rules"),
+		Paused: pdGet(t, cluster, "/pd/api/v1/schedulers?status=paused"),
+	}
+	for _, store := range state.Stores {
+		s.ImportMode = append(s.ImportMode, store.ImportMode)
+		s.SpeedLimit = append(s.SpeedLimit, store.SpeedLimit)
+	}
+	require.Empty(t, state.Violations)
+	// TiDB's own safe points move all the time; those of others must be gone.
+	points, ok := pdGet(t, cluster, "/pd/api/v1/gc/safepoint").(map[string]any)
+	require.True(t, ok)
+	var ids []string
+	list, _ := points["service_gc_safe_points"].([]any)
+	for _, p := range list {
+		ids = append(ids, fmt.Sprint(p.(map[string]any)["service_id"]))
+	}
+	s.SafePoints = ids
+	return s
+}
+
+func pdGet(t *testing.T, cluster *playground.Cluster, path string) any {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+cluster.PD+path, nil)
+	require.NoError(t, err)
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, resp.Body.Close()) }()
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, resp.StatusCode, string(body))
+	var v any
+	require.NoError(t, json.Unmarshal(body, &v))
+	return v
+}
