@@ -33,6 +33,8 @@ type importer struct {
 		speedLimit   uint64 // bytes per second, 0 = none
 		suspendedTil time.Time
 		partitions   []partitionRange
+		files        map[fileName]*sstFile
+		busy         map[fileName]bool // being ingested
 	}
 }
 
@@ -44,7 +46,10 @@ type partitionRange struct {
 }
 
 func newImporter(s *store) *importer {
-	return &importer{store: s, now: time.Now, mode: importMode{now: time.Now}}
+	im := &importer{store: s, now: time.Now, mode: importMode{now: time.Now}}
+	im.mu.files = make(map[fileName]*sstFile)
+	im.mu.busy = make(map[fileName]bool)
+	return im
 }
 
 // SwitchMode implements import_sstpb.ImportSSTServer.
@@ -132,9 +137,6 @@ func (im *importer) forcePartitionRanges() []partitionRange {
 	im.removePartitionLocked(nil, nil)
 	return append([]partitionRange{}, im.mu.partitions...)
 }
-
-// close ends the importer; no request is served after it.
-func (im *importer) close() {}
 
 // Mode returns the import mode of a store.
 func (c *Cluster) Mode(storeID uint64) (import_sstpb.SwitchMode, error) {

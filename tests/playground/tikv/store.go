@@ -109,7 +109,6 @@ func (s *store) serve(f func() error) {
 
 // stop ends both servers and waits for every handler.
 func (s *store) stop() error {
-	s.imports.close() // first: streams that wait must not hold the server
 	s.grpc.Stop()
 	err := s.status.Close()
 	s.wg.Wait()
