@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/go-mysql-org/go-mysql/mysql"
+
+	"github.com/sluicedb/sluice/executor"
 )
 
 // Why a session ends. Each is the label of a metric and tells whose doing it was.
@@ -21,7 +23,6 @@ var (
 
 // MySQL error numbers that the proxy itself sends; names as in the manual.
 const (
-	codeUnknown          = 1105 // ER_UNKNOWN_ERROR
 	codeServerShutdown   = 1053 // ER_SERVER_SHUTDOWN
 	codeHandshake        = 1043 // ER_HANDSHAKE_ERROR
 	codeUnsupportedPS    = 1295 // ER_UNSUPPORTED_PS
@@ -32,32 +33,35 @@ const (
 var errUnsupportedPS = &mysql.MyError{Code: codeUnsupportedPS, State: "HY000",
 	Message: "This command is not supported in the prepared statement protocol yet"}
 
-// coded is how errors of the layers below say what the client should see.
-type coded interface {
-	MySQLError() (code uint16, state, message string)
+// interruptions are the causes of a statement's context and what the client sees
+// of them. KILL and a client that is gone look as in TiDB.
+var interruptions = []struct {
+	cause         error
+	code          uint16
+	state, notice string
+}{
+	{errDrained, codeServerShutdown, "08S01", "Server shutdown in progress"},
+	{errBackendGone, codeQueryInterrupted, "70100", "Query execution was interrupted"},
+	{errClientGone, codeQueryInterrupted, "70100", "Query execution was interrupted"},
 }
 
-// toMySQL is the one place where an error becomes what a client sees. A cause of
-// the context (shutdown, KILL) wins over the error that it led to.
+// toMySQL is the one place where an error becomes what a client of the proxy
+// sees. Of a statement that was interrupted the interruption's code is told, and
+// in the text what the statement says about it: it may know what is left to do.
 func toMySQL(ctx context.Context, err error) *mysql.MyError {
+	code, state, message := executor.MySQLError(err)
 	cause := context.Cause(ctx)
-	switch {
-	case cause == nil:
-	case errors.Is(cause, errDrained):
-		return &mysql.MyError{Code: codeServerShutdown, State: "08S01", Message: "Server shutdown in progress"}
-	case errors.Is(cause, errBackendGone), errors.Is(cause, errClientGone):
-		return &mysql.MyError{Code: codeQueryInterrupted, State: "70100", Message: "Query execution was interrupted"}
+	for _, i := range interruptions {
+		if cause == nil || !errors.Is(cause, i.cause) {
+			continue
+		}
+		text := i.notice
+		if !errors.Is(err, context.Canceled) && !errors.Is(err, i.cause) && message != text {
+			text += ": " + message
+		}
+		return &mysql.MyError{Code: i.code, State: i.state, Message: text}
 	}
-	var c coded
-	if errors.As(err, &c) {
-		code, state, message := c.MySQLError()
-		return &mysql.MyError{Code: code, State: state, Message: message}
-	}
-	var my *mysql.MyError
-	if errors.As(err, &my) {
-		return my
-	}
-	return &mysql.MyError{Code: codeUnknown, State: mysql.DEFAULT_MYSQL_STATE, Message: err.Error()}
+	return &mysql.MyError{Code: code, State: state, Message: message}
 }
 
 // endLabel is the metric label for the reason of a session's end.

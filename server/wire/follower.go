@@ -178,32 +178,37 @@ func (f *Follower) Feed(b []byte) {
 
 // feedHead collects header and prefix of a physical packet and judges it.
 func (f *Follower) feedHead(b []byte) []byte {
-	want := HeaderSize
-	for {
-		n := copy(f.head[f.have:want], b)
-		f.have += n
-		b = b[n:]
-		if f.have < want {
-			return b
-		}
-		size, seq := ParseHeader(f.head[:])
-		prefix := 0
-		if !f.more {
-			prefix = min(size, prefixMax)
-		}
-		if want < HeaderSize+prefix {
-			want = HeaderSize + prefix
-			continue
-		}
-		if !f.more {
-			f.next = f.judge(f.head[HeaderSize:want], size, seq)
-		}
-		f.have, f.skip = 0, size-prefix
-		f.more = size == MaxPayload
-		f.open = true
-		f.passed()
+	b = f.collect(b, HeaderSize)
+	if f.have < HeaderSize {
 		return b
 	}
+	size, seq := ParseHeader(f.head[:])
+	want := HeaderSize
+	if !f.more {
+		want += min(size, prefixMax)
+	}
+	b = f.collect(b, want)
+	if f.have < want {
+		return b
+	}
+	if !f.more {
+		f.next = f.judge(f.head[HeaderSize:want], size, seq)
+	}
+	f.have, f.skip = 0, HeaderSize+size-want
+	f.more = size == MaxPayload
+	f.open = true
+	f.passed()
+	return b
+}
+
+// collect moves bytes from b to head until it holds want of them.
+func (f *Follower) collect(b []byte, want int) []byte {
+	if f.have >= want {
+		return b
+	}
+	n := copy(f.head[f.have:want], b)
+	f.have += n
+	return b[n:]
 }
 
 // passed turns the phase once the packet that was judged has passed in full.
@@ -217,7 +222,7 @@ func (f *Follower) passed() {
 // judge returns what to expect behind a packet, given its prefix, the size of its
 // first physical packet and that packet's sequence number.
 func (f *Follower) judge(p []byte, size int, seq byte) expect {
-	var first byte
+	first := byte(1) // no header of anything, for an empty packet
 	if len(p) > 0 {
 		first = p[0]
 	}
