@@ -19,10 +19,19 @@ package executor
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"time"
 
 	"github.com/go-mysql-org/go-mysql/mysql"
+	"github.com/pingcap/tidb/pkg/errno"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
+
+	"github.com/sluicedb/sluice/executor/jobstore"
+	"github.com/sluicedb/sluice/sqlext"
 )
 
 // Session is the client session on whose behalf a statement runs. The
@@ -105,4 +114,176 @@ type Config struct {
 	Logger *zap.Logger
 	// Registerer takes the executor's metrics; nil means none are registered.
 	Registerer prometheus.Registerer
+}
+
+// Executor runs statements. It is safe for concurrent use.
+type Executor struct {
+	cfg     Config
+	log     *zap.Logger
+	metrics *metrics
+	// services are the cluster's job store and the core, opened when first needed.
+	services services
+	// slots bounds the jobs that run at once; others wait as pending. One job
+	// may use the whole memory budget, so there is one slot.
+	slots chan struct{}
+	// quit ends the janitor and waits for other Sluices.
+	quit chan struct{}
+	// aborted ends the statements that Close has no more time for.
+	aborted context.Context
+	abort   context.CancelCauseFunc
+	wg      sync.WaitGroup // janitor, statements and jobs
+
+	mu struct {
+		sync.Mutex
+		closing bool
+		jobs    map[int64]*runner
+	}
+}
+
+// New checks cfg and returns an Executor. It doesn't connect: the cluster may
+// be away when the proxy starts, and is looked for when the first statement
+// arrives. The caller closes the Executor.
+func New(cfg Config) (*Executor, error) {
+	return NewWithEngine(cfg, func(ctx context.Context) (Engine, error) { return openCore(ctx, cfg) })
+}
+
+// NewWithEngine is New with another import core; openEngine is called when the
+// first import arrives, and again after an error. Tests put faults behind it.
+func NewWithEngine(cfg Config, openEngine func(context.Context) (Engine, error)) (*Executor, error) {
+	switch {
+	case cfg.Instance == "" || len(cfg.Instance) > maxInstanceBytes:
+		return nil, fmt.Errorf("executor: the instance name must have 1 to %d bytes", maxInstanceBytes)
+	case len(cfg.Backends) == 0:
+		return nil, errors.New("executor: no backends")
+	case cfg.Logger == nil:
+		return nil, errors.New("executor: no logger")
+	}
+	if cfg.Schema == "" {
+		cfg.Schema = jobstore.DefaultSchema
+	}
+	if cfg.Threads <= 0 {
+		cfg.Threads = runtime.GOMAXPROCS(0)
+	}
+	e := &Executor{cfg: cfg, log: cfg.Logger, slots: make(chan struct{}, 1), quit: make(chan struct{})}
+	e.aborted, e.abort = context.WithCancelCause(context.Background())
+	e.mu.jobs = map[int64]*runner{}
+	e.services.init(cfg, openEngine)
+	var err error
+	if e.metrics, err = newMetrics(cfg.Registerer); err != nil {
+		return nil, fmt.Errorf("executor: %w", err)
+	}
+	e.wg.Add(1)
+	go e.janitor()
+	return e, nil
+}
+
+// maxInstanceBytes is what the owner column of the job table takes.
+const maxInstanceBytes = 255
+
+// Execute runs st for s and returns what the client gets. Its error is turned
+// into a MySQL error by MySQLError. When ctx ends (the client went away, or its
+// query was killed) a blocking import is cancelled and Execute returns after
+// the job has stopped.
+func (e *Executor) Execute(ctx context.Context, s Session, st sqlext.Statement) (*Result, error) {
+	if !e.enter() {
+		return nil, codedError(errno.ErrServerShutdown)
+	}
+	defer e.wg.Done()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(e.aborted, func() { cancel(errShutdown) })()
+	e.log.Info("statement", zap.Uint64("connection", s.ConnectionID()), zap.String("client", s.ClientAddr()),
+		zap.String("sql", redactText(st.Redacted())))
+	r, err := e.dispatch(ctx, s, st)
+	if err != nil {
+		code, _, message := MySQLError(err)
+		e.log.Warn("statement failed", zap.Uint64("connection", s.ConnectionID()),
+			zap.Uint16("code", code), zap.String("message", message))
+	}
+	return r, err
+}
+
+func (e *Executor) dispatch(ctx context.Context, s Session, st sqlext.Statement) (*Result, error) {
+	switch st := st.(type) {
+	case *sqlext.ImportInto:
+		return e.importInto(ctx, s, st)
+	case *sqlext.ShowImportJobs:
+		return e.showJobs(ctx, s, st)
+	case *sqlext.ShowImportJob:
+		return e.showJob(ctx, s, st.ID)
+	case *sqlext.CancelImportJob:
+		return e.cancelJob(ctx, s, st.ID)
+	default:
+		return nil, notSupportedYet("this statement")
+	}
+}
+
+// enter counts a statement in, unless the Executor is closing.
+func (e *Executor) enter() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.mu.closing {
+		return false
+	}
+	e.wg.Add(1)
+	return true
+}
+
+// Close takes no more statements, waits for the running jobs until ctx ends,
+// then stops them: they end as failed with a message that says so. It returns
+// when every goroutine of the Executor has ended; the error is that of
+// disconnecting. Closing twice is safe.
+func (e *Executor) Close(ctx context.Context) error {
+	e.mu.Lock()
+	first := !e.mu.closing
+	e.mu.closing = true
+	running := make([]*runner, 0, len(e.mu.jobs))
+	for _, r := range e.mu.jobs {
+		running = append(running, r)
+	}
+	e.mu.Unlock()
+	if !first {
+		e.wg.Wait()
+		return nil
+	}
+	close(e.quit)
+	for _, r := range running {
+		select {
+		case <-r.done:
+		case <-ctx.Done():
+			r.stop(errShutdown)
+		}
+	}
+	// What isn't a job is a statement before or after one.
+	stop := context.AfterFunc(ctx, func() { e.abort(errShutdown) })
+	defer stop()
+	e.wg.Wait()
+	return e.services.close()
+}
+
+// janitor ends the jobs of owners that went away. It looks often enough that a
+// table isn't blocked for much longer than the lease.
+func (e *Executor) janitor() {
+	defer e.wg.Done()
+	tick := time.NewTicker(jobstore.DefaultLease / 2)
+	defer tick.Stop()
+	for {
+		select {
+		case <-e.quit:
+			return
+		case <-tick.C:
+		}
+		store := e.services.openStore()
+		if store == nil {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), jobstore.DefaultLease/2)
+		n, err := store.FailAbandoned(ctx)
+		cancel()
+		if err != nil {
+			e.log.Warn("abandoned jobs can't be looked for", zap.Error(err))
+		} else if n > 0 {
+			e.log.Warn("ended jobs whose owner went away", zap.Int64("jobs", n))
+		}
+	}
 }

@@ -1,0 +1,119 @@
+package executor
+
+import (
+	"context"
+
+	"go.uber.org/zap"
+
+	"github.com/sluicedb/sluice/executor/job"
+	"github.com/sluicedb/sluice/importcore"
+	"github.com/sluicedb/sluice/importcore/cluster"
+	"github.com/sluicedb/sluice/importcore/format/csv"
+	"github.com/sluicedb/sluice/importcore/table"
+	"github.com/sluicedb/sluice/sqlext"
+)
+
+// coreEngine is the Engine over importcore.
+type coreEngine struct {
+	core   *importcore.Core
+	logger *zap.Logger
+}
+
+func openCore(ctx context.Context, cfg Config) (Engine, error) {
+	core, err := importcore.New(ctx, importcore.Config{
+		Cluster: cluster.Config{
+			TiDB: cfg.Backends, User: cfg.ServiceAccount.User, Password: cfg.ServiceAccount.Password, Logger: cfg.Logger,
+		},
+		SortDir: cfg.SortDir, MemoryBudget: cfg.MemoryBudget, Logger: cfg.Logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &coreEngine{core: core, logger: cfg.Logger}, nil
+}
+
+// Close implements Engine.
+func (e *coreEngine) Close() error { return e.core.Close() }
+
+// Plan implements Engine.
+func (e *coreEngine) Plan(ctx context.Context, t Task) (Plan, error) {
+	plan, err := e.core.Plan(ctx, importcore.ImportTask{
+		JobID: t.JobID, DB: t.DB, Table: t.Table, Location: t.Location,
+		CSV: csv.Config{
+			FieldsTerminatedBy: t.Options.FieldsTerminatedBy,
+			FieldsEnclosedBy:   t.Options.FieldsEnclosedBy,
+			FieldsEscapedBy:    t.Options.FieldsEscapedBy,
+			NullText:           []string{t.Options.FieldsDefinedNullBy},
+			LinesTerminatedBy:  t.Options.LinesTerminatedBy,
+			SkipRows:           t.Options.SkipRows,
+		},
+		Columns: fieldTargets(t.Fields), SQLMode: t.SQLMode, TimeZone: t.TimeZone,
+		Threads: t.Threads, MaxWriteSpeed: t.MaxWriteSpeed, MemoryBudget: t.MemoryBudget,
+		Checksum: checksumLevel(t.Options.ChecksumTable), DisableImportMode: t.Options.DisableTiKVImportMode,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &corePlan{core: e.core, plan: plan, logger: e.logger}, nil
+}
+
+func fieldTargets(fields []sqlext.Field) []table.FieldTarget {
+	targets := make([]table.FieldTarget, len(fields))
+	for i, f := range fields {
+		targets[i] = table.FieldTarget{Column: f.Column, Var: f.Var}
+	}
+	return targets
+}
+
+func checksumLevel(c sqlext.Checksum) importcore.ChecksumLevel {
+	switch c {
+	case sqlext.ChecksumOff:
+		return importcore.ChecksumOff
+	case sqlext.ChecksumOptional:
+		return importcore.ChecksumOptional
+	default:
+		return importcore.ChecksumRequired
+	}
+}
+
+// corePlan is the Plan over importcore.
+type corePlan struct {
+	core   *importcore.Core
+	plan   *importcore.Plan
+	logger *zap.Logger
+}
+
+// TableID implements Plan.
+func (p *corePlan) TableID() int64 { return p.plan.TableID }
+
+// SourceBytes implements Plan.
+func (p *corePlan) SourceBytes() int64 { return p.plan.SourceBytes }
+
+// Close implements Plan.
+func (p *corePlan) Close() error { return p.plan.Close() }
+
+// Run implements Plan.
+func (p *corePlan) Run(ctx context.Context) (Summary, error) {
+	s, err := p.core.Import(ctx, p.plan, p.event)
+	if err != nil {
+		return Summary{}, err
+	}
+	return Summary{Rows: s.Rows, Warnings: s.Warnings}, nil
+}
+
+func (p *corePlan) event(e importcore.Event) {
+	p.logger.Info("import event", zap.Int64("job", e.JobID), zap.Stringer("step", e.Step),
+		zap.String("warning", redactText(e.Warning)))
+}
+
+// Progress implements Plan.
+func (p *corePlan) Progress() job.Progress {
+	at := p.plan.Progress()
+	rows := at.Rows
+	phase := job.PhaseImporting
+	switch at.Step {
+	case importcore.StepChecksum, importcore.StepAnalyze, importcore.StepDone:
+		phase = job.PhaseValidating
+	}
+	return job.Progress{Phase: phase, Step: at.Step.String(), Rows: &rows}
+}

@@ -1,0 +1,96 @@
+package executor
+
+import (
+	"testing"
+	"time"
+
+	"github.com/pingcap/tidb/pkg/parser/mysql"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicedb/sluice/executor/job"
+	"github.com/sluicedb/sluice/sqlext"
+)
+
+func TestParseTimeZone(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
+	for _, tc := range []struct {
+		zone, system, want string
+	}{
+		{"SYSTEM", "UTC", "12:00"}, {"system", "Asia/Shanghai", "20:00"}, {"+08:00", "", "20:00"}, {"-03:30", "", "08:30"},
+		{"+0:00", "", "12:00"}, {"Europe/Berlin", "", "14:00"}, {"SYSTEM", "", "12:00"},
+	} {
+		location, err := parseTimeZone(tc.zone, tc.system)
+		require.NoError(t, err, tc.zone)
+		require.Equal(t, tc.want, at.In(location).Format("15:04"), tc.zone)
+	}
+	for _, zone := range []string{"Mars/Base", "+99:00", "+x", "Local", "../etc/passwd"} {
+		_, err := parseTimeZone(zone, "UTC")
+		require.Error(t, err, zone)
+	}
+}
+
+func TestJobRow(t *testing.T) {
+	t.Parallel()
+	rows := int64(42)
+	j := job.Job{
+		ID: 3, DataSource: "/d/a.csv", DB: "d", Table: "t`x", TableID: 104, Status: job.Running, Phase: job.PhaseImporting,
+		SourceBytes: 144_000_000, Rows: &rows, CreateTime: time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC), CreatedBy: "u@%",
+	}
+	row := jobRow(&j, time.FixedZone("", 3600))
+	require.Len(t, row, len(jobColumns))
+	texts := make([]string, len(row))
+	for i, v := range row {
+		texts[i] = string(v)
+	}
+	require.Equal(t, []string{"3", "/d/a.csv", "`d`.`t``x`", "104", "importing", "running", "137.3MiB", "42", "",
+		"2026-01-02 04:04:05.000006", "", "", "u@%"}, texts)
+	require.NotNil(t, row[8], "an empty message is not NULL")
+	require.Nil(t, row[10])
+	require.Nil(t, jobRow(&job.Job{}, time.UTC)[7])
+}
+
+func TestCheckSupported(t *testing.T) {
+	t.Parallel()
+	for sql, refused := range map[string]string{
+		"IMPORT INTO t FROM '/d/a.csv'": "",
+		"IMPORT INTO t FROM '/d/*.CSV' WITH thread=3, skip_rows=1, detached, record_errors=1": "",
+		"IMPORT INTO t FROM '/d/a.csv' WITH cloud_storage_uri='', character_set='UTF8'":       "",
+		"IMPORT INTO t FROM '/d/a.sql' FORMAT 'sql'":                                          "FORMAT 'sql'",
+		"IMPORT INTO t FROM '/d/a.parquet' FORMAT 'parquet'":                                  "FORMAT 'parquet'",
+		"IMPORT INTO t FROM 's3://b/a.csv'":                                                   "a data source of scheme s3",
+		"IMPORT INTO t FROM '/d/a.csv.gz'":                                                    "a compressed data file",
+		"IMPORT INTO t (a, @b) SET c=@b FROM '/d/a.csv'":                                      "the SET clause of IMPORT INTO",
+		"IMPORT INTO t FROM '/d/a.csv' WITH character_set='gbk'":                              "CHARACTER_SET 'gbk'",
+		"IMPORT INTO t FROM '/d/a.csv' WITH character_set='binary'":                           "CHARACTER_SET 'binary'",
+		"IMPORT INTO t FROM '/d/a.csv' WITH split_file, lines_terminated_by='\\n'":            "SPLIT_FILE",
+		"IMPORT INTO t FROM '/d/a.csv' WITH disk_quota='1GiB'":                                "DISK_QUOTA",
+		"IMPORT INTO t FROM '/d/a.csv' WITH cloud_storage_uri='s3://b/x'":                     "CLOUD_STORAGE_URI",
+		"IMPORT INTO t FROM '/d/a.csv' WITH __max_engine_size='1GiB'":                         "__MAX_ENGINE_SIZE",
+		"IMPORT INTO t FROM '/d/a.csv' WITH __force_merge_step":                               "__FORCE_MERGE_STEP",
+	} {
+		st, err := sqlext.Parse(sql, mysql.ModeNone)
+		require.NoError(t, err, sql)
+		err = checkSupported(st.(*sqlext.ImportInto))
+		if refused == "" {
+			require.NoError(t, err, sql)
+			continue
+		}
+		code, _, message := MySQLError(err)
+		require.EqualValues(t, 1235, code, sql)
+		require.Equal(t, refused+" is not supported yet", message)
+	}
+}
+
+func TestCheckCharset(t *testing.T) {
+	t.Parallel()
+	parse := func(sql string) *sqlext.ImportInto {
+		st, err := sqlext.Parse(sql, mysql.ModeNone)
+		require.NoError(t, err)
+		return st.(*sqlext.ImportInto)
+	}
+	require.NoError(t, checkCharset(parse("IMPORT INTO t FROM '/d/é.csv'"), "utf8mb4"))
+	require.NoError(t, checkCharset(parse("IMPORT INTO t FROM '/d/e.csv'"), "gbk"))
+	require.Error(t, checkCharset(parse("IMPORT INTO t FROM '/d/é.csv'"), "gbk"))
+	require.Error(t, checkCharset(parse("IMPORT INTO `é` FROM '/d/e.csv'"), "latin1"))
+}

@@ -1,0 +1,101 @@
+package executor
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/sluicedb/sluice/executor/jobstore"
+)
+
+// services opens the job store and the engine when they are first needed and
+// keeps them. A failed attempt is forgotten: the next statement tries again.
+type services struct {
+	cfg        Config
+	openEngine func(context.Context) (Engine, error)
+	// opening lets one caller at a time connect; the others wait for it with
+	// their own context.
+	opening chan struct{}
+
+	mu struct {
+		sync.Mutex
+		store  *jobstore.Store
+		engine Engine
+	}
+}
+
+func (s *services) init(cfg Config, openEngine func(context.Context) (Engine, error)) {
+	s.cfg, s.openEngine, s.opening = cfg, openEngine, make(chan struct{}, 1)
+}
+
+// openStore is the store if it is open, nil otherwise.
+func (s *services) openStore() *jobstore.Store {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mu.store
+}
+
+func (s *services) current() (*jobstore.Store, Engine) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mu.store, s.mu.engine
+}
+
+// getStore returns the open store.
+func (s *services) getStore(ctx context.Context) (*jobstore.Store, error) {
+	err := s.open(ctx, false)
+	return s.openStore(), err
+}
+
+// get returns the open store and engine.
+func (s *services) get(ctx context.Context) (*jobstore.Store, Engine, error) {
+	err := s.open(ctx, true)
+	store, engine := s.current()
+	return store, engine, err
+}
+
+func (s *services) open(ctx context.Context, withEngine bool) error {
+	select {
+	case s.opening <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	defer func() { <-s.opening }()
+	store, engine := s.current()
+	if store == nil {
+		opened, err := jobstore.Open(ctx, jobstore.Params{
+			Backends: s.cfg.Backends, User: s.cfg.ServiceAccount.User, Password: s.cfg.ServiceAccount.Password,
+			Schema: s.cfg.Schema, Owner: s.cfg.Instance,
+		})
+		if err != nil {
+			return err
+		}
+		s.mu.Lock()
+		s.mu.store = opened
+		s.mu.Unlock()
+	}
+	if engine == nil && withEngine {
+		opened, err := s.openEngine(ctx)
+		if err != nil {
+			return err
+		}
+		s.mu.Lock()
+		s.mu.engine = opened
+		s.mu.Unlock()
+	}
+	return nil
+}
+
+// close disconnects. No statement and no job may be under way.
+func (s *services) close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var err error
+	if s.mu.engine != nil {
+		err = errors.Join(err, s.mu.engine.Close())
+	}
+	if s.mu.store != nil {
+		s.mu.store.Close()
+	}
+	return err
+}

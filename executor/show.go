@@ -1,0 +1,164 @@
+package executor
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/pingcap/tidb/pkg/errno"
+
+	"github.com/sluicedb/sluice/executor/job"
+	"github.com/sluicedb/sluice/executor/jobstore"
+	"github.com/sluicedb/sluice/executor/privilege"
+	"github.com/sluicedb/sluice/sqlext"
+)
+
+// showJobs is SHOW IMPORT JOBS: the user's own jobs, or all for SUPER.
+func (e *Executor) showJobs(ctx context.Context, s Session, st *sqlext.ShowImportJobs) (*Result, error) {
+	state, store, super, err := e.askForJobs(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	owner := state.account
+	if super {
+		owner = ""
+	}
+	jobs, err := store.List(ctx, owner)
+	if err != nil {
+		return nil, err
+	}
+	for i := range jobs {
+		e.live(&jobs[i])
+	}
+	if st.Where != "" {
+		if jobs, err = filterJobs(ctx, s, jobs, state.timeZone, st.Where); err != nil {
+			return nil, err
+		}
+	}
+	return jobResult(jobs, state.timeZone), nil
+}
+
+// showJob is SHOW IMPORT JOB n.
+func (e *Executor) showJob(ctx context.Context, s Session, id int64) (*Result, error) {
+	state, store, super, err := e.askForJobs(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	j, err := visibleJob(ctx, store, id, state.account, super)
+	if err != nil {
+		return nil, err
+	}
+	e.live(&j)
+	return jobResult([]job.Job{j}, state.timeZone), nil
+}
+
+// askForJobs gathers what every statement about existing jobs needs. Jobs whose
+// owner went away are ended first, so that nobody looks at a job that says
+// "running" for ever.
+func (e *Executor) askForJobs(ctx context.Context, s Session) (*sessionState, *jobstore.Store, bool, error) {
+	state, err := askSession(ctx, s)
+	if err != nil {
+		return nil, nil, false, err
+	}
+	super, err := privilege.IsSuper(ctx, s)
+	if err != nil {
+		return nil, nil, false, err
+	}
+	store, err := e.services.getStore(ctx)
+	if err != nil {
+		return nil, nil, false, err
+	}
+	if _, err := store.FailAbandoned(ctx); err != nil {
+		return nil, nil, false, err
+	}
+	return state, store, super, nil
+}
+
+// visibleJob returns a job that the account may see and control.
+func visibleJob(ctx context.Context, store *jobstore.Store, id int64, account string, super bool) (job.Job, error) {
+	j, err := store.Get(ctx, id)
+	if errors.Is(err, jobstore.ErrNotFound) {
+		return job.Job{}, codedError(errno.ErrLoadDataJobNotFound, id)
+	}
+	if err != nil {
+		return job.Job{}, err
+	}
+	if !super && j.CreatedBy != account {
+		return job.Job{}, errNeedsSuper()
+	}
+	return j, nil
+}
+
+// filterJobs lets the cluster evaluate LIKE and WHERE, on the user's connection
+// and so with the user's rights: the rows go there as literals and the ids of
+// those that pass come back.
+func filterJobs(ctx context.Context, s Session, jobs []job.Job, zone *time.Location, where string) ([]job.Job, error) {
+	if len(jobs) == 0 {
+		return jobs, nil
+	}
+	r, err := s.Query(ctx, filterQuery(jobs, zone, where))
+	if err != nil {
+		return nil, err
+	}
+	passed := make(map[int64]bool, r.RowNumber())
+	for i := range r.RowNumber() {
+		id, err := r.GetInt(i, 0)
+		if err != nil {
+			return nil, err
+		}
+		passed[id] = true
+	}
+	kept := make([]job.Job, 0, len(passed))
+	for _, j := range jobs {
+		if passed[j.ID] {
+			kept = append(kept, j)
+		}
+	}
+	return kept, nil
+}
+
+func filterQuery(jobs []job.Job, zone *time.Location, where string) string {
+	var sb strings.Builder
+	sb.WriteString("SELECT `Job_ID` FROM (")
+	for i := range jobs {
+		if i > 0 {
+			sb.WriteString(" UNION ALL ")
+		}
+		sb.WriteString("SELECT ")
+		for c, value := range jobRow(&jobs[i], zone) {
+			if c > 0 {
+				sb.WriteString(", ")
+			}
+			sb.WriteString(literal(jobColumns[c], value))
+			sb.WriteString(" AS `" + jobColumns[c].Name + "`")
+		}
+	}
+	sb.WriteString(") AS `jobs` WHERE " + where)
+	return sb.String()
+}
+
+// literal writes a value as SQL of its column's type. Texts go as hexadecimal,
+// which no sql_mode changes.
+func literal(c Column, v Value) string {
+	var text string
+	if v == nil {
+		text = "NULL"
+	} else {
+		text = "CONVERT(x'" + hex.EncodeToString(v) + "' USING utf8mb4)"
+	}
+	switch c.Type {
+	case jobColumns[0].Type:
+		if v != nil {
+			if n, err := strconv.ParseInt(string(v), 10, 64); err == nil {
+				text = strconv.FormatInt(n, 10)
+			}
+		}
+		return "CAST(" + text + " AS SIGNED)"
+	case timeColumn("").Type:
+		return "CAST(" + text + " AS DATETIME(6))"
+	}
+	return text
+}
