@@ -31,6 +31,11 @@ func tableInfo(t testing.TB, columns string) *model.TableInfo {
 	for i, def := range stmt.(*ast.CreateTableStmt).Cols {
 		col := &model.ColumnInfo{ID: int64(i + 1), Name: def.Name.Name, Offset: i, State: model.StatePublic, Version: model.CurrLatestColumnInfoVersion}
 		col.FieldType = *def.Tp
+		for _, o := range def.Options {
+			if o.Tp == ast.ColumnOptionCollate {
+				col.SetCollate(o.StrValue)
+			}
+		}
 		fillType(&col.FieldType)
 		for _, o := range def.Options {
 			switch o.Tp {
