@@ -21,12 +21,20 @@ type AutoIDs struct {
 }
 
 // The allocators as SHOW TABLE ... NEXT_ROW_ID names them. Unless the table has
-// AUTO_ID_CACHE 1, the first two are one.
+// AUTO_ID_CACHE 1, _TIDB_ROWID serves both purposes and the other one, although
+// it is shown, is not used.
 const (
 	allocRowID         = "_TIDB_ROWID"
 	allocAutoIncrement = "AUTO_INCREMENT"
 	allocAutoRandom    = "AUTO_RANDOM"
 )
+
+// idStep moves one allocator.
+type idStep struct {
+	alloc  string
+	used   uint64
+	rebase func(ctx context.Context, name string, used uint64) error
+}
 
 // RebaseAutoIDs makes the table's allocators go on after ids, and checks that
 // they do. They never go back. It alters the table where there is something to
@@ -44,18 +52,14 @@ func (c *Cluster) RebaseAutoIDs(ctx context.Context, db, table string, ids AutoI
 	if err != nil {
 		return err
 	}
-	rebaseRowID := c.rebaseAutoIncrement
-	if info.SepAutoInc() {
-		rebaseRowID = c.rebaseRowID
-	}
-	steps := []struct {
-		alloc  string
-		used   uint64
-		rebase func(context.Context, string, uint64) error
-	}{
+	steps := []idStep{
+		{allocRowID, uint64(max(ids.RowID, 0)), c.rebaseRowID},
 		{allocAutoIncrement, ids.AutoIncrement, c.rebaseAutoIncrement},
-		{allocRowID, uint64(max(ids.RowID, 0)), rebaseRowID},
 		{allocAutoRandom, uint64(max(ids.AutoRandom, 0)), c.rebaseAutoRandom},
+	}
+	if !info.SepAutoInc() {
+		both := max(uint64(max(ids.RowID, 0)), ids.AutoIncrement)
+		steps = []idStep{{allocRowID, both, c.rebaseAutoIncrement}, steps[2]}
 	}
 	for _, s := range steps {
 		at, exists := next[s.alloc]

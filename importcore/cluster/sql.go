@@ -203,12 +203,13 @@ func (s *session) watch(ctx context.Context, f func() error) error {
 		return context.Cause(ctx)
 	}
 	finished, watched := make(chan struct{}), make(chan struct{})
+	killed := false
 	go func() {
 		defer close(watched)
 		select {
 		case <-finished:
 		case <-ctx.Done():
-			s.bad = true
+			killed = true
 			s.pool.kill(ctx, s.addr, s.id)
 			_ = s.conn.Close()
 		}
@@ -216,14 +217,12 @@ func (s *session) watch(ctx context.Context, f func() error) error {
 	err := f()
 	close(finished)
 	<-watched
-	if err == nil {
-		return nil
-	}
-	if ctx.Err() != nil {
+	if killed {
+		// Even without an error: a statement may answer something when it is killed.
 		s.bad = true
 		return context.Cause(ctx)
 	}
-	if sqlCode(err) == 0 {
+	if err != nil && sqlCode(err) == 0 {
 		s.bad = true
 	}
 	return err
