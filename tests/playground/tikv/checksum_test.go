@@ -47,7 +47,7 @@ func (b *bench) checksum(r topology.Region, ts uint64, rule *tipb.ChecksumRewrit
 	return sums(b.t, resp)
 }
 
-func sums(t *testing.T, resp *coprocessor.Response) *tipb.ChecksumResponse {
+func sums(t testing.TB, resp *coprocessor.Response) *tipb.ChecksumResponse {
 	t.Helper()
 	require.Nil(t, resp.RegionError)
 	require.Nil(t, resp.Locked)

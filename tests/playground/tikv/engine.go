@@ -71,8 +71,13 @@ func engineConfig(dir string, keep bool) config.Config {
 	e.VolatileMode = !keep
 	e.CompactL0WhenClose = false
 	e.NumCompactors = 1
-	e.MaxMemTableSize = 32 << 20
+	e.MaxMemTableSize = 64 << 20
+	e.MaxTableSize = 32 << 20
 	e.VlogFileSize = 64 << 20
+	// An import fills level 0 faster than one compactor empties it; better a
+	// few more tables to read than a store that stands still.
+	e.NumL0Tables = 8
+	e.NumL0TablesStall = 32
 	return conf
 }
 

@@ -24,8 +24,8 @@ import (
 
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m,
-		// unistore's safe point loop and badger's workers end on their own
-		// after Close, but do not wait.
+		// Loops that the libraries start once for the process, and badger's
+		// collector, which has no end.
 		goleak.IgnoreTopFunction("github.com/golang/glog.(*fileSink).flushDaemon"),
 		goleak.IgnoreTopFunction("github.com/golang/glog.(*loggingT).flushDaemon"),
 		goleak.IgnoreTopFunction("go.opencensus.io/stats/view.(*worker).start"),
@@ -53,19 +53,19 @@ func (c *clock) tso(context.Context) (uint64, error) { return c.next(), nil }
 // bench is a running cluster with clients to its stores.
 type bench struct {
 	*Cluster
-	t      *testing.T
+	t      testing.TB
 	ctx    context.Context
 	clock  *clock
 	faults *fault.Set
 	conns  map[uint64]*grpc.ClientConn
 }
 
-func newBench(t *testing.T, stores int) *bench {
+func newBench(t testing.TB, stores int) *bench {
 	t.Helper()
 	return openBench(t, Options{Stores: stores, IDs: &ids{}})
 }
 
-func openBench(t *testing.T, opts Options) *bench {
+func openBench(t testing.TB, opts Options) *bench {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(cancel)

@@ -2,6 +2,7 @@ package tikv
 
 import (
 	"testing"
+	"time"
 
 	"github.com/pingcap/kvproto/pkg/errorpb"
 	"github.com/pingcap/kvproto/pkg/import_sstpb"
@@ -368,6 +369,33 @@ func TestEqualContentInOtherBatchesIsNoViolation(t *testing.T) {
 	require.NoError(t, err)
 	require.Nil(t, b.ingest(r, resp.Metas...))
 	require.Empty(t, b.Violations())
+}
+
+func TestOldFilesOfStaleEpochsAreDropped(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 1)
+	im := b.stores[0].imports
+	now := time.Now()
+	im.now = func() time.Time { return now }
+	pairs := []*import_sstpb.Pair{pair("k", "v")}
+	r := b.region(nil)
+	old := b.writeAll(metaFor(r, pairs), 9, pairs)[0]
+	name, err := nameOf(old, cfWrite)
+	require.NoError(t, err)
+	another := func() {
+		r := b.region(nil)
+		b.writeAll(metaFor(r, pairs), 9, pairs)
+	}
+	now = now.Add(cleanupAge)
+	another()
+	require.NotNil(t, im.file(name), "still good")
+	b.regions.bumpEpoch(r.Meta.Id)
+	now = now.Add(-time.Second)
+	another()
+	require.NotNil(t, im.file(name), "stale, but young")
+	now = now.Add(time.Second)
+	another()
+	require.Nil(t, im.file(name))
 }
 
 func TestDuplicateDetect(t *testing.T) {

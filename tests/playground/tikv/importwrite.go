@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"time"
 
 	"github.com/pingcap/kvproto/pkg/import_sstpb"
 	"github.com/sluicedb/sluice/tests/playground/fault"
@@ -135,10 +137,19 @@ func (im *importer) playWriteFault(ctx context.Context, meta *import_sstpb.SSTMe
 	return nil
 }
 
+// cleanupAge is TiKV's cleanup-import-sst-interval: files that can't be
+// ingested any more are dropped after it.
+const cleanupAge = 10 * time.Minute
+
 // keep makes the file known by its names; a file of the same names is replaced.
+// Old files whose region has gone or has another epoch are dropped.
 func (im *importer) keep(f *sstFile) {
 	im.mu.Lock()
 	defer im.mu.Unlock()
+	f.received = im.now()
+	maps.DeleteFunc(im.mu.files, func(name fileName, old *sstFile) bool {
+		return !im.mu.busy[name] && f.received.Sub(old.received) >= cleanupAge && im.checkWriteRegion(old.meta) != nil
+	})
 	for _, cf := range f.families() {
 		if name, err := nameOf(f.meta, cf); err == nil { // checked when the stream began
 			im.mu.files[name] = f

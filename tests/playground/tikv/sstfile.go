@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"time"
 
 	"github.com/gogo/protobuf/proto"
 	"github.com/google/uuid"
@@ -42,15 +43,16 @@ func nameOf(meta *import_sstpb.SSTMeta, cf string) (fileName, error) {
 // The pairs stay as they came over the wire, so that a file costs no more
 // memory than its bytes.
 type sstFile struct {
-	meta    *import_sstpb.SSTMeta // as sent
-	batches []sstBatch
-	first   []byte // raw keys, inside batches
-	last    []byte
-	lastTS  uint64
-	pairs   int
-	bytes   int64  // keys and values
-	long    int    // pairs with a value in the default column family
-	digest  uint32 // of all keys, timestamps and values in order, whatever the batches
+	meta     *import_sstpb.SSTMeta // as sent
+	batches  []sstBatch
+	first    []byte // raw keys, inside batches
+	last     []byte
+	lastTS   uint64
+	pairs    int
+	bytes    int64     // keys and values
+	long     int       // pairs with a value in the default column family
+	digest   uint32    // of all keys, timestamps and values in order, whatever the batches
+	received time.Time // when the stream ended
 	// defaultIngested says that the default file was ingested on its own, as
 	// clients without MultiIngest do. Guarded by the importer's mutex.
 	defaultIngested bool
