@@ -75,7 +75,7 @@ func (r *reader) exactRow() ([]format.Field, error) {
 	}
 	r.fields, r.scratch = r.fields[:0], r.scratch[:0]
 	for _, f := range r.parser.fields {
-		r.fields = append(r.fields, r.field(f))
+		r.fields = append(r.fields, r.field(r.data[f.start:f.end:f.end], f.escaped, f.doubled))
 	}
 	return r.fields, nil
 }
@@ -90,17 +90,17 @@ func (r *reader) atEnd() error {
 	return io.EOF
 }
 
-// field turns a span into a field: unescaped, and NULL or not.
-func (r *reader) field(f span) format.Field {
-	raw := r.data[f.start:f.end:f.end]
-	if !f.escaped && !f.doubled {
+// field completes a field from its bytes between quotes or markers: unescaped,
+// and NULL or not. doubled says that it may have doubled quotes.
+func (r *reader) field(raw []byte, escaped, doubled bool) format.Field {
+	if !escaped && !doubled {
 		return format.Field{Bytes: raw, Null: contains(r.d.nulls, raw)}
 	}
 	if r.d.escNull && len(raw) == 2 && raw[0] == r.d.esc && raw[1] == 'N' {
 		return format.Field{Bytes: raw, Null: true}
 	}
 	from := len(r.scratch)
-	r.scratch = r.d.unescape(r.scratch, raw, f.doubled)
+	r.scratch = r.d.unescape(r.scratch, raw, doubled)
 	text := r.scratch[from:len(r.scratch):len(r.scratch)]
 	null := contains(r.d.nulls, text)
 	if r.d.escNull && len(text) == 2 && text[0] == r.d.esc && text[1] == 'N' {

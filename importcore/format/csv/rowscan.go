@@ -85,7 +85,7 @@ func (s *rowScanner) lines(data []byte, b *borders) bool {
 			pos = next
 			continue
 		}
-		if s.hasEsc && bytes.IndexByte(line, d.esc) >= 0 {
+		if s.hasEsc && !d.harmlessEscapes(line) {
 			return true
 		}
 		if s.hasQuote && oddQuotes(line, d.quote) {
@@ -113,7 +113,7 @@ func (s *rowScanner) closingLine(data []byte, pos int) (end int, known bool) {
 		}
 		line := data[pos : pos+n]
 		pos += n + 1
-		if s.hasEsc && bytes.IndexByte(line, s.d.esc) >= 0 {
+		if s.hasEsc && !s.d.harmlessEscapes(trimCR(line)) {
 			return -1, true
 		}
 		if s.hasCR && bytes.IndexByte(trimCR(line), '\r') >= 0 {
@@ -122,6 +122,26 @@ func (s *rowScanner) closingLine(data []byte, pos int) (end int, known bool) {
 		if oddQuotes(line, s.d.quote) {
 			return pos, true
 		}
+	}
+}
+
+// harmlessEscapes reports whether no escape byte of a line changes where the
+// line ends or what its quotes and separators mean, so that they need not be
+// looked at until fields are unescaped. A byte that happens to be the first of a
+// longer separator counts as one.
+func (d *dialect) harmlessEscapes(line []byte) bool {
+	for {
+		n := bytes.IndexByte(line, d.esc)
+		if n < 0 {
+			return true
+		}
+		if n+1 == len(line) {
+			return false
+		}
+		if b := line[n+1]; b == d.sep[0] || d.hasQuote && b == d.quote {
+			return false
+		}
+		line = line[n+2:]
 	}
 }
 
