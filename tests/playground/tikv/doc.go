@@ -4,13 +4,15 @@
 //
 // # Layout
 //
-//   - engine.go     TiDB's unistore: badger, MVCC, locks, coprocessor
+//   - engine.go, state.go, destroy.go
+//     TiDB's unistore (badger, MVCC, locks, coprocessor), what a kept cluster
+//     needs beside it, and the removal of key ranges
 //   - regions.go, split.go, storeview.go, view.go
 //     the regions of the cluster, with TiKV's epochs, leaders and splits;
 //     unistore and the PD half both look at them from their side
 //   - store.go, kv.go, batch.go, inject.go
 //     a store: its gRPC server, where TiKV's behaviour replaces unistore's
-//   - import*.go, sstfile.go, ingest.go, duplicate.go
+//   - import*.go, sstfile.go, ingest*.go, rowformat.go, duplicate.go
 //     the ImportSST service
 //   - checksum.go   the checksum coprocessor
 //   - status.go, debug.go

@@ -18,7 +18,6 @@ import (
 
 const (
 	kvDir     = "kv"         // badger's files
-	sstDir    = "import"     // tables on their way into badger
 	locksFile = "locks.dump" // prewritten locks of a kept cluster, which unistore holds in memory
 )
 
@@ -35,10 +34,8 @@ type engine struct {
 // openEngine opens or makes the data in dir. keep says that the data is to
 // outlive the engine.
 func openEngine(dir string, keep bool, opts Options) (_ *engine, err error) {
-	for _, d := range []string{kvDir, sstDir} {
-		if err := os.MkdirAll(filepath.Join(dir, d), 0o750); err != nil {
-			return nil, err
-		}
+	if err := os.MkdirAll(filepath.Join(dir, kvDir), 0o750); err != nil {
+		return nil, err
 	}
 	conf := engineConfig(dir, keep)
 	safePoint := &unistore.SafePoint{}

@@ -77,12 +77,12 @@ func (w *ingestWriter) add(p sstPair, ts uint64) error {
 	case p.op == import_sstpb.Pair_Delete:
 		w.push(badger.Entry{Key: y.KeyWithTs(p.key, ts), UserMeta: w.meta}) // no value: deleted
 	case needsV2(p.key, p.value):
-		both, err := storedEntries(p.key, p.value, ts)
+		row, original, err := v1Entries(p.key, p.value, ts)
 		if err != nil {
 			return err
 		}
-		w.push(*both[1])
-		w.push(*both[0])
+		w.push(original)
+		w.push(row)
 	default:
 		w.push(badger.Entry{Key: y.KeyWithTs(p.key, ts), Value: p.value, UserMeta: w.meta})
 	}

@@ -58,21 +58,17 @@ func toV2(v1 []byte) ([]byte, error) {
 	return enc.Encode(time.UTC, ids, vals, nil, nil)
 }
 
-// storedEntries returns what is stored for one ingested pair: one entry, two
-// for a v1 row.
-func storedEntries(key, value []byte, ts uint64) ([]*badger.Entry, error) {
-	meta := mvcc.NewDBUserMeta(ts, ts)
-	e := &badger.Entry{Key: y.KeyWithTs(key, ts), Value: value, UserMeta: meta}
-	if !needsV2(key, value) {
-		return []*badger.Entry{e}, nil
-	}
+// v1Entries returns what is stored for an ingested row in v1: the row in v2 and
+// its original.
+func v1Entries(key, value []byte, ts uint64) (row, original badger.Entry, err error) {
 	v2, err := toV2(value)
 	if err != nil {
-		return nil, fmt.Errorf("key %x: %w", key, err)
+		return row, original, fmt.Errorf("key %x: %w", key, err)
 	}
-	e.Value = v2
-	e.UserMeta = append(e.UserMeta, metaHasOriginal)
-	return []*badger.Entry{e, {Key: y.KeyWithTs(originalKey(key), ts), Value: value, UserMeta: meta}}, nil
+	meta := mvcc.NewDBUserMeta(ts, ts)
+	original = badger.Entry{Key: y.KeyWithTs(originalKey(key), ts), Value: value, UserMeta: meta}
+	row = badger.Entry{Key: y.KeyWithTs(key, ts), Value: v2, UserMeta: append(bytes.Clone(meta), metaHasOriginal)}
+	return row, original, nil
 }
 
 // originalValue returns the value of item as its writer sent it. The slice is
