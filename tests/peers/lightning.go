@@ -46,9 +46,6 @@ type Lightning struct {
 	WorkDir string
 	// Threads is region-concurrency; 0 means one per CPU.
 	Threads int
-	// NoPrechecks imports without looking first whether the cluster and the
-	// tables are fit for it.
-	NoPrechecks bool
 }
 
 // Usage is what a finished process has used.
@@ -111,7 +108,7 @@ func (l Lightning) writeConfig() (string, error) {
 		return "", err
 	}
 	type section map[string]any
-	general := section{"level": "info", "file": filepath.Join(l.WorkDir, lightningLog), "status-addr": "", "check-requirements": !l.NoPrechecks}
+	general := section{"level": "info", "file": filepath.Join(l.WorkDir, lightningLog), "status-addr": "", "check-requirements": true}
 	if l.Threads > 0 {
 		general["region-concurrency"] = l.Threads
 	}

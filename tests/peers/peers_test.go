@@ -3,6 +3,7 @@ package peers_test
 import (
 	"bytes"
 	"database/sql"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -56,20 +57,25 @@ func TestImportIntoImportsTheDemoTable(t *testing.T) {
 	checkLeftBehind(t, c, before)
 }
 
-// One row more than the file has must be an error: the proof that the checksum
-// looks at the data.
-func TestLightningNoticesARowTooMany(t *testing.T) {
+// Two rows with one code leave fewer index entries in the cluster than the file
+// has: the proof that the checksum looks at the data.
+func TestLightningNoticesADoubledCode(t *testing.T) {
 	t.Parallel()
 	bin, err := peers.BuildLightning(t.Context())
 	require.NoError(t, err)
 	c := playground.Shared(t)
 	schema, db := c.Database(t)
 	source, _ := writeDemo(t, schema+".orders.csv")
-	createDemo(t, db)
-	_, err = db.ExecContext(t.Context(), `INSERT INTO orders VALUES (-1, 'extra', 0, '2020-01-01', 0, '')`)
+	text, err := os.ReadFile(source)
 	require.NoError(t, err)
+	first, _, _ := bytes.Cut(text, []byte("\n"))
+	_, tail, _ := bytes.Cut(first, []byte(","))
+	text = fmt.Appendf(text, "%d,%s\n", demoRows+1, tail)
+	require.NoError(t, os.WriteFile(source, text, 0o600))
+	createDemo(t, db)
+
 	_, err = peers.Lightning{
-		Bin: bin, Cluster: c, SourceDir: filepath.Dir(source), WorkDir: t.TempDir(), Threads: 2, NoPrechecks: true,
+		Bin: bin, Cluster: c, SourceDir: filepath.Dir(source), WorkDir: t.TempDir(), Threads: 2,
 	}.Run(t.Context())
 	require.ErrorContains(t, err, "checksum mismatched")
 }

@@ -35,7 +35,7 @@ func TestChecksumIsThatOfThePairs(t *testing.T) {
 	require.NotEqual(t, first.crc, second.crc)
 	require.Equal(t, snapshotChecksum(t, c, db, name), second)
 
-	exec(t, db, `SPLIT TABLE t BETWEEN (0) AND (300) REGIONS 5`, `SPLIT TABLE t INDEX ka BETWEEN (0) AND (100) REGIONS 3`)
+	exec(t, db, `SPLIT TABLE t BY (50), (100), (299)`, `SPLIT TABLE t INDEX ka BY (10), (90)`)
 	require.Equal(t, second, adminChecksum(t, db), "a split changed the checksum")
 	exec(t, db, `TRUNCATE TABLE t`)
 	require.Equal(t, checksum{}, adminChecksum(t, db))

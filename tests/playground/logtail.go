@@ -9,10 +9,11 @@ import (
 )
 
 // maxLogTail bounds what LogTail reads from the end of a file, in bytes.
-const maxLogTail = 256 << 10
+const maxLogTail = 1 << 20
 
-// LogTail returns the last lines of the process's log and all that it wrote to
-// its standard error (a crash, mostly), for the report of a failed test.
+// LogTail returns the last warnings and errors of the process's log, and the
+// end of what it wrote to its standard error (a crash, mostly), for the report
+// of a failed test.
 func (c *Cluster) LogTail(lines int) string {
 	var b strings.Builder
 	for _, file := range []struct{ title, path string }{
@@ -30,6 +31,10 @@ func (c *Cluster) LogTail(lines int) string {
 	return b.String()
 }
 
+// The marks of levels in TiDB's log format that tell nothing of a failure.
+var infoMark, debugMark = []byte("] [INFO] ["), []byte("] [DEBUG] [")
+
+// tail returns the last lines of a file that are worth reading.
 func tail(path string, lines int) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -44,14 +49,11 @@ func tail(path string, lines int) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	text = bytes.TrimRight(text, "\n")
-	for i := len(text); lines > 0; lines-- {
-		if i = bytes.LastIndexByte(text[:i], '\n'); i < 0 {
-			return string(text), nil
-		}
-		if lines == 1 {
-			text = text[i+1:]
+	var last []string
+	for line := range bytes.Lines(text) {
+		if !bytes.Contains(line, infoMark) && !bytes.Contains(line, debugMark) {
+			last = append(last, strings.TrimSuffix(string(line), "\n"))
 		}
 	}
-	return string(text), nil
+	return strings.Join(last[max(0, len(last)-lines):], "\n"), nil
 }

@@ -24,6 +24,7 @@ func TestTail(t *testing.T) {
 		{"a\nb\n", 2, "a\nb"},
 		{"a\nb\n", 9, "a\nb"},
 		{"\n\nx\n", 2, "\nx"},
+		{"[t] [WARN] [a.go:1] w\n[t] [INFO] [a.go:2] i\n[t] [DEBUG] [a.go:3] d\n", 2, "[t] [WARN] [a.go:1] w"},
 		{strings.Repeat("long line\n", 100_000), 2, "long line\nlong line"},
 	} {
 		require.NoError(t, os.WriteFile(path, []byte(tc.text), 0o600))

@@ -6,12 +6,16 @@ import (
 	"os"
 	"testing"
 
+	"github.com/pingcap/log"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
 
 	"github.com/sluicedb/sluice/tests/playground"
 )
 
 func TestMain(m *testing.M) {
+	// The TiKV client of a test logs every connection to the standard output.
+	log.ReplaceGlobals(zap.NewNop(), &log.ZapProperties{})
 	os.Exit(playground.Main(m, playground.Options{Stores: 3}))
 }
 

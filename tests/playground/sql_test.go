@@ -2,6 +2,7 @@ package playground_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -20,7 +21,7 @@ func TestVersionAndTopology(t *testing.T) {
 	kinds := map[string]int{}
 	for _, row := range info {
 		kinds[row[0]]++
-		require.Equal(t, "8.5.4", strings.TrimPrefix(row[3], "v"), "%v", row)
+		require.Equal(t, "8.5.4", strings.TrimPrefix(strings.TrimPrefix(row[3], "8.0.11-TiDB-"), "v"), "%v", row)
 		if row[0] == "tidb" {
 			require.Equal(t, []string{c.TiDB, c.TiDBStatus}, row[1:3])
 		}
@@ -67,14 +68,15 @@ func TestTruncateAndDrop(t *testing.T) {
 // Write and Ingest by a client that nobody here wrote.
 func TestAddIndexByIngest(t *testing.T) {
 	t.Parallel()
-	_, db := playground.Shared(t).Database(t)
+	schema, db := playground.Shared(t).Database(t)
 	require.Equal(t, "1", rows(t, db, `SELECT @@GLOBAL.tidb_ddl_enable_fast_reorg`)[0][0])
 	exec(t, db, `CREATE TABLE t (id BIGINT AUTO_INCREMENT PRIMARY KEY, a INT, b VARCHAR(20))`)
 	insertRows(t, db, 2000)
 	exec(t, db, `ALTER TABLE t ADD INDEX ka (a), ADD UNIQUE INDEX kb (b)`)
-	jobs := rows(t, db, `ADMIN SHOW DDL JOBS 1`)
-	require.Len(t, jobs, 1)
-	require.Contains(t, strings.Join(jobs[0], " "), "ingest", "the index was not built by ingest")
+	byIngest := slices.ContainsFunc(rows(t, db, `ADMIN SHOW DDL JOBS 50`), func(job []string) bool {
+		return slices.Contains(job, schema) && strings.Contains(strings.Join(job, " "), "ingest")
+	})
+	require.True(t, byIngest, "the indexes were not built by ingest")
 	require.Equal(t, "20", rows(t, db, `SELECT COUNT(*) FROM t USE INDEX (ka) WHERE a = 7`)[0][0])
 	require.Equal(t, "1", rows(t, db, `SELECT COUNT(*) FROM t USE INDEX (kb) WHERE b = 'b1234'`)[0][0])
 	exec(t, db, `ADMIN CHECK TABLE t`)
@@ -96,7 +98,7 @@ func TestRegionsOfATable(t *testing.T) {
 	_, db := c.Database(t)
 	exec(t, db, `CREATE TABLE t (id BIGINT AUTO_INCREMENT PRIMARY KEY, a INT, b VARCHAR(20))`)
 	insertRows(t, db, 100)
-	exec(t, db, `SPLIT TABLE t BETWEEN (0) AND (100) REGIONS 4`)
+	exec(t, db, `SPLIT TABLE t BY (25), (50), (75)`)
 	require.GreaterOrEqual(t, len(rows(t, db, `SHOW TABLE t REGIONS`)), 4)
 	require.Equal(t, "100", rows(t, db, `SELECT COUNT(*) FROM t`)[0][0])
 	exec(t, db, `ANALYZE TABLE t`, `ADMIN CHECK TABLE t`)

@@ -66,11 +66,15 @@ var shared struct {
 	err     error
 }
 
+// Runner is a *testing.M, or what a package puts around one to clean up after
+// its tests and before the cluster goes.
+type Runner interface{ Run() int }
+
 // Main runs a package's tests and closes the cluster of Shared, if any test
 // has asked for it, afterwards. It returns the exit code:
 //
 //	func TestMain(m *testing.M) { os.Exit(playground.Main(m, playground.Options{})) }
-func Main(m *testing.M, opts Options) int {
+func Main(m Runner, opts Options) int {
 	shared.Lock()
 	shared.ready, shared.opts = true, opts
 	shared.Unlock()

@@ -78,10 +78,10 @@ func SetupLog(opts Options) error {
 }
 
 // Start runs a server until Close. It returns when the server accepts
-// connections; the first start on an empty cluster creates the system tables.
-// It fails when the process has started a server before. SetupLog comes first. A defect of the
-// cluster under it can end the process: TiDB's bootstrap logs a fatal line
-// rather than return an error.
+// connections; ctx bounds the start only. The first start on an empty cluster
+// creates the system tables. It fails when the process has started a server
+// before. SetupLog comes first. A defect of the cluster under it can end the
+// process: TiDB's bootstrap logs a fatal line rather than return an error.
 func Start(ctx context.Context, opts Options) (*Server, error) {
 	if !started.CompareAndSwap(false, true) {
 		return nil, errors.New("this process has already started a TiDB server")
@@ -132,7 +132,10 @@ func (s *Server) open(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("open the cluster: %w", err)
 	}
-	if err := ddl.StartOwnerManager(ctx, s.storage); err != nil {
+	// The owner lives on this context: were it cancelled when the order to stop
+	// comes, the ownership would not be given back and the next start on the
+	// same data would wait a minute for it to expire.
+	if err := ddl.StartOwnerManager(context.WithoutCancel(ctx), s.storage); err != nil {
 		return fmt.Errorf("DDL owner: %w", err)
 	}
 	s.dom, err = session.BootstrapSession(s.storage)
