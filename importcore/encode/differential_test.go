@@ -14,7 +14,7 @@ import (
 // differentialCells is how many generated cells each type is compared on, per
 // SQL mode. A cell that the fast parser takes must come out of TiDB's own
 // conversion with the same bytes, without error and without warning.
-const differentialCells = 4000
+const differentialCells = 1500
 
 // family is a set of types with texts to start from.
 type family struct {

@@ -2,6 +2,7 @@ package encode
 
 import (
 	"github.com/pingcap/tidb/pkg/errno"
+	"github.com/pingcap/tidb/pkg/util/collate"
 
 	"github.com/sluicedb/sluice/importcore/fault"
 	"github.com/sluicedb/sluice/importcore/format"
@@ -15,6 +16,8 @@ type Encoder struct {
 	plan *Plan
 	conv *converter
 	zone zone
+	// collators are clones of the plan's: some keep state while they make a key.
+	collators []collate.Collator
 
 	cells     []cell // by column offset; columns without field keep their preset
 	parts     []cell // of the index being written
@@ -51,6 +54,9 @@ func (p *Plan) NewEncoder() *Encoder {
 		conv:  newConverter(&p.cfg),
 		zone:  zone{loc: p.cfg.Location}, // start = end: loaded by the first timestamp
 		cells: make([]cell, len(p.columns)),
+	}
+	for _, c := range p.collators {
+		e.collators = append(e.collators, c.Clone())
 	}
 	for i := range p.columns {
 		e.cells[i] = p.columns[i].preset

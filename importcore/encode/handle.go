@@ -187,7 +187,7 @@ func (e *Encoder) setHandle(rowID int64) error {
 			part := &h.parts[i]
 			c := e.cells[part.column]
 			part.truncate(&c)
-			e.common = part.appendKey(e.common, &c)
+			e.common = e.appendKey(e.common, part, &c)
 		}
 		for len(e.common) < minCommonHandle {
 			e.common = append(e.common, 0)

@@ -54,7 +54,7 @@ type indexPart struct {
 	limit      int  // prefix length; -1 means the whole value
 	limitBytes bool // limit counts bytes, otherwise characters
 	sort       sortKey
-	collator   collate.Collator // keyCollated
+	collator   int // keyCollated: index into Plan.collators
 }
 
 // index is one index of the plan.
@@ -104,7 +104,8 @@ func (p *Plan) compilePart(ic *model.IndexColumn) indexPart {
 		part.sort = keyTrimmed
 	default:
 		part.sort = keyCollated
-		part.collator = collate.GetCollator(info.GetCollate())
+		part.collator = len(p.collators)
+		p.collators = append(p.collators, collate.GetCollator(info.GetCollate()))
 	}
 	return part
 }
@@ -134,7 +135,7 @@ func (part *indexPart) truncate(c *cell) {
 }
 
 // appendKey appends the part of a key that a cell makes.
-func (part *indexPart) appendKey(dst []byte, c *cell) []byte {
+func (e *Encoder) appendKey(dst []byte, part *indexPart, c *cell) []byte {
 	if c.null {
 		return append(dst, flagNull)
 	}
@@ -147,7 +148,7 @@ func (part *indexPart) appendKey(dst []byte, c *cell) []byte {
 		return appendKeyBytes(dst, trimSpaces(c.b))
 	case keyCollated:
 		// Collators read the string and return a key of their own.
-		return appendKeyBytes(dst, part.collator.Key(unsafe.String(unsafe.SliceData(c.b), len(c.b))))
+		return appendKeyBytes(dst, e.collators[part.collator].Key(unsafe.String(unsafe.SliceData(c.b), len(c.b))))
 	default:
 		return appendKeyBytes(dst, c.b)
 	}
@@ -243,7 +244,7 @@ func (e *Encoder) appendEntry(idx *index, a *kv.Arena) {
 		} else {
 			part.truncate(c)
 		}
-		a.Buf = part.appendKey(a.Buf, c)
+		a.Buf = e.appendKey(a.Buf, part, c)
 	}
 	e.parts = cells
 	common := e.plan.handle.kind == handleCommon

@@ -35,6 +35,7 @@ import (
 	"time"
 
 	"github.com/pingcap/tidb/pkg/parser/mysql"
+	"github.com/pingcap/tidb/pkg/util/collate"
 
 	"github.com/sluicedb/sluice/importcore/fault"
 	"github.com/sluicedb/sluice/importcore/table"
@@ -69,6 +70,8 @@ type Plan struct {
 	auto    auto
 	row     rowPlan
 	indexes []index
+
+	collators []collate.Collator // of index parts; encoders work with clones
 }
 
 // Compile checks the configuration and builds the plan. Errors are

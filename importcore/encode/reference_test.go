@@ -5,6 +5,7 @@ import (
 	"math/rand"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
@@ -169,32 +170,71 @@ func judgeRandomTables(t *testing.T, newCollation bool, count int) {
 	equal := 0
 	for range count {
 		info, sources := randomTable(t, r)
-		target, err := table.NewTarget("db", info, newCollation)
-		require.NoError(t, err)
-		mapping, err := target.Map(nil)
-		require.NoError(t, err)
-		cfg := Config{Target: target, Mapping: mapping, SQLMode: mysql.SQLMode(r.Intn(2)) * strictMode, Location: mustZone(t, pick(r, "UTC", "America/New_York", "Asia/Tokyo")), Now: time.Now()}
-		plan, err := Compile(cfg)
-		require.NoError(t, err)
-		e, a := plan.NewEncoder(), kv.NewArena(1<<12, 10)
-		for rowID := range int64(30) {
-			row := randomRow(r, info, sources)
-			want, ok := referencePairs(t, &cfg, row, rowID+1)
-			a.Reset()
-			if err := e.EncodeRow(row, rowID+1, a); !ok {
-				require.Error(t, err, "%s: %q", ddlOf(info), row)
-				continue
-			}
-			require.NoError(t, err)
-			got := map[string]string{}
-			for _, ref := range a.Refs {
-				got[string(a.Key(ref))] = string(a.Value(ref))
-			}
-			require.Equal(t, want, got, "%s: %q", ddlOf(info), row)
-			equal++
+		var rows [][]format.Field
+		for range 30 {
+			rows = append(rows, randomRow(r, info, sources))
 		}
+		equal += judgeRows(t, Config{
+			Target:   targetOf(t, info, newCollation),
+			SQLMode:  mysql.SQLMode(r.Intn(2)) * strictMode,
+			Location: mustZone(t, pick(r, "UTC", "America/New_York", "Asia/Tokyo")),
+			Now:      time.Now(),
+		}, rows)
 	}
 	require.Greater(t, equal, count)
+}
+
+func targetOf(t testing.TB, info *model.TableInfo, newCollation bool) *table.Target {
+	t.Helper()
+	target, err := table.NewTarget("db", info, newCollation)
+	require.NoError(t, err)
+	return target
+}
+
+// judgeRows compares encoder and reference on rows with a field for every
+// column and returns how many rows both took.
+func judgeRows(t *testing.T, cfg Config, rows [][]format.Field) (equal int) {
+	t.Helper()
+	var err error
+	cfg.Mapping, err = cfg.Target.Map(nil)
+	require.NoError(t, err)
+	plan, err := Compile(cfg)
+	require.NoError(t, err)
+	e, a := plan.NewEncoder(), kv.NewArena(1<<12, 10)
+	ddl := ddlOf(cfg.Target.Info)
+	for i, row := range rows {
+		want, ok := referencePairs(t, &cfg, row, int64(i+1))
+		a.Reset()
+		if err := e.EncodeRow(row, int64(i+1), a); !ok {
+			require.Error(t, err, "%s: %q", ddl, row)
+			continue
+		}
+		require.NoError(t, err)
+		got := map[string]string{}
+		for _, ref := range a.Refs {
+			got[string(a.Key(ref))] = string(a.Value(ref))
+		}
+		require.Equal(t, want, got, "%s: %q", ddl, row)
+		equal++
+	}
+	return equal
+}
+
+// TestManyTrailingSpaces has counts of trailing spaces that are written
+// differently as signed and as unsigned numbers.
+func TestManyTrailingSpaces(t *testing.T) {
+	t.Parallel()
+	info := tableInfo(t, "a VARCHAR(400), b VARCHAR(400), c INT")
+	addIndex(info, true, "a")
+	info.Indices[0].Primary, info.IsCommonHandle, info.CommonHandleVersion = true, true, 1
+	info.Columns[0].AddFlag(mysql.PriKeyFlag | mysql.NotNullFlag)
+	addIndex(info, false, "b")
+	addIndex(info, true, "c", "b", "a")
+	var rows [][]format.Field
+	for _, n := range []int{0, 1, 127, 128, 255, 256, 300} {
+		rows = append(rows, fields("x"+strings.Repeat(" ", n), "y"+strings.Repeat(" ", 300-n), fmt.Sprint(n)))
+	}
+	require.Equal(t, len(rows), judgeRows(t, Config{Target: targetOf(t, info, true), SQLMode: strictMode, Location: time.UTC}, rows))
 }
 
 func ddlOf(info *model.TableInfo) (s string) {
