@@ -37,8 +37,7 @@ type Iterator interface {
 type Range struct {
 	// Start and End are raw keys: [Start, End). Neither may be empty.
 	Start, End []byte
-	// Bytes is the size of keys and values, Keys the number of pairs. Keys must
-	// be exact, because the pairs sent are compared with it.
+	// Bytes is the size of keys and values, Keys the number of pairs, both estimates.
 	Bytes, Keys int64
 }
 
@@ -58,6 +57,11 @@ type Cluster interface {
 	StoreConn(ctx context.Context, storeID uint64) (grpc.ClientConnInterface, error)
 }
 
+// Total is what a source holds, exactly.
+type Total struct {
+	Pairs, Bytes int64 // bytes of keys and values
+}
+
 // Options say how to ingest. The zero value of a field means its default.
 type Options struct {
 	// Concurrency is the number of ranges written at the same time; default 4.
@@ -68,6 +72,8 @@ type Options struct {
 	// WriteSpeedLimit is in bytes of keys and values per second and store; 0 is
 	// no limit.
 	WriteSpeedLimit int64
+	// Total is what the ranges hold together; a run that ingested anything else fails.
+	Total Total
 	// CommitTS is the timestamp of every pair. It must stay the same when a job
 	// is repeated, which makes a second write of a pair harmless. Required.
 	CommitTS uint64

@@ -65,5 +65,5 @@
 // The cursor moves only after the leader said that it has applied the SST,
 // and to the successor of the last key in it. A repeated SST holds the same
 // keys with the same timestamp and value and therefore changes nothing. When
-// a range ends, the pairs ingested are compared with the source's count.
+// the run ends, the pairs ingested are compared with the source's total.
 package ingest

@@ -357,6 +357,14 @@ func (i *mapIter) Err() error    { return i.err }
 func (i *mapIter) Close() error  { return nil }
 
 // ranges cuts the source into n ranges that end at keys of it.
+func (p *mapPairs) total() Total {
+	t := Total{Pairs: int64(len(p.keys))}
+	for i, k := range p.keys {
+		t.Bytes += int64(len(k) + len(p.values[i]))
+	}
+	return t
+}
+
 func (p *mapPairs) ranges(n int) []Range {
 	var out []Range
 	start := 0

@@ -77,7 +77,7 @@ func Run(ctx context.Context, c Cluster, src Pairs, ranges []Range, opts Options
 	err := r.runJobs(ctx, ranges)
 	total := r.total()
 	if err == nil {
-		err = checkTotal(total, ranges)
+		err = checkTotal(total, opts.Total)
 	}
 	return total, err
 }
@@ -150,13 +150,11 @@ func validate(ranges []Range, opts Options) error {
 	return nil
 }
 
-func checkTotal(s Stats, ranges []Range) error {
-	var want int64
-	for _, rng := range ranges {
-		want += rng.Keys
-	}
-	if s.Pairs != want {
-		return fault.New(fault.Sluice, 0, "the source has %d pairs, but %d were ingested", want, s.Pairs)
+// checkTotal compares what was ingested with what the source holds.
+func checkTotal(s Stats, want Total) error {
+	if s.Pairs != want.Pairs || s.Bytes != want.Bytes {
+		return fault.New(fault.Sluice, 0, "the source has %d pairs of %d bytes, but %d pairs of %d bytes were ingested",
+			want.Pairs, want.Bytes, s.Pairs, s.Bytes)
 	}
 	return nil
 }

@@ -19,8 +19,10 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func fastOptions() Options {
+// fastOptions are for ingesting all of src, with hardly any waits.
+func fastOptions(src *mapPairs) Options {
 	return Options{
+		Total:    src.total(),
 		CommitTS: 42, Concurrency: 3, RegionSplitKeys: 70, MemoryBudget: 1,
 		Backoff: Backoff{Base: time.Microsecond, Max: 10 * time.Microsecond},
 	}
@@ -58,7 +60,7 @@ func TestRun(t *testing.T) {
 			kv := newFakeTiKV(t, c.stores, c.borders...)
 			src := somePairs(1000)
 			ranges := src.ranges(c.ranges)
-			opts := fastOptions()
+			opts := fastOptions(src)
 			var progress atomic.Int64
 			opts.Progress = func(pairs, _ int64) { progress.Add(pairs) }
 			stats, err := Run(t.Context(), kv, src, ranges, opts)
@@ -136,7 +138,7 @@ func TestRunSurvives(t *testing.T) {
 			for range 5 {
 				kv.inject(c.method, c.fault)
 			}
-			stats, err := Run(t.Context(), kv, src, src.ranges(3), fastOptions())
+			stats, err := Run(t.Context(), kv, src, src.ranges(3), fastOptions(src))
 			require.NoError(t, err)
 			kv.requireAll(t, src)
 			require.EqualValues(t, 600, stats.Pairs)
@@ -176,8 +178,8 @@ func TestRunFails(t *testing.T) {
 			fault.Sluice, []string{"key_order"}, nil},
 		{"source broken", func(_ *fakeTiKV, p *mapPairs, _ []Range, _ *Options) { p.fail = broken },
 			fault.Sluice, []string{"source"}, broken},
-		{"count is wrong", func(_ *fakeTiKV, _ *mapPairs, r []Range, _ *Options) { r[0].Keys++ },
-			fault.Sluice, []string{"has 101 pairs, but 100 were ingested"}, nil},
+		{"count is wrong", func(_ *fakeTiKV, _ *mapPairs, _ []Range, o *Options) { o.Total.Pairs++ },
+			fault.Sluice, []string{"has 201 pairs of", "but 200 pairs of"}, nil},
 		{"no timestamp", func(_ *fakeTiKV, _ *mapPairs, _ []Range, o *Options) { o.CommitTS = 0 },
 			fault.Sluice, []string{"commit timestamp"}, nil},
 		{"ranges overlap", func(_ *fakeTiKV, _ *mapPairs, r []Range, _ *Options) { r[0].End = []byte("k0009") },
@@ -189,7 +191,7 @@ func TestRunFails(t *testing.T) {
 			t.Parallel()
 			kv := newFakeTiKV(t, 3)
 			src := somePairs(200)
-			ranges, opts := src.ranges(2), fastOptions()
+			ranges, opts := src.ranges(2), fastOptions(src)
 			c.arm(kv, src, ranges, &opts)
 			_, err := Run(t.Context(), kv, src, ranges, opts)
 			require.Error(t, err)
@@ -214,7 +216,7 @@ func TestRunIsCancelled(t *testing.T) {
 	stopped := errors.New("stopped by the test")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	var once sync.Once
-	opts := fastOptions()
+	opts := fastOptions(src)
 	opts.Backoff = Backoff{Base: time.Hour, Max: time.Hour}
 	opts.Observer = observer{retried: func(Kind, Stage) { once.Do(func() { cancel(stopped) }) }}
 	kv.inject("MultiIngest", func(_ *fakeStore, c *fakeCall) error {
@@ -233,7 +235,7 @@ func (o observer) Ingested(pairs, bytes int64, _ time.Duration) {}
 
 func TestRunOfNothing(t *testing.T) {
 	t.Parallel()
-	stats, err := Run(t.Context(), newFakeTiKV(t, 1), somePairs(0), nil, fastOptions())
+	stats, err := Run(t.Context(), newFakeTiKV(t, 1), somePairs(0), nil, fastOptions(somePairs(0)))
 	require.NoError(t, err)
 	require.Zero(t, stats.Pairs)
 }

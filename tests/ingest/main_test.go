@@ -129,6 +129,7 @@ func (tbl *table) options(t *testing.T, c *cluster.Cluster) ingest.Options {
 	require.NoError(t, err)
 	require.Equal(t, cluster.RegionLimits{SplitSize: regionSize, SplitKeys: regionKeys}, limits)
 	return ingest.Options{
+		Total:    ingest.Total{Pairs: int64(tbl.sum.Pairs), Bytes: int64(tbl.sum.Bytes)},
 		CommitTS: ts, Concurrency: 3, RegionSplitSize: limits.SplitSize, RegionSplitKeys: limits.SplitKeys,
 		Logger: zaptest.NewLogger(t), Backoff: ingest.Backoff{Base: 5 * time.Millisecond, Max: 100 * time.Millisecond},
 	}
