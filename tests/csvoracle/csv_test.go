@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -292,13 +294,21 @@ func wellFormed(rnd *rand.Rand) string {
 	return b.String()
 }
 
+// seed returns SLUICE_TEST_SEED, for long runs with other inputs; 42 otherwise.
+func seed() uint64 {
+	if n, err := strconv.ParseUint(os.Getenv("SLUICE_TEST_SEED"), 10, 64); err == nil {
+		return n
+	}
+	return 42
+}
+
 func TestSameRowsAsTiDB(t *testing.T) {
 	t.Parallel()
 	for i, cfg := range configs() {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			t.Parallel()
 			require.NoError(t, cfg.Validate())
-			rnd := rand.New(rand.NewPCG(uint64(i), 42))
+			rnd := rand.New(rand.NewPCG(uint64(i), seed()))
 			for range 1000 {
 				input := generate(rnd)
 				if cfg.SkipRows > 0 && cfg.LinesTerminatedBy == "" {

@@ -78,7 +78,10 @@ func (s *rowScanner) lines(data []byte, b *borders) bool {
 				return true
 			}
 		}
-		if !s.mayBeRow(line) {
+		switch s.classify(line) {
+		case lineUnsure:
+			return true
+		case lineBlank:
 			if len(line) == 0 && pos == b.end {
 				b.end = next
 			}
@@ -145,21 +148,29 @@ func (d *dialect) harmlessEscapes(line []byte) bool {
 	}
 }
 
-// mayBeRow reports whether a line (without its end) is a row: not empty, and
-// not only white space without separator. A quote or escape byte makes it one.
-func (s *rowScanner) mayBeRow(line []byte) bool {
-	if len(line) == 0 {
-		return false
-	}
-	if c := line[0]; c > ' ' && c < 0x80 {
-		return true
-	}
-	return len(bytes.TrimSpace(line)) > 0 || bytes.Contains(line, s.d.sep) || s.hasMarker(line)
-}
+// lineClass says whether a line, without its end, is a row.
+type lineClass uint8
 
-// hasMarker covers quotes and escape bytes that are white space themselves.
-func (s *rowScanner) hasMarker(line []byte) bool {
-	return s.hasQuote && bytes.IndexByte(line, s.d.quote) >= 0 || s.hasEsc && bytes.IndexByte(line, s.d.esc) >= 0
+const (
+	lineRow    lineClass = iota
+	lineBlank            // empty, or white space without separator
+	lineUnsure           // white space, some of it quotes or escape bytes
+)
+
+func (s *rowScanner) classify(line []byte) lineClass {
+	if len(line) == 0 {
+		return lineBlank
+	}
+	if c := line[0]; c > ' ' && c < 0x80 || len(bytes.TrimSpace(line)) > 0 {
+		return lineRow
+	}
+	if s.hasQuote && bytes.IndexByte(line, s.d.quote) >= 0 || s.hasEsc && bytes.IndexByte(line, s.d.esc) >= 0 {
+		return lineUnsure
+	}
+	if bytes.Contains(line, s.d.sep) {
+		return lineRow
+	}
+	return lineBlank
 }
 
 func trimCR(line []byte) []byte {
