@@ -19,6 +19,6 @@
 // control port speak, testing.go binds clusters to tests.
 //
 // The folders beside this one hold the parts: pd, tikv (with the ImportSST
-// service), tidb, fault (rules of what shall go wrong) and topology (the seam
-// between pd and tikv).
+// service), tidb, control (the server side of control.go), fault (rules of what
+// shall go wrong) and topology (the seam between pd and tikv).
 package playground

@@ -11,6 +11,7 @@ import (
 	"github.com/pingcap/log"
 
 	"github.com/sluicedb/sluice/tests/playground"
+	"github.com/sluicedb/sluice/tests/playground/control"
 	"github.com/sluicedb/sluice/tests/playground/fault"
 	"github.com/sluicedb/sluice/tests/playground/pd"
 	"github.com/sluicedb/sluice/tests/playground/tidb"
@@ -24,7 +25,7 @@ type cluster struct {
 	pd      *pd.Server
 	tikv    *tikv.Cluster
 	tidb    *tidb.Server
-	control *control
+	control *control.Server
 	// stops are the parts' stop functions in the order of their start.
 	stops []func() error
 }
@@ -64,11 +65,13 @@ func startCluster(ctx context.Context, s settings) (_ *cluster, err error) {
 		return nil, err
 	}
 	c.stops = append(c.stops, c.tidb.Close)
-	c.control = &control{faults: faults, view: c.tikv.View(), leaderAway: c.pd.SetLeaderAway, state: c.state}
-	if err := c.control.start(ctx); err != nil {
+	c.control, err = control.Start(ctx, control.Parts{
+		Faults: faults, View: c.tikv.View(), LeaderAway: c.pd.SetLeaderAway, State: c.state,
+	})
+	if err != nil {
 		return nil, err
 	}
-	c.stops = append(c.stops, c.control.stop)
+	c.stops = append(c.stops, c.control.Close)
 	return c, nil
 }
 
@@ -105,7 +108,7 @@ func (c *cluster) ready() playground.Ready {
 		PD:         c.pd.Addr(),
 		TiDB:       c.tidb.Addr(),
 		TiDBStatus: c.tidb.StatusAddr(),
-		Control:    c.control.addr(),
+		Control:    c.control.Addr(),
 		PID:        os.Getpid(),
 		Dir:        c.dir,
 	}

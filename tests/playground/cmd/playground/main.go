@@ -9,7 +9,7 @@
 // the start failed.
 //
 // Layout: main.go has flags and lifetime, cluster.go starts and stops the
-// parts in order, control.go serves the control port.
+// parts in order.
 package main
 
 import (

@@ -1,4 +1,8 @@
-package main
+// Package control is the HTTP server through which tests steer a running
+// playground: faults, a PD without a leader, splits, leaders, and a look at
+// what clients have left behind. Package playground has the client side, the
+// paths and the bodies.
+package control
 
 import (
 	"context"
@@ -16,43 +20,45 @@ import (
 	"github.com/sluicedb/sluice/tests/playground/topology"
 )
 
-// maxControlBody bounds the body of a request, in bytes.
-const maxControlBody = 4 << 20
+// maxBody bounds the body of a request, in bytes.
+const maxBody = 4 << 20
 
-// control is the HTTP server through which a test steers the cluster. See
-// package playground for its paths and bodies.
-type control struct {
-	faults *fault.Set
-	view   topology.View
-	// leaderAway takes PD's leader away or brings it back.
-	leaderAway func(away bool)
-	state      func() (playground.State, error)
+// Parts are what the server steers; all are required.
+type Parts struct {
+	Faults *fault.Set
+	View   topology.View
+	// LeaderAway takes PD's leader away or brings it back.
+	LeaderAway func(away bool)
+	State      func() (playground.State, error)
+}
 
+// Server is a running control port. The one who started it must Close it.
+type Server struct {
 	server   *http.Server
 	listener net.Listener
 	served   chan error
 }
 
-// start listens on a loopback port until stop.
-func (c *control) start(ctx context.Context) error {
+// Start listens on a loopback port of the system's choice. ctx bounds the
+// start only.
+func Start(ctx context.Context, parts Parts) (*Server, error) {
 	var lc net.ListenConfig
 	listener, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
-		return fmt.Errorf("control port: %w", err)
+		return nil, fmt.Errorf("control port: %w", err)
 	}
-	c.listener = listener
-	c.server = &http.Server{Handler: c.routes()}
-	c.served = make(chan error, 1)
-	go func() { c.served <- c.server.Serve(listener) }()
-	return nil
+	s := &Server{server: &http.Server{Handler: parts.routes()}, listener: listener, served: make(chan error, 1)}
+	go func() { s.served <- s.server.Serve(listener) }()
+	return s, nil
 }
 
-func (c *control) addr() string { return c.listener.Addr().String() }
+// Addr returns host:port.
+func (s *Server) Addr() string { return s.listener.Addr().String() }
 
-// stop closes the port and waits for the accept loop.
-func (c *control) stop() error {
-	err := c.server.Close()
-	if served := <-c.served; !errors.Is(served, http.ErrServerClosed) {
+// Close closes the port and its connections and waits for the accept loop.
+func (s *Server) Close() error {
+	err := s.server.Close()
+	if served := <-s.served; !errors.Is(served, http.ErrServerClosed) {
 		err = errors.Join(err, served)
 	}
 	if err != nil {
@@ -61,31 +67,31 @@ func (c *control) stop() error {
 	return nil
 }
 
-func (c *control) routes() http.Handler {
+func (p Parts) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+playground.PathFaults, handle(func(struct{}) (any, error) {
-		return append([]fault.Hit{}, c.faults.Hits()...), nil
+		return append([]fault.Hit{}, p.Faults.Hits()...), nil
 	}))
 	mux.HandleFunc("POST "+playground.PathFaults, handle(func(rule fault.Rule) (any, error) {
-		return struct{}{}, c.faults.Add(rule)
+		return struct{}{}, p.Faults.Add(rule)
 	}))
 	mux.HandleFunc("DELETE "+playground.PathFaults, handle(func(struct{}) (any, error) {
-		c.faults.Clear()
+		p.Faults.Clear()
 		return struct{}{}, nil
 	}))
 	mux.HandleFunc("POST "+playground.PathLeaderAway, handle(func(req playground.LeaderAway) (any, error) {
-		c.leaderAway(req.Away)
+		p.LeaderAway(req.Away)
 		return struct{}{}, nil
 	}))
 	mux.HandleFunc("GET "+playground.PathState, handle(func(struct{}) (any, error) {
-		return c.state()
+		return p.State()
 	}))
-	mux.HandleFunc("POST "+playground.PathSplit, handle(c.split))
-	mux.HandleFunc("POST "+playground.PathTransferLeader, handle(c.transferLeader))
+	mux.HandleFunc("POST "+playground.PathSplit, handle(p.split))
+	mux.HandleFunc("POST "+playground.PathTransferLeader, handle(p.transferLeader))
 	return mux
 }
 
-func (c *control) split(req playground.Split) (any, error) {
+func (p Parts) split(req playground.Split) (any, error) {
 	if len(req.Keys) == 0 {
 		return nil, errors.New("split: no keys")
 	}
@@ -97,15 +103,15 @@ func (c *control) split(req playground.Split) (any, error) {
 		}
 		keys[i] = codec.EncodeBytes(nil, raw)
 	}
-	ids, err := c.view.Split(keys)
+	ids, err := p.View.Split(keys)
 	if err != nil {
 		return nil, err
 	}
 	return playground.SplitResult{Regions: ids}, nil
 }
 
-func (c *control) transferLeader(req playground.TransferLeader) (any, error) {
-	if !c.view.TransferLeader(req.Region, req.Store) {
+func (p Parts) transferLeader(req playground.TransferLeader) (any, error) {
+	if !p.View.TransferLeader(req.Region, req.Store) {
 		return nil, fmt.Errorf("region %d has no peer on store %d, or there is no such region", req.Region, req.Store)
 	}
 	return struct{}{}, nil
@@ -116,7 +122,7 @@ func handle[T any](do func(T) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var req T
 		if r.Method == http.MethodPost {
-			dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxControlBody))
+			dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
 			dec.DisallowUnknownFields()
 			if err := dec.Decode(&req); err != nil {
 				answer(w, http.StatusBadRequest, playground.ControlError{Error: "request body: " + err.Error()})

@@ -1,4 +1,4 @@
-package main
+package control
 
 import (
 	"bytes"
@@ -52,7 +52,7 @@ func call(t *testing.T, srv *httptest.Server, method, path, body string, out any
 
 func TestControlFaults(t *testing.T) {
 	t.Parallel()
-	c := &control{faults: new(fault.Set)}
+	c := Parts{Faults: new(fault.Set)}
 	srv := httptest.NewServer(c.routes())
 	defer srv.Close()
 	var hits []fault.Hit
@@ -61,24 +61,24 @@ func TestControlFaults(t *testing.T) {
 	require.Empty(t, hits)
 	var none struct{}
 	require.Equal(t, 200, call(t, srv, "POST", "/faults", `{"kind":"NotLeader","rpc":"ImportSST/Write","count":2,"store":3}`, &none))
-	_, fired := c.faults.Fire(3, "/import_sstpb.ImportSST/Write")
+	_, fired := c.Faults.Fire(3, "/import_sstpb.ImportSST/Write")
 	require.True(t, fired)
 	require.Equal(t, 200, call(t, srv, "GET", "/faults", "", &hits))
 	require.Equal(t, []fault.Hit{{Rule: fault.Rule{Kind: fault.NotLeader, RPC: "ImportSST/Write", Count: 2, Store: 3}, Fired: 1}}, hits)
 	require.Equal(t, 200, call(t, srv, "DELETE", "/faults", "", &none))
-	require.Empty(t, c.faults.Hits())
+	require.Empty(t, c.Faults.Hits())
 	for _, body := range []string{`{"kind":"Nonsense"}`, `{"kind":"NotLeader","who":1}`, `{`} {
 		var failure playground.ControlError
 		require.Equal(t, 400, call(t, srv, "POST", "/faults", body, &failure), body)
 		require.NotEmpty(t, failure.Error)
 	}
-	require.Empty(t, c.faults.Hits())
+	require.Empty(t, c.Faults.Hits())
 }
 
 func TestControlSplitAndTransfer(t *testing.T) {
 	t.Parallel()
 	view := new(fakeView)
-	srv := httptest.NewServer((&control{view: view}).routes())
+	srv := httptest.NewServer(Parts{View: view}.routes())
 	defer srv.Close()
 	var result playground.SplitResult
 	require.Equal(t, 200, call(t, srv, "POST", "/split", `{"keys":["`+hex.EncodeToString([]byte("t1"))+`"]}`, &result))
@@ -101,9 +101,9 @@ func TestControlLeaderAwayAndState(t *testing.T) {
 	t.Parallel()
 	var away []bool
 	want := playground.State{Regions: 3, Stores: []playground.StoreState{{ID: 1, ImportMode: true}}, Violations: []string{"x"}}
-	c := &control{
-		leaderAway: func(b bool) { away = append(away, b) },
-		state:      func() (playground.State, error) { return want, nil },
+	c := Parts{
+		LeaderAway: func(b bool) { away = append(away, b) },
+		State:      func() (playground.State, error) { return want, nil },
 	}
 	srv := httptest.NewServer(c.routes())
 	defer srv.Close()
@@ -116,11 +116,15 @@ func TestControlLeaderAwayAndState(t *testing.T) {
 	require.Equal(t, want, got)
 }
 
-func TestParseFlags(t *testing.T) {
+func TestServerStartsAndCloses(t *testing.T) {
 	t.Parallel()
-	s, err := parseFlags([]string{"--stores", "3", "--dir", "d", "--watch-stdin", "--print-json=false"}, io.Discard)
+	s, err := Start(t.Context(), Parts{Faults: new(fault.Set)})
 	require.NoError(t, err)
-	require.Equal(t, settings{stores: 3, dir: "d", watchStdin: true, logLevel: "info"}, s)
-	_, err = parseFlags([]string{"extra"}, io.Discard)
+	resp, err := http.Get("http://" + s.Addr() + playground.PathFaults)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+	require.NoError(t, s.Close())
+	_, err = http.Get("http://" + s.Addr() + playground.PathFaults)
 	require.Error(t, err)
 }
