@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -20,8 +21,16 @@ func TestMain(m *testing.M) {
 	os.Exit(playground.Main(m, playground.Options{Stores: 3, RegionSplitSize: 1 << 20, RegionSplitKeys: 10_000}))
 }
 
-// demoRows keeps the tests quick. The demo file has a million.
-const demoRows = 20_000
+// demoRows is 20,000 to keep the tests quick. The demo file has a million, which
+// the environment variable asks for.
+var demoRows = rowsFromEnv("SLUICE_PEERS_ROWS", 20_000)
+
+func rowsFromEnv(name string, rows int) int {
+	if n, err := strconv.Atoi(os.Getenv(name)); err == nil && n > 0 {
+		return n
+	}
+	return rows
+}
 
 func TestLightningImportsTheDemoTable(t *testing.T) {
 	t.Parallel()
