@@ -81,7 +81,7 @@ type Lease struct {
 	spec   leaseSpec
 	lost   chan struct{}
 	stop   context.CancelFunc
-	done   chan struct{} // closed when the renewing goroutine has ended
+	done   chan struct{} // closed when nothing renews it any more
 	turn   chan struct{} // held by the Release that is at work
 
 	mu struct {
@@ -94,11 +94,13 @@ type Lease struct {
 
 // take acquires a lease and starts to renew it.
 func (k *keeper) take(ctx context.Context, spec leaseSpec) (*Lease, error) {
+	life, stop := context.WithCancel(context.WithoutCancel(ctx))
 	l := &Lease{
-		keeper: k, spec: spec,
+		keeper: k, spec: spec, stop: stop,
 		lost: make(chan struct{}), done: make(chan struct{}), turn: make(chan struct{}, 1),
 	}
 	if err := k.add(l); err != nil {
+		stop()
 		return nil, err
 	}
 	// The lease counts from before the request: the cluster can't end it earlier.
@@ -109,12 +111,12 @@ func (k *keeper) take(ctx context.Context, spec leaseSpec) (*Lease, error) {
 			k.log.Warn("cluster: could not undo a lease that was not acquired",
 				zap.String("kind", spec.kind), zap.String("owner", spec.owner), zap.Error(undone))
 		}
+		stop()
+		close(l.done)
 		k.drop(l)
 		return nil, failed(err, "acquire the %s lease for %s", spec.kind, spec.owner)
 	}
 	l.prolonged(began)
-	life, stop := context.WithCancel(context.WithoutCancel(ctx))
-	l.stop = stop
 	go l.keep(life)
 	return l, nil
 }
@@ -136,7 +138,9 @@ func (k *keeper) add(l *Lease) error {
 func (k *keeper) drop(l *Lease) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	delete(k.mu.leases, leaseKey{l.spec.kind, l.spec.owner})
+	if key := (leaseKey{l.spec.kind, l.spec.owner}); k.mu.leases[key] == l {
+		delete(k.mu.leases, key)
+	}
 }
 
 func (k *keeper) held() []*Lease {
@@ -155,9 +159,7 @@ func (k *keeper) releaseAll(ctx context.Context) error {
 	k.mu.Unlock()
 	var errs []error
 	for _, l := range k.held() {
-		if l.stop != nil {
-			errs = append(errs, l.Release(ctx))
-		}
+		errs = append(errs, l.Release(ctx))
 	}
 	return errors.Join(errs...)
 }

@@ -81,14 +81,14 @@ func TestIngestWithFaults(t *testing.T) {
 	pg, c, db := start(t, 3)
 	tbl := newTable(t, c, db, 1500)
 	hold(t, c, tbl)
-	for _, rpc := range []string{"ImportSST/Write", "ImportSST/MultiIngest", "Tikv/SplitRegion"} {
+	for rpc, count := range map[string]int{"ImportSST/Write": 12, "ImportSST/MultiIngest": 24, "Tikv/SplitRegion": 5} {
 		for _, kind := range []fault.Kind{
 			fault.NotLeader, fault.EpochNotMatch, fault.ServerIsBusy, fault.RegionNotFound, fault.Drop, fault.DropAfter,
 		} {
 			t.Run(rpc+"/"+string(kind), func(t *testing.T) {
 				exec(t, db, "DROP TABLE test.t")
 				tbl := newTable(t, c, db, 1500)
-				require.NoError(t, pg.InjectFault(t.Context(), fault.Rule{RPC: rpc, Kind: kind, Count: 24}))
+				require.NoError(t, pg.InjectFault(t.Context(), fault.Rule{RPC: rpc, Kind: kind, Count: count}))
 				stats, err := ingest.Run(t.Context(), c, &tbl.pairs, tbl.ranges(5), tbl.options(t, c))
 				require.NoError(t, err)
 				require.EqualValues(t, tbl.pairs.Len(), stats.Pairs)
