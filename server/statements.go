@@ -26,17 +26,27 @@ func (s statements) Recognise(text []byte, session proxy.TextMode) (proxy.Statem
 	if err != nil {
 		return nil, fmt.Errorf("sql_mode %q of the session: %w", session.SQLMode, err)
 	}
-	// Most character sets of TiDB are UTF-8 or a part of it; for the others the
-	// text is decoded as TiDB would.
-	sql, err := charset.FindEncoding(session.Charset).Transform(nil, text, charset.OpDecode)
-	if err != nil {
-		return nil, fmt.Errorf("statement is not valid %s: %w", session.Charset, err)
-	}
+	sql, decodeErr := decode(text, session.Charset)
 	parsed, err := sqlext.Parse(string(sql), mode)
 	if err != nil || parsed == nil {
 		return nil, err
 	}
+	if decodeErr != nil {
+		return nil, fmt.Errorf("statement is not valid %s: %w", session.Charset, decodeErr)
+	}
 	return &statement{executor: s.executor, parsed: parsed}, nil
+}
+
+// decode returns text in UTF-8. Most character sets of TiDB are UTF-8 or a part of
+// it, and their texts stay as they are. Of a text that is not valid the error comes
+// with a replacement good enough to see whether it is ours.
+func decode(text []byte, name string) ([]byte, error) {
+	encoding := charset.FindEncodingTakeUTF8AsNoop(name)
+	utf8, err := encoding.Transform(nil, text, charset.OpDecode)
+	if err != nil {
+		utf8, _ = encoding.Transform(nil, text, charset.OpDecodeReplace)
+	}
+	return utf8, err
 }
 
 // statement is one of ours on its way to the executor.
