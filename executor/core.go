@@ -98,7 +98,8 @@ func (p *corePlan) Run(ctx context.Context) (Summary, error) {
 	if err != nil {
 		return Summary{}, err
 	}
-	return Summary{Rows: s.Rows, Warnings: s.Warnings}, nil
+	sum := job.Checksum{Crc64Xor: s.Local.Sum, TotalKvs: s.Local.Pairs, TotalBytes: s.Local.Bytes}
+	return Summary{Rows: s.Rows, Checksum: sum, Warnings: s.Warnings}, nil
 }
 
 func (p *corePlan) event(e importcore.Event) {

@@ -51,5 +51,6 @@ type Task struct {
 // Summary is what a finished import did.
 type Summary struct {
 	Rows     int64
+	Checksum job.Checksum
 	Warnings []string
 }

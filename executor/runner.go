@@ -242,7 +242,8 @@ func (r *runner) finish(summary Summary, err error) {
 func (r *runner) outcome(summary Summary, err error) job.Outcome {
 	if err == nil {
 		messages := append(append([]string(nil), r.warnings...), summary.Warnings...)
-		return job.Outcome{Status: job.Finished, Rows: &summary.Rows, Message: redactText(strings.Join(messages, "; "))}
+		return job.Outcome{Status: job.Finished, Rows: &summary.Rows, Checksum: &summary.Checksum,
+			Message: redactText(strings.Join(messages, "; "))}
 	}
 	o := job.Outcome{Status: job.Failed, Rows: r.progress().Rows}
 	o.ErrorCode, _, o.Message = MySQLError(err)

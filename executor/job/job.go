@@ -165,4 +165,11 @@ type Outcome struct {
 	Message   string
 	// Rows is nil when unknown.
 	Rows *int64
+	// Checksum is that of the pairs that were ingested, nil when there is none.
+	Checksum *Checksum
+}
+
+// Checksum is the sum that ADMIN CHECKSUM TABLE has to show for the table.
+type Checksum struct {
+	Crc64Xor, TotalKvs, TotalBytes uint64
 }

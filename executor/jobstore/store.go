@@ -200,8 +200,12 @@ func (s *Store) End(ctx context.Context, l job.Lease, o job.Outcome) error {
 	if o.Status == job.Finished {
 		set += ", phase = '', step = ''"
 	}
-	return s.change(ctx, "end job", set+", end_time = "+now,
-		[]any{string(o.Status), int64(o.ErrorCode), o.Message, nullableInt(o.Rows)}, l, from...)
+	args := []any{string(o.Status), int64(o.ErrorCode), o.Message, nullableInt(o.Rows)}
+	if sum := o.Checksum; sum != nil {
+		set += ", checksum = ?, total_kvs = ?, total_bytes = ?"
+		args = append(args, sum.Crc64Xor, sum.TotalKvs, sum.TotalBytes)
+	}
+	return s.change(ctx, "end job", set+", end_time = "+now, args, l, from...)
 }
 
 // change is the compare-and-set that all writes of an owner go through.

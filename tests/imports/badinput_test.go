@@ -46,7 +46,7 @@ func TestBadSources(t *testing.T) {
 			}
 			err := b.fails(fmt.Sprintf("IMPORT INTO t FROM '%s' WITH thread=4", path), tt.code, words...)
 			require.Equal(t, "0", b.count("t"))
-			_, values, qerr := rows(t, b.direct, "SELECT status, message FROM sluice.jobs WHERE db_name = ?", b.name)
+			_, values, qerr := rows(t, b.direct, "SELECT status, message FROM sluice.jobs WHERE table_schema = ?", b.name)
 			require.NoError(t, qerr)
 			require.Len(t, values, 1)
 			require.Equal(t, "failed", values[0][0])
@@ -105,7 +105,7 @@ func TestRefusedBeforeAJob(t *testing.T) {
 	for _, tt := range tests {
 		b.fails(tt.stmt, tt.code, tt.want...)
 	}
-	require.Equal(t, [][]string{{"0"}}, b.query("SELECT COUNT(*) FROM sluice.jobs WHERE db_name = ?", b.name))
+	require.Equal(t, [][]string{{"0"}}, b.query("SELECT COUNT(*) FROM sluice.jobs WHERE table_schema = ?", b.name))
 	require.Equal(t, "0", b.count("t"))
 	require.Equal(t, "1", b.count("full"))
 }

@@ -197,7 +197,7 @@ func (b *bench) consistent(table string) {
 	_, values, err := rows(b.t, b.direct, "ADMIN CHECKSUM TABLE "+table)
 	require.NoError(b.t, err)
 	_, own, err := rows(b.t, b.direct, `SELECT checksum, total_kvs, total_bytes FROM sluice.jobs
-		WHERE db_name = ? AND table_name = ? AND status = 'finished' ORDER BY id DESC LIMIT 1`, b.name, table)
+		WHERE table_schema = ? AND table_name = ? AND status = 'finished' ORDER BY id DESC LIMIT 1`, b.name, table)
 	require.NoError(b.t, err)
 	require.Len(b.t, own, 1)
 	require.Equal(b.t, values[0][2:], own[0])
