@@ -43,8 +43,9 @@ type session struct {
 	pool *sqlPool
 	addr string
 	conn *client.Conn
-	id   uint64 // of the connection in the cluster
-	bad  bool   // to be closed rather than reused
+	raw  net.Conn // the socket below conn
+	id   uint64   // of the connection in the cluster
+	bad  bool     // to be closed rather than reused
 }
 
 // Query runs one statement with the service account and returns its result,
@@ -167,7 +168,7 @@ func (p *sqlPool) dial(ctx context.Context, addr string, timeout time.Duration) 
 	if err != nil {
 		return nil, err
 	}
-	s := &session{pool: p, addr: addr, conn: conn}
+	s := &session{pool: p, addr: addr, conn: conn, raw: raw}
 	res, err := conn.Execute("SELECT CONNECTION_ID()")
 	if err == nil {
 		s.id, err = res.GetUint(0, 0)
@@ -197,7 +198,7 @@ func (s *session) exec(ctx context.Context, sql string, args ...any) (*mysql.Res
 }
 
 // watch runs f, which talks over the connection. When ctx ends first, the
-// running statement is killed and the connection closed, which ends f.
+// running statement is killed and the socket cut off, which ends f.
 func (s *session) watch(ctx context.Context, f func() error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -211,7 +212,8 @@ func (s *session) watch(ctx context.Context, f func() error) error {
 		case <-ctx.Done():
 			killed = true
 			s.pool.kill(ctx, s.addr, s.id)
-			_ = s.conn.Close()
+			// Not conn.Close, which must not run beside its other methods.
+			_ = s.raw.SetDeadline(time.Unix(1, 0))
 		}
 	}()
 	err := f()
