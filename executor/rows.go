@@ -27,7 +27,7 @@ var jobColumns = []Column{
 }
 
 func intColumn(name string) Column {
-	return Column{Name: name, Type: mysql.MYSQL_TYPE_LONGLONG, Charset: collationBinary, Length: 20, Flags: mysql.BINARY_FLAG}
+	return Column{Name: name, Type: mysql.MYSQL_TYPE_LONGLONG, Charset: collationBinary, Length: 20}
 }
 
 func textColumn(name string) Column {
@@ -35,7 +35,7 @@ func textColumn(name string) Column {
 }
 
 func timeColumn(name string) Column {
-	return Column{Name: name, Type: mysql.MYSQL_TYPE_TIMESTAMP, Charset: collationBinary, Length: 19, Flags: mysql.BINARY_FLAG}
+	return Column{Name: name, Type: mysql.MYSQL_TYPE_TIMESTAMP, Charset: collationBinary, Length: 19}
 }
 
 // jobRow writes a job as a row of jobColumns; times appear in zone.

@@ -2,8 +2,8 @@ package jobstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"time"
 )
 
 // migration is one step of the schema. Its statements can be repeated: a
@@ -59,30 +59,40 @@ var migrations = []migration{
 	}},
 }
 
-// migrateLockSeconds is how long a Sluice waits for another that migrates.
-const migrateLockSeconds = 60
+// migrateLimit bounds the time that all migrations take, waiting for another
+// Sluice that migrates included.
+const migrateLimit = 5 * time.Minute
 
 // migrate brings the schema to the newest version. Several processes may start
-// at once: a named lock of the cluster lets one after the other in.
+// at once: a named lock of the cluster lets one after the other in. Waiting for
+// it goes by short turns, because a cluster may be slow to tell a waiter that
+// the lock is free, and the one that had it has usually done the work.
 func (s *Store) migrate(ctx context.Context) error {
-	return s.pool.use(ctx, func(c *conn) (err error) {
-		if done, err := s.migrated(c); done || err != nil {
-			return err
-		}
-		r, err := c.exec("SELECT GET_LOCK('sluice.migrate', ?)", migrateLockSeconds)
-		if err != nil {
-			return err
-		}
-		if got, err := r.GetInt(0, 0); err != nil || got != 1 {
-			return errors.Join(errors.New("another Sluice has been migrating the job tables for too long"), err)
-		}
-		defer func() {
-			if _, unlockErr := c.exec("SELECT RELEASE_LOCK('sluice.migrate')"); unlockErr != nil {
-				c.broken = true // closing the connection frees the lock
+	return s.pool.useFor(ctx, migrateLimit, func(c *conn) error {
+		for {
+			if done, err := s.migrated(c); done || err != nil {
+				return err
 			}
-		}()
-		return s.applyMigrations(c)
+			r, err := c.exec("SELECT GET_LOCK('sluice.migrate', 1)")
+			if err != nil {
+				return err
+			}
+			if got, err := r.GetInt(0, 0); err != nil {
+				return err
+			} else if got == 1 {
+				return s.migrateLocked(c)
+			}
+		}
 	})
+}
+
+func (s *Store) migrateLocked(c *conn) error {
+	defer func() {
+		if _, err := c.exec("SELECT RELEASE_LOCK('sluice.migrate')"); err != nil {
+			c.broken = true // closing the connection frees the lock
+		}
+	}()
+	return s.applyMigrations(c)
 }
 
 // migrated looks without changing anything, so that a service account without

@@ -64,9 +64,13 @@ func (c *conn) exec(sql string, args ...any) (*mysql.Result, error) {
 	return r, nil
 }
 
-// use runs f with a connection. A connection that turned out to be stale
-// before it could do anything is replaced once.
+// use runs f with a connection, for as long as one statement may take.
 func (p *pool) use(ctx context.Context, f func(*conn) error) error {
+	return p.useFor(ctx, callTimeout, f)
+}
+
+// useFor is use with another time limit.
+func (p *pool) useFor(ctx context.Context, limit time.Duration, f func(*conn) error) error {
 	select {
 	case p.slots <- struct{}{}:
 	case <-ctx.Done():
@@ -78,7 +82,7 @@ func (p *pool) use(ctx context.Context, f func(*conn) error) error {
 		return err
 	}
 	defer p.put(c)
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
 	err = f(c)

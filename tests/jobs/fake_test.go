@@ -1,0 +1,138 @@
+package jobs_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicedb/sluice/executor"
+	"github.com/sluicedb/sluice/executor/job"
+	"github.com/sluicedb/sluice/tests/playground"
+)
+
+// fakeEngine imports nothing. Its plans tell when they run and end when they
+// are told, so that every moment of a job's life can be held.
+type fakeEngine struct {
+	// tableIDs are handed out plan by plan; the last stays.
+	tableID func(plan int64, t executor.Task) int64
+	planErr func(plan int64) error
+	plans   atomic.Int64
+	running chan *fakePlan
+	closed  atomic.Bool
+}
+
+type fakePlan struct {
+	engine *fakeEngine
+	task   executor.Task
+	id     int64
+	rows   atomic.Int64
+	finish chan func() (executor.Summary, error)
+	// deaf plans end only when told.
+	deaf atomic.Bool
+}
+
+func newFakeEngine() *fakeEngine { return &fakeEngine{running: make(chan *fakePlan, 16)} }
+
+// Plan implements executor.Engine.
+func (f *fakeEngine) Plan(_ context.Context, t executor.Task) (executor.Plan, error) {
+	n := f.plans.Add(1)
+	if f.planErr != nil {
+		if err := f.planErr(n); err != nil {
+			return nil, err
+		}
+	}
+	p := &fakePlan{engine: f, task: t, id: 1000, finish: make(chan func() (executor.Summary, error), 1)}
+	for _, c := range t.Table {
+		p.id = p.id*31 + int64(c)
+	}
+	if f.tableID != nil {
+		p.id = f.tableID(n, t)
+	}
+	return p, nil
+}
+
+// Close implements executor.Engine.
+func (f *fakeEngine) Close() error {
+	f.closed.Store(true)
+	return nil
+}
+
+// TableID implements executor.Plan.
+func (p *fakePlan) TableID() int64 { return p.id }
+
+// SourceBytes implements executor.Plan.
+func (p *fakePlan) SourceBytes() int64 { return 8 }
+
+// Close implements executor.Plan.
+func (p *fakePlan) Close() error { return nil }
+
+// Progress implements executor.Plan.
+func (p *fakePlan) Progress() job.Progress {
+	rows := p.rows.Load()
+	return job.Progress{Phase: job.PhaseImporting, Step: "encode", Rows: &rows}
+}
+
+// Run implements executor.Plan.
+func (p *fakePlan) Run(ctx context.Context) (executor.Summary, error) {
+	p.engine.running <- p
+	done := ctx.Done()
+	if p.deaf.Load() {
+		done = nil
+	}
+	select {
+	case f := <-p.finish:
+		return f()
+	case <-done:
+		return executor.Summary{}, fmt.Errorf("encode: %w", context.Cause(ctx))
+	}
+}
+
+func (p *fakePlan) end(rows int64, err error) {
+	p.finish <- func() (executor.Summary, error) { return executor.Summary{Rows: rows}, err }
+}
+
+// fakeExecutor runs jobs on the fake engine; schema may be shared.
+func fakeExecutor(t *testing.T, f *fakeEngine, schema, instance string) *executor.Executor {
+	t.Helper()
+	e, err := executor.NewWithEngine(config(t, schema, instance), func(context.Context) (executor.Engine, error) { return f, nil })
+	require.NoError(t, err)
+	closeWith(t, e)
+	return e
+}
+
+// fakeSetup is an executor, its engine, a session of root and two tables.
+func fakeSetup(t *testing.T) (f *fakeEngine, e *executor.Executor, s *session, schema string) {
+	t.Helper()
+	f, schema = newFakeEngine(), newSchema()
+	e = fakeExecutor(t, f, schema, "fake:1")
+	db, _ := playground.Shared(t).Database(t)
+	s = sessionOf(t, e, "root", "", db)
+	s.must("CREATE TABLE a (i INT PRIMARY KEY)")
+	s.must("CREATE TABLE b (i INT PRIMARY KEY)")
+	return f, e, s, schema
+}
+
+// answer is what a statement that runs in the background ends with.
+type answer struct {
+	result *executor.Result
+	err    error
+}
+
+// background runs a statement in a goroutine that the test waits for.
+func (s *session) background(ctx context.Context, sql string) <-chan answer {
+	out := make(chan answer, 1)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r, err := s.run(ctx, sql)
+		out <- answer{r, err}
+	}()
+	s.t.Cleanup(func() { <-done })
+	return out
+}
+
+var errBoom = errors.New("boom at s3://b/p?secret-access-key=SSSS")
