@@ -54,6 +54,8 @@ func (t *Target) checkShape() error {
 		return t.refuse("its clustered primary key was created by a release candidate of 5.0")
 	case info.PKIsHandle && t.HandleColumn() == nil, info.IsCommonHandle && t.PrimaryIndex() == nil:
 		return t.refuse("its schema names a clustered primary key without column")
+	case info.ContainsAutoRandomBits() && (t.AutoRandom() == nil || !mysql.IsIntegerType(t.AutoRandom().GetType())):
+		return t.refuse("its schema has AUTO_RANDOM bits without an integer column for them")
 	default:
 		return nil
 	}

@@ -89,6 +89,7 @@ func TestCheckEncodable(t *testing.T) {
 		"CHECK constraint c":                  func(i *model.TableInfo) { i.Constraints = []*model.ConstraintInfo{{Name: pmodel.NewCIStr("c")}} },
 		"release candidate":                   func(i *model.TableInfo) { i.IsCommonHandle = true },
 		"without column":                      func(i *model.TableInfo) { i.PKIsHandle = true },
+		"AUTO_RANDOM bits without":            func(i *model.TableInfo) { i.AutoRandomBits = 5 },
 		"change of column b is in progress":   func(i *model.TableInfo) { i.Columns[2].State = model.StateWriteReorganization },
 		"column a is generated":               func(i *model.TableInfo) { i.Columns[1].GeneratedExprString = "1" },
 		"column a has the type geometry":      func(i *model.TableInfo) { i.Columns[1].SetType(mysql.TypeGeometry) },
@@ -123,6 +124,12 @@ func TestTargetParts(t *testing.T) {
 	require.Nil(t, target.AutoRandom())
 	require.Nil(t, target.PrimaryIndex())
 	require.False(t, target.HasRowID())
+
+	info.AutoRandomBits = 5
+	require.Same(t, info.Columns[0], target.AutoRandom())
+	info.PKIsHandle, info.IsCommonHandle = false, true
+	info.Indices = append(info.Indices, &model.IndexInfo{ID: 3, Primary: true, State: model.StatePublic, Columns: []*model.IndexColumn{{Offset: 2}, {Offset: 0}}})
+	require.Same(t, info.Columns[2], target.AutoRandom())
 	require.Equal(t, "`db`.`T`", target.String())
 }
 

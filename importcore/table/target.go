@@ -98,10 +98,14 @@ func (t *Target) Indexes() []*model.IndexInfo { return t.indexes }
 // AutoIncrement returns the AUTO_INCREMENT column, or nil.
 func (t *Target) AutoIncrement() *model.ColumnInfo { return t.auto }
 
-// AutoRandom returns the AUTO_RANDOM column, or nil.
+// AutoRandom returns the AUTO_RANDOM column, or nil. It is the first column of
+// a clustered primary key.
 func (t *Target) AutoRandom() *model.ColumnInfo {
 	if !t.Info.ContainsAutoRandomBits() {
 		return nil
+	}
+	if pk := t.PrimaryIndex(); t.Info.IsCommonHandle && pk != nil {
+		return t.Info.Columns[pk.Columns[0].Offset]
 	}
 	return t.HandleColumn()
 }

@@ -158,7 +158,8 @@ func TestAutoRandomExplicit(t *testing.T) {
 	t.Parallel()
 	j := newJudge(t, strictMode, "UTC")
 	j.run(t, shape{name: "rnd", ddl: "(id BIGINT PRIMARY KEY AUTO_RANDOM(5), v VARCHAR(5))", rows: [][]value{row("5", "a"), row("288230376151711749", "b")}})
-	require.Equal(t, 2, j.inserted)
+	j.run(t, shape{name: "rnd2", ddl: "(id BIGINT AUTO_RANDOM(5), v VARCHAR(5), PRIMARY KEY (id, v), KEY (v))", rows: [][]value{row("5", "a"), row("288230376151711749", "b")}})
+	require.Equal(t, 4, j.inserted)
 }
 
 // TestShardBits checks that ids which Sluice shards itself are ids that TiDB
@@ -169,7 +170,8 @@ func TestShardBits(t *testing.T) {
 	j.exec(t, "CREATE TABLE s1 (v INT) SHARD_ROW_ID_BITS = 4")
 	j.exec(t, "CREATE TABLE s2 (id BIGINT PRIMARY KEY AUTO_RANDOM(5, 54), v INT)")
 	j.exec(t, "CREATE TABLE s3 (id BIGINT UNSIGNED PRIMARY KEY AUTO_RANDOM(6), v INT)")
-	for name, low := range map[string]uint64{"s1": 64 - 1 - 4, "s2": 54 - 1 - 5, "s3": 64 - 6} {
+	j.exec(t, "CREATE TABLE s4 (id BIGINT AUTO_RANDOM(3), v INT, PRIMARY KEY (id, v))")
+	for name, low := range map[string]uint64{"s1": 64 - 1 - 4, "s2": 54 - 1 - 5, "s3": 64 - 6, "s4": 64 - 1 - 3} {
 		plan, err := encode.Compile(j.config(t, name, []string{"v"}))
 		require.NoError(t, err)
 		enc, arena := plan.NewEncoder(), kv.NewArena(1<<16, 10)
@@ -179,15 +181,24 @@ func TestShardBits(t *testing.T) {
 			require.NoError(t, enc.EncodeRow(fields(row(7)), id, arena))
 			key := arena.Key(arena.Refs[0])
 			var handle uint64
-			for _, b := range key[len(key)-8:] {
+			at := len(plan.SharedPrefix()) + 1
+			if name == "s4" {
+				at++ // the flag of the handle's first column
+			}
+			for _, b := range key[at : at+8] {
 				handle = handle<<8 | uint64(b)
 			}
 			handle ^= 1 << 63
 			require.Equal(t, uint64(id), handle&(1<<low-1), name)
 			shards[handle>>low] = true
 		}
-		bits := map[string]int{"s1": 4, "s2": 5, "s3": 6}[name]
+		bits := map[string]int{"s1": 4, "s2": 5, "s3": 6, "s4": 3}[name]
 		require.Len(t, shards, 1<<bits, "%s: shards used", name)
+		if name == "s1" {
+			require.EqualValues(t, 1000, enc.MaxIDs().RowID)
+		} else {
+			require.EqualValues(t, 1000, enc.MaxIDs().AutoRandom)
+		}
 	}
 }
 
