@@ -94,6 +94,10 @@ func (p *clientPump) command(size int, seq byte) error {
 	p.begin(cmd)
 	err := p.forwardPacket()
 	p.restore()
+	if err == nil && cmd == wire.ComQuit {
+		// Not to wait for TiDB to close: the reason of the end would be a race.
+		return errQuit
+	}
 	return err
 }
 

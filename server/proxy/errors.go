@@ -12,6 +12,7 @@ import (
 
 // Why a session ends. Each is the label of a metric and tells whose doing it was.
 var (
+	errQuit        = errors.New("client said good-bye")
 	errClientGone  = errors.New("client closed the connection")
 	errBackendGone = errors.New("TiDB closed the connection")
 	errDrained     = errors.New("server is shutting down")
@@ -70,7 +71,7 @@ func endLabel(err error) string {
 		err   error
 		label string
 	}{
-		{errDrained, "shutdown"}, {errHandshake, "handshake"}, {errTLSRequest, "handshake"}, {errOutOfStep, "out_of_step"},
+		{errQuit, "quit"}, {errDrained, "shutdown"}, {errHandshake, "handshake"}, {errTLSRequest, "handshake"}, {errOutOfStep, "out_of_step"},
 		{errUserQuery, "user_query"}, {errBackendGone, "backend"}, {errClientGone, "client"},
 	} {
 		if errors.Is(err, known.err) {

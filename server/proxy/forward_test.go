@@ -167,6 +167,19 @@ func TestBackendClosesIdleConnection(t *testing.T) {
 	s.client().gone()
 }
 
+func TestQuit(t *testing.T) {
+	t.Parallel()
+	quit := make(chan []byte, 1)
+	s := newSetup(t, Options{}, func(p *peer) {
+		quit <- p.receive()
+		p.gone()
+	})
+	c := s.client()
+	c.command("\x01")
+	require.Equal(t, []byte{1}, <-quit)
+	c.gone()
+}
+
 func TestClientLeavesDuringACommand(t *testing.T) {
 	t.Parallel()
 	left := make(chan struct{})

@@ -3,7 +3,6 @@ package proxy
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -93,9 +92,11 @@ func (s *session) logEnd() {
 	reason := s.mu.reason
 	s.mu.Unlock()
 	s.server.options.Metrics.ends.WithLabelValues(endLabel(reason)).Inc()
-	if errors.Is(reason, io.EOF) || errors.Is(reason, errDrained) {
-		s.logger().Debug("session ended", zap.Error(reason))
-		return
+	for _, usual := range []error{errQuit, errDrained, errClientGone} {
+		if errors.Is(reason, usual) {
+			s.logger().Debug("session ended", zap.Error(reason))
+			return
+		}
 	}
 	s.logger().Info("session ended", zap.Error(reason))
 }
