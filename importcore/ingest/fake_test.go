@@ -356,7 +356,7 @@ func (i *mapIter) Value() []byte { return []byte(i.pairs.values[i.at]) }
 func (i *mapIter) Err() error    { return i.err }
 func (i *mapIter) Close() error  { return nil }
 
-// ranges cuts the source into n ranges that end at keys of it.
+// total is what the source holds.
 func (p *mapPairs) total() Total {
 	t := Total{Pairs: int64(len(p.keys))}
 	for i, k := range p.keys {
@@ -365,6 +365,7 @@ func (p *mapPairs) total() Total {
 	return t
 }
 
+// ranges cuts the source into n ranges that end at keys of it.
 func (p *mapPairs) ranges(n int) []Range {
 	var out []Range
 	start := 0

@@ -21,9 +21,8 @@ type job struct {
 	region region.Region // set by StageScan, holds the cursor
 	sst    *sst          // set by StageWrite, nil when there was nothing to write
 
-	pairs, bytes int64 // ingested so far
-	tries        int   // errors in a row without an ingested SST
-	repeats      int   // errors in a row in StageIngest
+	tries   int // errors in a row without an ingested SST
+	repeats int // errors in a row in StageIngest
 }
 
 // run is the machine's loop. It returns nil when all pairs of the range are in
@@ -98,8 +97,6 @@ func (j *job) advance(stage Stage) Stage {
 func (j *job) commit() {
 	s := j.sst
 	j.sst, j.cursor, j.region = nil, s.next, s.region
-	j.pairs += s.pairs
-	j.bytes += s.bytes
 	j.tries, j.repeats = 0, 0
 	j.ingested(s)
 }
