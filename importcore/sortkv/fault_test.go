@@ -20,7 +20,7 @@ import (
 
 // sortAndRead does one whole life and returns the pairs, or the first error.
 func sortAndRead(fs vfs.FS, pairs []pair) (got []pair, sum kv.Checksum, err error) {
-	s, err := sortkv.New(sortkv.Options{Dir: "/sort", MemoryBudget: 512 << 10, FS: fs})
+	s, err := sortkv.New(sortkv.Options{Dir: "/sort", MemoryBudget: 256 << 10, FS: fs})
 	if err != nil {
 		return nil, sum, err
 	}
@@ -39,7 +39,7 @@ func sortAndRead(fs vfs.FS, pairs []pair) (got []pair, sum kv.Checksum, err erro
 	if err := r.FindDuplicate(context.Background()); err != nil {
 		return nil, sum, err
 	}
-	for _, rg := range r.Ranges(256<<10, 0) {
+	for _, rg := range r.Ranges(512<<10, 0) {
 		part, err := collect(r, rg.Start, rg.End)
 		if err != nil {
 			return nil, sum, err
@@ -54,7 +54,7 @@ func sortAndRead(fs vfs.FS, pairs []pair) (got []pair, sum kv.Checksum, err erro
 // (the operation did not matter). Nothing is left behind on success.
 func TestEveryFileOperationMayFail(t *testing.T) {
 	t.Parallel()
-	pairs := randomPairs(rand.New(rand.NewPCG(9, 9)), 6000)
+	pairs := randomPairs(rand.New(rand.NewPCG(9, 9)), 2000)
 	want := sortedCopy(pairs)
 	failures := 0
 	for n := int32(0); ; n++ {
@@ -94,7 +94,7 @@ func TestFullDiskIsNamed(t *testing.T) {
 		}
 		return nil
 	})
-	_, _, err := sortAndRead(errorfs.Wrap(vfs.NewMem(), injector), randomPairs(rand.New(rand.NewPCG(9, 9)), 6000))
+	_, _, err := sortAndRead(errorfs.Wrap(vfs.NewMem(), injector), randomPairs(rand.New(rand.NewPCG(9, 9)), 2000))
 	e := fault.As(err)
 	require.NotNil(t, e, "%v", err)
 	require.Equal(t, uint16(1021), e.Code)
@@ -105,7 +105,7 @@ func TestFullDiskIsNamed(t *testing.T) {
 // of it must fail, or, where the byte carries nothing, give the right pairs.
 func TestDamagedRunIsNoticed(t *testing.T) {
 	t.Parallel()
-	pairs := randomPairs(rand.New(rand.NewPCG(11, 11)), 3000)
+	pairs := randomPairs(rand.New(rand.NewPCG(11, 11)), 1500)
 	want := sortedCopy(pairs)
 	noticed := 0
 	const places = 40
