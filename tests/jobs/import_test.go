@@ -63,6 +63,23 @@ func TestImport(t *testing.T) {
 	require.Contains(t, s.fails(8171, "CANCEL IMPORT JOB 1"), "CANCEL")
 }
 
+// TestImportAutocommitOff: what is asked on the user's connection opens no
+// transaction there, so a first and a second import are taken.
+func TestImportAutocommitOff(t *testing.T) {
+	t.Parallel()
+	_, s, _ := realExecutor(t)
+	file := writeCSV(t, "a.csv", "1\n")
+	s.must("CREATE TABLE t1 (a INT PRIMARY KEY)")
+	s.must("CREATE TABLE t2 (a INT PRIMARY KEY)")
+	s.must("SET autocommit = 0")
+	require.Equal(t, "1", s.row("IMPORT INTO t1 FROM '" + file + "'")["Imported_Rows"])
+	require.Equal(t, "2", s.row("IMPORT INTO t2 FROM '" + file + "'")["Job_ID"])
+	s.must("SET autocommit = 1")
+	s.must("DO SLEEP(0)")
+	s.must("SET @@tidb_snapshot = NOW(6)")
+	require.Contains(t, s.fails(1105, "IMPORT INTO t1 FROM '"+file+"'"), "when 'tidb_snapshot' is set")
+}
+
 // TestImportRefused is the table of refusals that need the cluster or the file:
 // one clear error each, no job, and the target as it was.
 func TestImportRefused(t *testing.T) {
