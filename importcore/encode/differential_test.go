@@ -82,7 +82,7 @@ func families() []family {
 		{types: []string{"TIME", "TIME(3)", "TIME(6)"}, seeds: []string{"838:59:59", "-838:59:59", "838:59:59.1", "00:00:00", "-00:00:00", "12:34", "1 02:03:04"}, gen: genDuration},
 		{types: []string{"CHAR(6)", "VARCHAR(6)", "TINYTEXT", "TEXT", "BINARY(6)", "VARBINARY(6)", "BLOB", "CHAR(6) CHARACTER SET latin1", "VARCHAR(6) CHARACTER SET ascii", "VARCHAR(6) CHARACTER SET gbk",
 			"VARCHAR(6) CHARACTER SET utf8", "ENUM('red','a','','0','Z')", "SET('red','a','0','Z')", "BIT(1)", "BIT(12)", "BIT(64)", "JSON"},
-			seeds: []string{"", "abcdef", "abcdefg", "abcdef ", "   ", "red,a", "red,", ",", "{}", `{"a":[1,2]}`, "12345678", "123456789", "\x00\x00\x01"}, gen: genText},
+			seeds: []string{strings.Repeat("é", 127), strings.Repeat("é", 128), "", "abcdef", "abcdefg", "abcdef ", "   ", "red,a", "red,", ",", "{}", `{"a":[1,2]}`, "12345678", "123456789", "\x00\x00\x01"}, gen: genText},
 	}
 }
 

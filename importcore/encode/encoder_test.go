@@ -103,6 +103,21 @@ func TestRowFormat(t *testing.T) {
 	}
 }
 
+// TestOffsetWidth goes through the lengths at which offsets get wide.
+func TestOffsetWidth(t *testing.T) {
+	t.Parallel()
+	plan := newRowPlan([]rowCol{{id: 1, cell: 0, class: classBytes}, {id: 2, cell: 1, class: classBytes}})
+	for total := 65533; total < 65540; total++ {
+		for _, second := range []int{0, 1, 2} {
+			cells := []cell{{b: make([]byte, total-second)}, {b: make([]byte, second)}}
+			datums := []types.Datum{types.NewBytesDatum(cells[0].b), types.NewBytesDatum(cells[1].b)}
+			want, err := (&rowcodec.Encoder{Enable: true}).Encode(time.UTC, []int64{1, 2}, datums, nil, nil)
+			require.NoError(t, err)
+			require.Equal(t, want, plan.appendRow(nil, cells), "%d bytes, %d of them last", total, second)
+		}
+	}
+}
+
 func TestBadRowsLeaveNothing(t *testing.T) {
 	t.Parallel()
 	e, a := demoPlan(t).NewEncoder(), kv.NewArena(1<<12, 10)
