@@ -75,8 +75,8 @@ func (e *Executor) start(ctx context.Context, store *jobstore.Store, engine Engi
 	e.mu.Unlock()
 	if closing {
 		cancel(errShutdown)
-		r.end(job.Outcome{Status: job.Failed, ErrorCode: errShutdown.code, Message: errShutdown.text})
-		return nil, errShutdown
+		err := r.end(job.Outcome{Status: job.Failed, ErrorCode: errShutdown.code, Message: errShutdown.text})
+		return nil, errors.Join(errShutdown, err)
 	}
 	e.metrics.running.Inc()
 	r.log.Info("import job accepted", zap.Int64("source_bytes", record.SourceBytes), zap.String("created_by", record.CreatedBy))

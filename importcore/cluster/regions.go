@@ -49,7 +49,7 @@ func (c *Cluster) scanOnce(ctx context.Context, start, end []byte) ([]region.Reg
 	next := start
 	for {
 		// The successor of this call does not exist in PD before 8.2.
-		page, err := c.pd.ScanRegions(ctx, next, end, scanPage) //nolint:staticcheck // see above
+		page, err := c.pd.ScanRegions(ctx, next, end, scanPage)
 		if err != nil {
 			return nil, err
 		}

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"time"
 
-	perrors "github.com/pingcap/errors"
 	"github.com/pingcap/tidb/pkg/errctx"
 	"github.com/pingcap/tidb/pkg/errno"
 	"github.com/pingcap/tidb/pkg/expression/exprstatic"
 	"github.com/pingcap/tidb/pkg/parser/mysql"
+	"github.com/pingcap/tidb/pkg/parser/terror"
 	tidbtable "github.com/pingcap/tidb/pkg/table"
 	"github.com/pingcap/tidb/pkg/types"
 	"github.com/pingcap/tidb/pkg/util"
@@ -149,12 +149,21 @@ func (cv *converter) fail(col *column, field []byte, err error) error {
 	return fault.New(fault.Source, code, "%s", message).Place(at)
 }
 
+// innermost returns the end of the chain: TiDB wraps its own errors, and the
+// first cause has the code that INSERT answers with.
+func innermost(err error) error {
+	for next := errors.Unwrap(err); next != nil; next = errors.Unwrap(err) {
+		err = next
+	}
+	return err
+}
+
 // describe gives an error of the conversion the code and text that INSERT
 // gives it, without the row number: the place in the source says more.
 func (cv *converter) describe(col *column, field []byte, err error) (code uint16, message string) {
 	name := col.info.Name.O
-	var known *perrors.Error
-	if !errors.As(perrors.Cause(err), &known) {
+	var known *terror.Error
+	if !errors.As(innermost(err), &known) {
 		return errno.ErrUnknown, fmt.Sprintf("Column '%s': %v", name, err)
 	}
 	incorrect := func() string {

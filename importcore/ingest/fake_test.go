@@ -3,6 +3,7 @@ package ingest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -171,14 +172,14 @@ func (kv *fakeTiKV) StoreConn(_ context.Context, id uint64) (grpc.ClientConnInte
 }
 
 // fault plays the next fault of a method, if there is one. kv.mu is held.
-func (s *fakeStore) fault(method string, call *fakeCall) (error, bool) {
+func (s *fakeStore) fault(method string, call *fakeCall) (fires bool, played error) {
 	list := s.kv.faults[method]
 	if len(list) == 0 {
-		return nil, false
+		return false, nil
 	}
 	s.kv.faults[method] = list[1:]
 	err := list[0](s, call)
-	return err, err != nil || call.answer != nil
+	return err != nil || call.answer != nil, err
 }
 
 func fileName(m *import_sstpb.SSTMeta, cf string) string {
@@ -198,7 +199,7 @@ func (s *fakeStore) Write(stream import_sstpb.ImportSST_WriteServer) error {
 	var pairs []*import_sstpb.Pair
 	for {
 		msg, err := stream.Recv()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
@@ -230,7 +231,7 @@ func (s *fakeStore) beginWrite(ctx context.Context, meta *import_sstpb.SSTMeta) 
 	s.kv.mu.Lock()
 	defer s.kv.mu.Unlock()
 	r := s.kv.byID(meta.GetRegionId())
-	if err, ok := s.fault("Write", &fakeCall{ctx: ctx, region: r}); ok {
+	if ok, err := s.fault("Write", &fakeCall{ctx: ctx, region: r}); ok {
 		return err
 	}
 	switch {
@@ -256,7 +257,7 @@ func (s *fakeStore) MultiIngest(ctx context.Context, req *import_sstpb.MultiInge
 	if len(req.Ssts) == 0 {
 		method = "Probe"
 	}
-	err, failed := s.fault(method, call)
+	failed, err := s.fault(method, call)
 	if failed && !call.after {
 		return &import_sstpb.IngestResponse{Error: call.answer}, err
 	}

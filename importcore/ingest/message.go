@@ -22,7 +22,7 @@ import (
 // https://protobuf.dev/programming-guides/encoding/
 const (
 	tagRequestBatch  = 2<<3 | 2
-	tagBatchCommitTS = 1<<3 | 0
+	tagBatchCommitTS = 1 << 3
 	tagBatchPairs    = 2<<3 | 2
 	tagPairKey       = 1<<3 | 2
 	tagPairValue     = 2<<3 | 2

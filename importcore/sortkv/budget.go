@@ -66,10 +66,3 @@ func (b *budget) freed() <-chan struct{} {
 	defer b.mu.Unlock()
 	return b.mu.changed
 }
-
-// inUse returns the bytes in use.
-func (b *budget) inUse() int64 {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.mu.used
-}

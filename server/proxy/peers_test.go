@@ -12,7 +12,6 @@ import (
 
 	"github.com/go-mysql-org/go-mysql/mysql"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest"
 
 	"github.com/sluicedb/sluice/server/wire"
@@ -138,7 +137,6 @@ type setup struct {
 	t      testing.TB
 	server *Server
 	addr   string
-	log    *zap.Logger
 }
 
 // newSetup starts a proxy. Each backend connection authenticates whoever comes

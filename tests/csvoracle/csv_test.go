@@ -65,7 +65,7 @@ func tidbRows(t testing.TB, cfg csv.Config, input string) (rows []string, failed
 
 func isEOF(err error) bool {
 	for err != nil {
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return true
 		}
 		if c, ok := err.(interface{ Cause() error }); ok {
@@ -117,7 +117,7 @@ func sluiceRows(t testing.TB, cfg csv.Config, input string, blockBytes int) (row
 	var row, end int64
 	for {
 		b, err := splitter.Next(ctx)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return rows, false
 		}
 		if err != nil {
@@ -131,7 +131,7 @@ func sluiceRows(t testing.TB, cfg csv.Config, input string, blockBytes int) (row
 		reader.Reset(b)
 		for {
 			fields, err := reader.Next()
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				break
 			}
 			if err != nil {

@@ -116,7 +116,7 @@ func verify(ctx context.Context, conn *sql.Conn, want dataset.Sums) error {
 		return err
 	}
 	if ownSum != sum || ownPairs != pairs || ownBytes != size {
-		return fmt.Errorf("Sluice's checksum is %s/%s/%s, TiDB's %s/%s/%s", ownSum, ownPairs, ownBytes, sum, pairs, size)
+		return fmt.Errorf("the checksum of Sluice is %s/%s/%s, TiDB's %s/%s/%s", ownSum, ownPairs, ownBytes, sum, pairs, size)
 	}
 	return nil
 }

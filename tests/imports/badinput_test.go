@@ -120,7 +120,7 @@ func TestInsideATransaction(t *testing.T) {
 	require.NoError(t, err)
 	stmt := fmt.Sprintf("IMPORT INTO t FROM '%s'", b.file("x.csv", "1\n"))
 	_, _, err = rows(t, tx, stmt)
-	requireMySQLError(t, stmt, err, 1105, "cannot run IMPORT INTO in explicit transaction")
+	_ = requireMySQLError(t, stmt, err, 1105, "cannot run IMPORT INTO in explicit transaction")
 	require.NoError(t, tx.Rollback())
 	require.Equal(t, "0", b.count("t"))
 }
@@ -137,10 +137,10 @@ func TestPrivileges(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 
 	_, _, err = rows(t, db, stmt)
-	requireMySQLError(t, stmt, err, 1142, "ALTER command denied to user '"+user+"'", "'t'")
+	_ = requireMySQLError(t, stmt, err, 1142, "ALTER command denied to user '"+user+"'", "'t'")
 	b.exec("GRANT ALTER ON " + b.name + ".t TO '" + user + "'")
 	_, _, err = rows(t, db, stmt)
-	requireMySQLError(t, stmt, err, 1227, "FILE")
+	_ = requireMySQLError(t, stmt, err, 1227, "FILE")
 	require.Equal(t, "0", b.count("t"))
 	b.exec("GRANT FILE ON *.* TO '" + user + "'")
 	_, values, err := rows(t, db, stmt)
@@ -156,7 +156,7 @@ func TestPrivileges(t *testing.T) {
 	require.Len(t, values, 1)
 	for _, stmt := range []string{"SHOW IMPORT JOB " + job["Job_ID"], "CANCEL IMPORT JOB " + job["Job_ID"]} {
 		_, _, err = rows(t, db, stmt)
-		requireMySQLError(t, stmt, err, 1227, "SUPER")
+		_ = requireMySQLError(t, stmt, err, 1227, "SUPER")
 	}
 	b.fails("CANCEL IMPORT JOB "+job["Job_ID"], 8171, "CANCEL")
 }

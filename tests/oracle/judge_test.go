@@ -43,14 +43,6 @@ type value *string
 
 func text(s string) value { return &s }
 
-func texts(ss ...string) []value {
-	var vs []value
-	for _, s := range ss {
-		vs = append(vs, text(s))
-	}
-	return vs
-}
-
 // full asks for every type in every kind of table; otherwise each type is
 // tried in one kind of table per test, a different one in each.
 var full = os.Getenv("SLUICE_ORACLE") == "full"

@@ -3,6 +3,7 @@ package csv_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -96,7 +97,7 @@ func BenchmarkSplit(b *testing.B) {
 				}
 				for {
 					block, err := s.Next(context.Background())
-					if err == io.EOF {
+					if errors.Is(err, io.EOF) {
 						break
 					}
 					if err != nil {
@@ -123,7 +124,7 @@ func BenchmarkParse(b *testing.B) {
 			for b.Loop() {
 				r.Reset(block)
 				for {
-					if _, err := r.Next(); err == io.EOF {
+					if _, err := r.Next(); errors.Is(err, io.EOF) {
 						break
 					} else if err != nil {
 						b.Fatal(err)
@@ -145,7 +146,7 @@ func TestReadingAllocatesNothingPerRow(t *testing.T) {
 			r.Reset(block)
 			for {
 				if _, err := r.Next(); err != nil {
-					if err != io.EOF {
+					if !errors.Is(err, io.EOF) {
 						t.Fatal(err)
 					}
 					return

@@ -30,7 +30,7 @@ func read(cfg csv.Config, input string, blockBytes int) (rows []string, places [
 	r := csv.NewReader(cfg)
 	for {
 		b, err := s.Next(ctx)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return rows, places, nil
 		}
 		if err != nil {
@@ -39,7 +39,7 @@ func read(cfg csv.Config, input string, blockBytes int) (rows []string, places [
 		r.Reset(b)
 		for {
 			fields, err := r.Next()
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				break
 			}
 			if err != nil {

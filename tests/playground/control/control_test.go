@@ -125,6 +125,8 @@ func TestServerStartsAndCloses(t *testing.T) {
 	require.NoError(t, resp.Body.Close())
 	require.Equal(t, http.StatusOK, resp.StatusCode)
 	require.NoError(t, s.Close())
-	_, err = http.Get("http://" + s.Addr() + playground.PathFaults)
+	if resp, err = http.Get("http://" + s.Addr() + playground.PathFaults); err == nil {
+		require.NoError(t, resp.Body.Close())
+	}
 	require.Error(t, err)
 }

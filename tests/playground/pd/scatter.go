@@ -150,7 +150,7 @@ func (s *pdService) ScatterRegion(_ context.Context, req *pdpb.ScatterRegionRequ
 			return nil, status.Error(codes.Unknown, "region not found")
 		}
 	} else {
-		//nolint:staticcheck // old clients send the deprecated field
+		// old clients send the deprecated field
 		id := req.GetRegionId()
 		if region, ok = view.RegionByID(id); !ok {
 			if req.GetRegion() == nil {

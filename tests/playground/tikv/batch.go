@@ -93,11 +93,7 @@ func sendAnswers(stream tikvpb.Tikv_BatchCommandsServer, answers <-chan batchAns
 
 // dispatch runs one request of a batch by the handler of the single RPC.
 func (s *store) dispatch(ctx context.Context, req *tikvpb.BatchCommandsRequest_Request) (*tikvpb.BatchCommandsResponse_Response, error) {
-	type (
-		in  = tikvpb.BatchCommandsRequest_Request
-		out = tikvpb.BatchCommandsResponse_Response
-	)
-	o := &out{}
+	o := &tikvpb.BatchCommandsResponse_Response{}
 	var err error
 	switch c := req.GetCmd().(type) {
 	case *tikvpb.BatchCommandsRequest_Request_Get:
@@ -149,7 +145,7 @@ func (s *store) dispatch(ctx context.Context, req *tikvpb.BatchCommandsRequest_R
 		a.Coprocessor, err = batched(ctx, s, "Coprocessor", c.Coprocessor, s.Coprocessor)
 		o.Cmd = a
 	default:
-		return s.dispatchTxn(ctx, (*in)(req))
+		return s.dispatchTxn(ctx, req)
 	}
 	return o, err
 }

@@ -1,6 +1,7 @@
 package tikv
 
 import (
+	"errors"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -239,7 +240,7 @@ func TestBatchCommandsAnswersEverything(t *testing.T) {
 	seen := map[uint64]bool{}
 	for {
 		resp, err := stream.Recv()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		require.NoError(t, err)

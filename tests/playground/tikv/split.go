@@ -17,8 +17,8 @@ const noValidSplitKey = "no valid key found for split."
 // splitRequest is SplitRegion of a store: check as TiKV does, then split.
 func (rs *regions) splitRequest(storeID uint64, req *kvrpcpb.SplitRegionRequest) *kvrpcpb.SplitRegionResponse {
 	raw := req.SplitKeys
-	if len(raw) == 0 && len(req.SplitKey) > 0 { //nolint:staticcheck // the old single form is still served by TiKV
-		raw = [][]byte{req.SplitKey} //nolint:staticcheck // as above
+	if len(raw) == 0 && len(req.SplitKey) > 0 { // the old single form, still served by TiKV
+		raw = [][]byte{req.SplitKey}
 	}
 	keys := make([][]byte, len(raw))
 	for i, k := range raw {
