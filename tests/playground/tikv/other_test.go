@@ -1,8 +1,8 @@
 package tikv
 
 import (
-	"errors"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"regexp"
