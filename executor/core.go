@@ -3,8 +3,6 @@ package executor
 import (
 	"context"
 
-	"go.uber.org/zap"
-
 	"github.com/sluicedb/sluice/executor/job"
 	"github.com/sluicedb/sluice/importcore"
 	"github.com/sluicedb/sluice/importcore/cluster"
@@ -15,8 +13,7 @@ import (
 
 // coreEngine is the Engine over importcore.
 type coreEngine struct {
-	core   *importcore.Core
-	logger *zap.Logger
+	core *importcore.Core
 }
 
 func openCore(ctx context.Context, cfg Config) (Engine, error) {
@@ -29,7 +26,7 @@ func openCore(ctx context.Context, cfg Config) (Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &coreEngine{core: core, logger: cfg.Logger}, nil
+	return &coreEngine{core: core}, nil
 }
 
 // Close implements Engine.
@@ -54,7 +51,7 @@ func (e *coreEngine) Plan(ctx context.Context, t Task) (Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &corePlan{core: e.core, plan: plan, logger: e.logger}, nil
+	return &corePlan{core: e.core, plan: plan}, nil
 }
 
 func fieldTargets(fields []sqlext.Field) []table.FieldTarget {
@@ -78,9 +75,8 @@ func checksumLevel(c sqlext.Checksum) importcore.ChecksumLevel {
 
 // corePlan is the Plan over importcore.
 type corePlan struct {
-	core   *importcore.Core
-	plan   *importcore.Plan
-	logger *zap.Logger
+	core *importcore.Core
+	plan *importcore.Plan
 }
 
 // TableID implements Plan.
@@ -94,17 +90,13 @@ func (p *corePlan) Close() error { return p.plan.Close() }
 
 // Run implements Plan.
 func (p *corePlan) Run(ctx context.Context) (Summary, error) {
-	s, err := p.core.Import(ctx, p.plan, p.event)
+	// The core logs its steps and warnings itself, with the job's id.
+	s, err := p.core.Import(ctx, p.plan, nil)
 	if err != nil {
 		return Summary{}, err
 	}
 	sum := job.Checksum{Crc64Xor: s.Local.Sum, TotalKvs: s.Local.Pairs, TotalBytes: s.Local.Bytes}
 	return Summary{Rows: s.Rows, Checksum: sum, Warnings: s.Warnings}, nil
-}
-
-func (p *corePlan) event(e importcore.Event) {
-	p.logger.Info("import event", zap.Int64("job", e.JobID), zap.Stringer("step", e.Step),
-		zap.String("warning", redactText(e.Warning)))
 }
 
 // Progress implements Plan.

@@ -8,8 +8,22 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	pingcaplog "github.com/pingcap/log"
+
 	"github.com/sluicedb/sluice/server/config"
 )
+
+// redirectLibraries makes the libraries of PD and TiDB, which log to a logger of
+// the process that writes to standard output unless told otherwise, log warnings
+// and errors to logger. The returned function undoes it.
+func redirectLibraries(logger *zap.Logger) (restore func()) {
+	level := zap.NewAtomicLevelAt(max(zapcore.WarnLevel, zapcore.LevelOf(logger.Core())))
+	core, err := zapcore.NewIncreaseLevelCore(logger.Core(), level)
+	if err != nil { // the logger's level is no lower, so it says no more than it may
+		core = logger.Core()
+	}
+	return pingcaplog.ReplaceGlobals(zap.New(core).Named("library"), &pingcaplog.ZapProperties{Core: core, Level: level})
+}
 
 // newLogger builds the process's logger. The returned function flushes it and
 // closes its file; stderr is used when no file is configured.

@@ -19,6 +19,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	_ "time/tzdata" // sessions name time zones that this machine may not have
 
 	"go.uber.org/zap"
 
@@ -66,7 +67,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if inv.PrintReady {
 		ready = stdout
 	}
+	restore := redirectLibraries(logger)
 	err = serve(ctx, inv.Config, logger, ready)
+	restore()
 	if err != nil {
 		logger.Error("sluice failed", zap.Error(err))
 		fmt.Fprintln(stderr, "sluice:", err)

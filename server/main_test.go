@@ -9,12 +9,16 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
+	pingcaplog "github.com/pingcap/log"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/sluicedb/sluice/server/config"
 	"github.com/sluicedb/sluice/server/proxy"
 	"github.com/sluicedb/sluice/server/wire"
 )
@@ -116,6 +120,35 @@ func TestLife(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(log), "sluice is ready")
 	require.Contains(t, string(log), "sluice is down")
+}
+
+func TestTimeZonesAreInTheBinary(t *testing.T) {
+	t.Parallel()
+	out, err := exec.Command("go", "list", "-deps", ".").Output()
+	require.NoError(t, err)
+	require.Contains(t, strings.Fields(string(out)), "time/tzdata")
+}
+
+// TestLibrariesLogToOurLog is not parallel: the libraries' logger is the process's.
+func TestLibrariesLogToOurLog(t *testing.T) {
+	for level, want := range map[string][]string{"info": {"careful", "broken"}, "error": {"broken"}} {
+		var out bytes.Buffer
+		logger, closeLog, err := newLogger(config.Log{Level: level, Format: "json"}, &out)
+		require.NoError(t, err)
+		restore := redirectLibraries(logger)
+		pingcaplog.Info("chatter")
+		pingcaplog.Warn("careful")
+		pingcaplog.Error("broken")
+		restore()
+		require.NoError(t, closeLog())
+		var got []string
+		for line := range strings.Lines(out.String()) {
+			var entry struct{ Msg string }
+			require.NoError(t, json.Unmarshal([]byte(line), &entry))
+			got = append(got, entry.Msg)
+		}
+		require.Equal(t, want, got)
+	}
 }
 
 func TestRecognise(t *testing.T) {
