@@ -52,24 +52,44 @@ func DemoSchema(table string) string {
 // returns the sums that a SELECT over the imported table must give.
 // w gets writes of a few hundred KiB and needs no buffer.
 func WriteDemoCSV(w io.Writer, rows int, seed uint64) (Sums, error) {
-	if rows < 0 || rows > maxRows {
-		return Sums{}, fmt.Errorf("dataset: %d rows, want 0 to %d", rows, maxRows)
+	g := newGenerator(uint64(max(rows, 0)), seed)
+	if err := writeRows(w, rows, g.appendRow); err != nil {
+		return Sums{}, err
 	}
-	g := newGenerator(uint64(rows), seed)
+	return g.sums(), nil
+}
+
+// WriteSortedDemoCSV is WriteDemoCSV with ids and codes that ascend from line
+// to line; everything else differs from line to line as it does there.
+func WriteSortedDemoCSV(w io.Writer, rows int, seed uint64) (Sums, error) {
+	g := newGenerator(uint64(max(rows, 0)), seed)
+	g.codeStep = codeSpace / uint64(max(rows, 1))
+	if err := writeRows(w, rows, g.appendRow); err != nil {
+		return Sums{}, err
+	}
+	return g.sums(), nil
+}
+
+// writeRows calls appendRow for the lines 0 to rows-1 and writes what it
+// appends, flushSize bytes at a time.
+func writeRows(w io.Writer, rows int, appendRow func(out []byte, i uint64) []byte) error {
+	if rows < 0 || rows > maxRows {
+		return fmt.Errorf("dataset: %d rows, want 0 to %d", rows, maxRows)
+	}
 	out := make([]byte, 0, flushSize+1024)
 	for i := range uint64(rows) {
-		out = g.appendRow(out, i)
+		out = appendRow(out, i)
 		if len(out) >= flushSize {
 			if _, err := w.Write(out); err != nil {
-				return Sums{}, fmt.Errorf("dataset: write: %w", err)
+				return fmt.Errorf("dataset: write: %w", err)
 			}
 			out = out[:0]
 		}
 	}
 	if _, err := w.Write(out); err != nil {
-		return Sums{}, fmt.Errorf("dataset: write: %w", err)
+		return fmt.Errorf("dataset: write: %w", err)
 	}
-	return g.sums(), nil
+	return nil
 }
 
 // generator makes rows one after the other and adds them up.
@@ -79,6 +99,8 @@ type generator struct {
 	codes permutation
 	pool  []byte
 	plain []byte // the row as CONCAT_WS(',', ...) gives it, reused
+	// codeStep is the distance of codes in a sorted file, 0 for a shuffled one.
+	codeStep uint64
 
 	total    Sums
 	sumCents int64
@@ -96,16 +118,19 @@ func newGenerator(rows, seed uint64) *generator {
 
 // appendRow appends line i to out and returns it.
 func (g *generator) appendRow(out []byte, i uint64) []byte {
-	id := g.ids.at(i) + 1
+	id, code := i+1, i*g.codeStep
+	if g.codeStep == 0 {
+		id, code = g.ids.at(i)+1, g.codes.at(i)
+	}
 	cents := int64(g.rng.below(2*maxCents+1)) - maxCents
 	group := g.rng.below(groups)
 	created := firstSecond.Add(time.Duration(g.rng.below(spanSeconds)) * time.Second)
-	note := g.note()
+	note := cutText(g.pool, &g.rng, minNote, maxNote)
 
 	p := g.plain[:0]
 	p = strconv.AppendUint(p, id, 10)
 	p = append(p, ',')
-	p = appendCode(p, g.codes.at(i))
+	p = appendCode(p, code)
 	p = append(p, ',')
 	p = appendCents(p, cents)
 	p = append(p, ',')
@@ -134,22 +159,22 @@ func (g *generator) sums() Sums {
 	return s
 }
 
-// note cuts a text out of the pool: whole runes, minNote to maxNote bytes.
-func (g *generator) note() []byte {
-	size := minNote + int(g.rng.below(maxNote-minNote+1))
-	start := int(g.rng.below(poolSize - maxNote - utf8.UTFMax))
-	for !utf8.RuneStart(g.pool[start]) {
+// cutText cuts a text out of the pool: whole runes, least to most bytes.
+func cutText(pool []byte, r *rng, least, most int) []byte {
+	size := least + int(r.below(uint64(most-least+1)))
+	start := int(r.below(uint64(poolSize - most - utf8.UTFMax)))
+	for !utf8.RuneStart(pool[start]) {
 		start++
 	}
 	end := start + size
-	for !utf8.RuneStart(g.pool[end]) {
+	for !utf8.RuneStart(pool[end]) {
 		end++
 	}
-	if end-start > maxNote {
-		for end--; !utf8.RuneStart(g.pool[end]); end-- {
+	if end-start > most {
+		for end--; !utf8.RuneStart(pool[end]); end-- {
 		}
 	}
-	return g.pool[start:end]
+	return pool[start:end]
 }
 
 // textPool returns poolSize bytes of words that need quoting now and then.
