@@ -133,7 +133,11 @@ func (c *Core) planTable(ctx context.Context, p *Plan) error {
 }
 
 func (c *Core) checkEmpty(ctx context.Context, p *Plan) error {
-	empty, err := c.cluster.TableIsEmpty(ctx, p.Task.DB, p.Task.Table)
+	var indexes []string
+	for _, idx := range p.target.Indexes() {
+		indexes = append(indexes, idx.Name.O)
+	}
+	empty, err := c.cluster.TableIsEmpty(ctx, p.Task.DB, p.Task.Table, indexes...)
 	if err != nil {
 		return err
 	}

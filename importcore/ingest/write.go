@@ -22,6 +22,8 @@ const (
 	// writeTimeout bounds one SST's way to all peers when no speed limit makes
 	// it longer.
 	writeTimeout = 15 * time.Minute
+	// maxLimitedWrite keeps the time that a very low limit takes within the range of a Duration.
+	maxLimitedWrite = 30 * 24 * time.Hour
 )
 
 // sst is what an attempt to write has put on every peer of a region.
@@ -62,11 +64,13 @@ func (j *job) write(ctx context.Context) *failure {
 	return j.send(ctx, it, stop)
 }
 
-// writeTimeout is longer when the speed limit alone would use it up.
+// writeTimeout is longer when the speed limit alone would use it up. All jobs
+// share a store's limit, so each has to expect its part of it only.
 func (j *job) writeTimeout() time.Duration {
 	t := writeTimeout
 	if limit := j.opts.WriteSpeedLimit; limit > 0 {
-		t += 2 * time.Duration(float64(j.opts.RegionSplitSize)/float64(limit)*float64(time.Second))
+		seconds := float64(j.opts.RegionSplitSize) * float64(j.opts.Concurrency) / float64(limit)
+		t += 2 * time.Duration(min(seconds, maxLimitedWrite.Seconds())*float64(time.Second))
 	}
 	return t
 }
