@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 
 	"github.com/go-mysql-org/go-mysql/mysql"
 	"github.com/pingcap/tidb/pkg/errno"
@@ -17,7 +18,9 @@ import (
 
 // MySQLError is the one place where an error becomes what a client sees: error
 // number, SQLSTATE and text. Any error is fine; unknown ones are 1105. No
-// credential of a storage URL gets through.
+// credential of a storage URL gets through. The text is valid UTF-8 and at most
+// maxMessage bytes long, whatever a source's bytes have put into the error: the
+// cluster has to take it into the job's row.
 func MySQLError(err error) (code uint16, state, message string) {
 	code, state, message = classify(err)
 	if code == 0 {
@@ -29,7 +32,27 @@ func MySQLError(err error) (code uint16, state, message string) {
 			state = parsermysql.DefaultMySQLState
 		}
 	}
-	return code, state, redactText(message)
+	return code, state, messageText(message)
+}
+
+// maxMessage bounds what is told of an error or of a job's warnings, in bytes,
+// and messageTail is the part of it that is kept of a longer text's end, where
+// stands what is left in the table.
+const (
+	maxMessage  = 4 << 10
+	messageTail = 1 << 10
+)
+
+// messageText makes any text fit for a client and a job's row.
+func messageText(s string) string {
+	s = strings.ToValidUTF8(redactText(s), "\uFFFD")
+	if len(s) <= maxMessage {
+		return s
+	}
+	const gap = " ... "
+	head, tail := s[:maxMessage-messageTail-len(gap)], s[len(s)-messageTail:]
+	// Cut characters are dropped.
+	return strings.ToValidUTF8(head, "") + gap + strings.ToValidUTF8(tail, "")
 }
 
 func classify(err error) (code uint16, state, message string) {
@@ -96,6 +119,20 @@ var (
 	errLeaseLost = &stopError{"", errno.ErrUnknown, "stopped because this Sluice lost the job: " +
 		"its row could not be renewed in time or was ended by another"}
 )
+
+// ErrShutdown is for whoever ends a statement's context because the process is
+// to end: as (part of) the context's cause it makes a job of that statement end
+// as failed, not as cancelled by its client.
+var ErrShutdown error = errShutdown
+
+// stopCause is why a job has to stop whose statement's context has ended.
+func stopCause(ctx context.Context) error {
+	var stop *stopError
+	if errors.As(context.Cause(ctx), &stop) {
+		return stop
+	}
+	return errClient
+}
 
 // urls finds what may hold credentials in a text, secrets what looks like one
 // outside of a URL.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/go-mysql-org/go-mysql/mysql"
 	"github.com/stretchr/testify/require"
@@ -44,4 +46,17 @@ func TestMySQLError(t *testing.T) {
 			require.Equal(t, tc.message, message)
 		})
 	}
+}
+
+func TestMessageText(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "short \uFFFD", messageText("short \xff\xfe"))
+	exact := strings.Repeat("x", maxMessage)
+	require.Equal(t, exact, messageText(exact))
+	long := messageText("begin é" + strings.Repeat("é", maxMessage) + "é the table holds a part of the rows")
+	require.LessOrEqual(t, len(long), maxMessage)
+	require.True(t, utf8.ValidString(long))
+	require.NotContains(t, long, "\uFFFD", "no half characters")
+	require.Contains(t, long, "begin é")
+	require.Contains(t, long, "é the table holds a part of the rows")
 }

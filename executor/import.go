@@ -41,7 +41,12 @@ func (e *Executor) importInto(ctx context.Context, s Session, st *sqlext.ImportI
 	if err = errors.Join(err, plan.Close()); err != nil {
 		return nil, err
 	}
-	created, err := createJob(ctx, store, record)
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	// A client that leaves now must not leave a row behind that nobody knows of:
+	// the job is created and then cancelled.
+	created, err := createJob(context.WithoutCancel(ctx), store, record)
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +77,7 @@ func (e *Executor) checkedTask(ctx context.Context, s Session, st *sqlext.Import
 	if state.snapshot != "" {
 		return Task{}, unknownError("can not execute IMPORT statement when 'tidb_snapshot' is set")
 	}
-	if err := checkCharset(st, state.charset); err != nil {
+	if err := checkCharset(st.Redacted()+st.Location.Raw, state.charset); err != nil {
 		return Task{}, err
 	}
 	target := privilege.ImportTarget{DB: st.DB, Table: st.Table, Local: st.Location.IsLocal()}

@@ -90,7 +90,7 @@ func (r *runner) wait(ctx context.Context) error {
 	select {
 	case <-r.done:
 	case <-ctx.Done():
-		r.stop(errClient)
+		r.stop(stopCause(ctx))
 		<-r.done
 	}
 	return r.err
@@ -243,7 +243,7 @@ func (r *runner) outcome(summary Summary, err error) job.Outcome {
 	if err == nil {
 		messages := append(append([]string(nil), r.warnings...), summary.Warnings...)
 		return job.Outcome{Status: job.Finished, Rows: &summary.Rows, Checksum: &summary.Checksum,
-			Message: redactText(strings.Join(messages, "; "))}
+			Message: messageText(strings.Join(messages, "; "))}
 	}
 	o := job.Outcome{Status: job.Failed, Rows: r.progress().Rows}
 	o.ErrorCode, _, o.Message = MySQLError(err)

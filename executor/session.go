@@ -2,6 +2,7 @@ package executor
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"strings"
 	"time"
@@ -37,7 +38,9 @@ type sessionState struct {
 }
 
 func askSession(ctx context.Context, s Session) (*sessionState, error) {
-	r, err := s.Query(ctx, "SELECT DATABASE(), CURRENT_USER(), @@sql_mode, @@time_zone, @@system_time_zone, "+
+	// In hexadecimal what may hold any character: results come in the session's
+	// character_set_results.
+	r, err := s.Query(ctx, "SELECT HEX(DATABASE()), HEX(CURRENT_USER()), @@sql_mode, @@time_zone, @@system_time_zone, "+
 		"@@tidb_snapshot, @@character_set_client, @@tidb_current_ts")
 	if err != nil {
 		return nil, err
@@ -48,6 +51,13 @@ func askSession(ctx context.Context, s Session) (*sessionState, error) {
 			return nil, fmt.Errorf("read session state: %w", err)
 		}
 		texts[i] = strings.Clone(texts[i])
+	}
+	for i := range 2 {
+		text, err := hex.DecodeString(texts[i])
+		if err != nil {
+			return nil, fmt.Errorf("read session state: %w", err)
+		}
+		texts[i] = string(text)
 	}
 	state := &sessionState{
 		db: texts[0], account: texts[1], snapshot: texts[5], charset: strings.ToLower(texts[6]),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -34,6 +35,9 @@ func (e *Executor) showJobs(ctx context.Context, s Session, st *sqlext.ShowImpor
 		e.live(&jobs[i])
 	}
 	if st.Where != "" {
+		if err := checkCharset(st.Where, state.charset); err != nil {
+			return nil, err
+		}
 		if jobs, err = filterJobs(ctx, s, jobs, state.timeZone, st.Where); err != nil {
 			return nil, err
 		}
@@ -96,29 +100,32 @@ func visibleJob(ctx context.Context, store *jobstore.Store, id int64, account st
 // and so with the user's rights: the rows go there as literals and the ids of
 // those that pass come back.
 func filterJobs(ctx context.Context, s Session, jobs []job.Job, zone *time.Location, where string) ([]job.Job, error) {
-	if len(jobs) == 0 {
-		return jobs, nil
-	}
-	r, err := s.Query(ctx, filterQuery(jobs, zone, where))
-	if err != nil {
-		return nil, err
-	}
-	passed := make(map[int64]bool, r.RowNumber())
-	for i := range r.RowNumber() {
-		id, err := r.GetInt(i, 0)
+	kept := make([]job.Job, 0, len(jobs))
+	for some := range slices.Chunk(jobs, filterChunk) {
+		r, err := s.Query(ctx, filterQuery(some, zone, where))
 		if err != nil {
 			return nil, err
 		}
-		passed[id] = true
-	}
-	kept := make([]job.Job, 0, len(passed))
-	for _, j := range jobs {
-		if passed[j.ID] {
-			kept = append(kept, j)
+		passed := make(map[int64]bool, r.RowNumber())
+		for i := range r.RowNumber() {
+			id, err := r.GetInt(i, 0)
+			if err != nil {
+				return nil, err
+			}
+			passed[id] = true
+		}
+		for _, j := range some {
+			if passed[j.ID] {
+				kept = append(kept, j)
+			}
 		}
 	}
 	return kept, nil
 }
+
+// filterChunk is the number of jobs in one query: the text has to stay small for
+// the cluster's parser and planner, however many jobs are kept.
+const filterChunk = 100
 
 func filterQuery(jobs []job.Job, zone *time.Location, where string) string {
 	var sb strings.Builder

@@ -49,12 +49,11 @@ func isCompressed(path string) bool {
 
 // checkCharset refuses texts whose meaning depends on a client character set
 // that the parser wasn't told of.
-func checkCharset(st *sqlext.ImportInto, charset string) error {
+func checkCharset(text, charset string) error {
 	switch charset {
 	case "utf8mb4", "utf8", "ascii", "binary":
 		return nil
 	}
-	text := st.Redacted() + st.Location.Raw
 	for i := range len(text) {
 		if text[i] >= 0x80 {
 			return notSupportedYet("a statement with other than ASCII characters and character_set_client = " + charset)

@@ -3,6 +3,7 @@ package sqlext
 import (
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"github.com/pingcap/tidb/pkg/errno"
 	"github.com/pingcap/tidb/pkg/parser"
@@ -39,6 +40,10 @@ func Parse(sql string, mode mysql.SQLMode) (Statement, error) {
 	for _, node := range nodes {
 		if !isOurs(node) {
 			continue
+		}
+		if !utf8.ValidString(sql) {
+			// The parser puts ? in the place of what it can't read in a name.
+			return nil, plainError("the text of %s is not valid UTF-8", kindOf(node))
 		}
 		if len(nodes) > 1 {
 			return nil, plainError("%s must be sent alone, not together with other statements", kindOf(node))

@@ -285,3 +285,13 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// In a name the parser writes ? for what it can't read: that may be another table.
+func TestInvalidUTF8IsRefused(t *testing.T) {
+	t.Parallel()
+	for _, sql := range []string{"IMPORT INTO `t\xff` FROM '/a.csv'", "IMPORT INTO t FROM '/a\xff.csv'"} {
+		st, err := Parse(sql, mysql.ModeNone)
+		require.Nil(t, st, "%q", sql)
+		require.ErrorContains(t, err, "not valid UTF-8", "%q", sql)
+	}
+}

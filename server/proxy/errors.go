@@ -15,7 +15,7 @@ var (
 	errQuit        = errors.New("client said good-bye")
 	errClientGone  = errors.New("client closed the connection")
 	errBackendGone = errors.New("TiDB closed the connection")
-	errDrained     = errors.New("server is shutting down")
+	errDrained     = fmt.Errorf("server is shutting down: %w", executor.ErrShutdown)
 	errHandshake   = errors.New("handshake failed")
 	errTLSRequest  = errors.New("client asks for TLS, which was not offered")
 	errOutOfStep   = errors.New("connection is out of step with TiDB")

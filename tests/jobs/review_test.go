@@ -1,0 +1,89 @@
+package jobs_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicedb/sluice/executor"
+	"github.com/sluicedb/sluice/executor/job"
+	"github.com/sluicedb/sluice/executor/jobstore"
+	"github.com/sluicedb/sluice/tests/playground"
+)
+
+// The text of an error may hold any bytes of a source; the job has to end all
+// the same, and to say what is left.
+func TestErrorTextOfAnyBytesEndsTheJob(t *testing.T) {
+	t.Parallel()
+	f, _, s, _ := fakeSetup(t)
+	out := s.background(t.Context(), importA)
+	(<-f.running).end(0, errors.New("bad value '\xff\xfe"+strings.Repeat("\x80", 8<<20)+"'; the table holds a part"))
+	_, message := (<-out).message(t)
+	require.Less(t, len(message), 16<<10)
+	row := s.row("SHOW IMPORT JOB 1")
+	require.Equal(t, "failed", row["Status"])
+	require.Equal(t, message, row["Result_Message"])
+	require.Contains(t, message, "bad value '\uFFFD")
+	require.Contains(t, message, "the table holds a part")
+}
+
+// A blocking job that is stopped because the process ends was not cancelled by
+// its client.
+func TestShutdownOfTheProxyFailsTheJob(t *testing.T) {
+	t.Parallel()
+	f, _, s, _ := fakeSetup(t)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	out := s.background(ctx, importA)
+	<-f.running
+	cancel(fmt.Errorf("draining: %w", executor.ErrShutdown))
+	code, _ := (<-out).message(t)
+	require.EqualValues(t, 1053, code)
+	row := s.row("SHOW IMPORT JOB 1")
+	require.Equal(t, "failed", row["Status"])
+	require.Contains(t, row["Result_Message"], "shutting down")
+}
+
+// Session state must be read right whatever character set results come in.
+func TestSessionInGBK(t *testing.T) {
+	t.Parallel()
+	f := newFakeEngine()
+	e := fakeExecutor(t, f, newSchema(), "fake:1")
+	s := sessionOf(t, e, "root", "", "")
+	const db = "库review"
+	s.must("CREATE DATABASE `" + db + "`")
+	t.Cleanup(func() { s.must("SET NAMES utf8mb4"); s.must("DROP DATABASE `" + db + "`") })
+	require.NoError(t, s.conn.UseDB(db))
+	s.must("CREATE TABLE a (i INT PRIMARY KEY)")
+	s.must("SET NAMES gbk")
+	out := s.background(t.Context(), importA)
+	p := <-f.running
+	require.Equal(t, db, p.task.DB)
+	p.end(0, nil)
+	require.NoError(t, (<-out).err)
+	require.Contains(t, s.fails(1235, "SHOW IMPORT JOBS WHERE Target_Table LIKE '%库%'"), "character_set_client = gbk")
+}
+
+// Filters work on any number of jobs.
+func TestFilterOfManyJobs(t *testing.T) {
+	t.Parallel()
+	_, _, s, schema := fakeSetup(t)
+	store, err := jobstore.Open(t.Context(), jobstore.Params{
+		Backends: []string{playground.Shared(t).TiDB}, User: "root", Schema: schema, Owner: "fake:1"})
+	require.NoError(t, err)
+	t.Cleanup(store.Close)
+	const jobs = 250
+	for i := range jobs {
+		j, err := store.Create(t.Context(), job.Job{DB: "x", Table: fmt.Sprintf("t%d", i), CreatedBy: "root@%"})
+		require.NoError(t, err)
+		require.NoError(t, store.End(t.Context(), j.Lease, job.Outcome{Status: job.Cancelled, Message: "m"}))
+	}
+	r, err := s.run(t.Context(), "SHOW IMPORT JOBS WHERE Job_ID > 1 AND Status = 'cancelled'")
+	require.NoError(t, err)
+	require.Len(t, r.Rows, jobs-1)
+	require.Equal(t, "2", byName(r)[0]["Job_ID"])
+	require.Equal(t, fmt.Sprint(jobs), byName(r)[jobs-2]["Job_ID"])
+}
