@@ -242,25 +242,3 @@ func TestCompileRefuses(t *testing.T) {
 	_, err = Compile(configOf(t, info, strictMode, time.UTC))
 	require.ErrorContains(t, err, "column b is generated")
 }
-
-func BenchmarkEncodeRow(b *testing.B) {
-	e, a := demoPlan(b).NewEncoder(), kv.NewArena(1<<20, 10)
-	rows := make([][]format.Field, 1000)
-	bytes := 0
-	for i := range rows {
-		rows[i] = demoRow(i)
-		for _, f := range rows[i] {
-			bytes += len(f.Bytes) + 1
-		}
-	}
-	b.SetBytes(int64(bytes / len(rows)))
-	b.ReportAllocs()
-	for i := 0; b.Loop(); i++ {
-		if i%1000 == 0 {
-			a.Reset()
-		}
-		if err := e.EncodeRow(rows[i%1000], int64(i+1), a); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
