@@ -92,7 +92,7 @@ func (r *report) table(w io.Writer) {
 		if m.Program == importIntoName {
 			mark = "*"
 		}
-		fmt.Fprintf(t, "%s\t%s%s\t%d\t%.1f\t%.2f\t%.2f\t%s\t%.2f\t%s\t%s\t%s\t%.0f\t%s\t%.1f\t%s\t%.2f\t\n",
+		_, _ = fmt.Fprintf(t, "%s\t%s%s\t%d\t%.1f\t%.2f\t%.2f\t%s\t%.2f\t%s\t%s\t%s\t%.0f\t%s\t%.1f\t%s\t%.2f\t\n",
 			m.Case, m.Program, mark, m.Run, mib(m.SourceBytes), m.CPU, m.cpuPerGiB(), times(m.cpuPerGiB(), p.cpuPerGiB()),
 			m.Wall, times(m.Wall, p.Wall), known(m.Alone), times(m.Alone, p.Alone),
 			mib(m.Peak), times(float64(m.Peak), float64(p.Peak)),
@@ -129,7 +129,7 @@ func (r *report) bars(w io.Writer) {
 		if b.Measured {
 			value = fmt.Sprintf("%.3f", b.Value)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s %.3g\t%s\t%s\n", verdict, b.Name, relation, b.Limit, value, b.Detail)
+		_, _ = fmt.Fprintf(t, "%s\t%s\t%s %.3g\t%s\t%s\n", verdict, b.Name, relation, b.Limit, value, b.Detail)
 	}
 	_ = t.Flush()
 }
