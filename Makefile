@@ -9,6 +9,7 @@ GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 FUZZTIME ?= 20s
 BENCH ?= .
 ROWS ?= 1000000
+BENCHFLAGS ?=
 BINS = SLUICE_BIN=$(CURDIR)/$(BIN)/sluice SLUICE_PLAYGROUND_BIN=$(CURDIR)/$(BIN)/playground
 RUN_DEMO = $(BINS) $(BIN)/demo
 
@@ -55,7 +56,11 @@ fuzz: ## run every fuzz target for FUZZTIME (20s)
 	@tests/fuzz.sh $(FUZZTIME)
 
 .PHONY: bench
-bench: ## Go benchmarks of the hot paths; BENCH=regexp picks
+bench: build ## Sluice, tidb-lightning and IMPORT INTO side by side; BENCHFLAGS="-runs 1 -cases demo"
+	$(BINS) go run ./tests/bench -big -json bench.json $(BENCHFLAGS)
+
+.PHONY: bench/go
+bench/go: ## Go benchmarks of the hot paths; BENCH=regexp picks
 	go test -run '^$$' -bench '$(BENCH)' -benchmem $(PRODUCT)
 
 .PHONY: lint
