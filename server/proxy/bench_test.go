@@ -3,6 +3,7 @@ package proxy
 import (
 	"io"
 	"net"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -81,6 +82,31 @@ func BenchmarkForward(b *testing.B) {
 			client, stop := tcpProxy(b, echoBackend(answer))
 			defer stop()
 			bench(b, roundTrip(b, client, "\x03select a from t where id = 1", answer), answer)
+		})
+	}
+}
+
+// BenchmarkForwardLargeText is a bulk INSERT: what it costs to look at all of it.
+func BenchmarkForwardLargeText(b *testing.B) {
+	answer := answerOf(0)
+	for name, size := range map[string]int{"64KiB": 64 << 10, "1MiB": 1 << 20, "8MiB": 8 << 20, "24MiB": 24 << 20} {
+		b.Run(name, func(b *testing.B) {
+			s := newSetup(b, Options{Logger: zap.NewNop(), Interceptor: &ours{}}, func(p *peer) {
+				for {
+					if _, _, err := wire.ReadPacket(p.conn, 64<<20); err != nil {
+						return
+					}
+					if _, err := p.conn.Write(answer); err != nil {
+						return
+					}
+				}
+			})
+			once := roundTrip(b, s.client().conn, "\x03INSERT"+strings.Repeat(" ", size), answer)
+			b.SetBytes(int64(size))
+			b.ReportAllocs()
+			for b.Loop() {
+				once()
+			}
 		})
 	}
 }

@@ -7,26 +7,22 @@ import (
 	"github.com/sluicedb/sluice/server/wire"
 )
 
-const (
-	// inspectWhole is the size of the longest text, in bytes, that is gathered
-	// in full before it is forwarded, so that a statement of ours is found
-	// anywhere in it. Of longer ones, which are bulk INSERTs in practice, only
-	// the first inspectHead bytes are looked at, and the rest is streamed.
-	inspectWhole = 1 << 20
-	inspectHead  = 4 << 10
-)
+// inspectPooled is the size of the longest packet, in bytes, that is gathered in a
+// pooled buffer before it is forwarded. A text is looked at as a whole, so that a
+// statement of ours is found anywhere in it; see large for longer ones.
+const inspectPooled = 1 << 20
 
-// inspectBuffers lends out buffers that hold the longest text to be inspected.
+// inspectBuffers lends out buffers for packets of up to inspectPooled bytes.
 var inspectBuffers = sync.Pool{New: func() any {
-	b := make([]byte, wire.HeaderSize+inspectWhole)
+	b := make([]byte, wire.HeaderSize+inspectPooled)
 	return &b
 }}
 
 // clientPump forwards what the client sends to the backend, command by command.
 type clientPump struct {
 	*session
-	// buf[r:w] is what was read and not yet forwarded. buf is own, or a larger
-	// one while a packet needs it: lent (from inspectBuffers) or a one-off.
+	// buf[r:w] is what was read and not yet forwarded. buf is own, or one lent
+	// from inspectBuffers while a packet needs it.
 	buf  []byte
 	r, w int
 	own  []byte
@@ -55,11 +51,21 @@ func (p *clientPump) next() error {
 	if err := p.fill(wire.HeaderSize); err != nil {
 		return err
 	}
+	size, seq := wire.ParseHeader(p.buf[p.r:])
+	if size == 1 {
+		// Who says good-bye in the middle of a statement of ours goes away, like
+		// one who closes the connection: nobody waits for the answer any more.
+		if err := p.fill(wire.HeaderSize + 1); err != nil {
+			return err
+		}
+		if wire.Command(p.buf[p.r+wire.HeaderSize]) == wire.ComQuit && p.ourTurn() {
+			return errQuit
+		}
+	}
 	phase, err := p.awaitTurn()
 	if err != nil {
 		return err
 	}
-	size, seq := wire.ParseHeader(p.buf[p.r:])
 	switch phase {
 	case wire.PhaseIdle:
 		return p.command(size, seq)
@@ -83,6 +89,9 @@ func (p *clientPump) command(size int, seq byte) error {
 	p.server.options.Metrics.commands[cmd].Inc()
 	switch cmd {
 	case wire.ComQuery, wire.ComStmtPrepare:
+		if size > inspectPooled {
+			return p.large(cmd, size)
+		}
 		if ours, err := p.inspect(cmd, size, seq); ours || err != nil {
 			return err
 		}
@@ -104,35 +113,23 @@ func (p *clientPump) command(size int, seq byte) error {
 // inspect looks for a statement of ours in a COM_QUERY or COM_STMT_PREPARE. When
 // it returns true the packet has been taken off the buffer and is being answered.
 func (p *clientPump) inspect(cmd wire.Command, size int, seq byte) (ours bool, err error) {
-	head := size
-	if size > inspectWhole {
-		head = inspectHead
-	}
-	if err := p.gather(wire.HeaderSize + head); err != nil {
-		return false, err
-	}
-	if !p.server.options.Interceptor.MaybeOurs(p.text(cmd, head)) {
-		return false, nil
-	}
-	if size == wire.MaxPayload {
-		// 16 MiB and more: no statement of ours needs that. TiDB may have it.
-		return false, nil
-	}
 	if err := p.gather(wire.HeaderSize + size); err != nil {
 		return false, err
 	}
-	if ours, err = p.intercept(cmd, p.text(cmd, size), seq+1); ours {
+	text := p.text(cmd, p.buf[p.r+wire.HeaderSize:p.r+wire.HeaderSize+size])
+	if !p.server.options.Interceptor.MaybeOurs(text) {
+		return false, nil
+	}
+	if ours, err = p.intercept(cmd, text, seq+1); ours {
 		p.r += wire.HeaderSize + size
 		p.restore()
 	}
 	return ours, err
 }
 
-// text returns the SQL in the first size payload bytes of the packet at hand,
-// without the NUL that some clients add and TiDB drops; nil when the query
-// attributes in front of it can't be read (or not from so few bytes).
-func (p *clientPump) text(cmd wire.Command, size int) []byte {
-	payload := p.buf[p.r+wire.HeaderSize : p.r+wire.HeaderSize+size]
+// text returns the SQL in a packet's payload, without the NUL that some clients
+// add and TiDB drops; nil when the query attributes in front of it can't be read.
+func (p *clientPump) text(cmd wire.Command, payload []byte) []byte {
 	text := payload[1:]
 	if cmd == wire.ComQuery {
 		var err error
@@ -253,21 +250,13 @@ func (p *clientPump) fill(n int) error {
 	return nil
 }
 
-// gather is fill for any n: it takes a larger buffer when it must.
+// gather is fill for n up to that of a pooled buffer, which it takes when it must.
 func (p *clientPump) gather(n int) error {
 	if n > len(p.buf) {
-		var buf []byte
-		var lent *[]byte
-		if n <= wire.HeaderSize+inspectWhole {
-			lent = inspectBuffers.Get().(*[]byte)
-			buf = *lent
-		} else {
-			buf = make([]byte, n)
-		}
-		p.w = copy(buf, p.buf[p.r:p.w])
+		lent := inspectBuffers.Get().(*[]byte)
+		p.w = copy(*lent, p.buf[p.r:p.w])
 		p.r = 0
-		p.release()
-		p.buf, p.lent = buf, lent
+		p.buf, p.lent = *lent, lent
 	}
 	return p.fill(n)
 }

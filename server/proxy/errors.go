@@ -25,6 +25,7 @@ var (
 // MySQL error numbers that the proxy itself sends; names as in the manual.
 const (
 	codeServerShutdown   = 1053 // ER_SERVER_SHUTDOWN
+	codePacketTooLarge   = 1153 // ER_NET_PACKET_TOO_LARGE
 	codeHandshake        = 1043 // ER_HANDSHAKE_ERROR
 	codeUnsupportedPS    = 1295 // ER_UNSUPPORTED_PS
 	codeQueryInterrupted = 1317 // ER_QUERY_INTERRUPTED
@@ -43,6 +44,7 @@ var interruptions = []struct {
 }{
 	{errDrained, codeServerShutdown, "08S01", "Server shutdown in progress"},
 	{errBackendGone, codeQueryInterrupted, "70100", "Query execution was interrupted"},
+	{errQuit, codeQueryInterrupted, "70100", "Query execution was interrupted"},
 	{errClientGone, codeQueryInterrupted, "70100", "Query execution was interrupted"},
 }
 

@@ -20,8 +20,8 @@ func TestCommandsAreForwardedUnchanged(t *testing.T) {
 	for _, payload := range []string{
 		"\x0e", "\x03select 1", "\x02db", "\x03", "\x16select ?", "\x63unknown", "\x1f", "\x00", "",
 		"\x03insert into t values ('" + string(bytes.Repeat([]byte("x"), 40<<10)) + "')",
-		"\x03" + string(bytes.Repeat([]byte("y"), inspectWhole-1)),
-		"\x03" + string(bytes.Repeat([]byte("z"), inspectWhole+5)),
+		"\x03" + string(bytes.Repeat([]byte("y"), inspectPooled-1)),
+		"\x03" + string(bytes.Repeat([]byte("z"), inspectPooled+5)),
 		"\x03" + string(bytes.Repeat([]byte("m"), wire.MaxPayload-2)),
 		"\x03" + string(bytes.Repeat([]byte("M"), wire.MaxPayload-1)),
 		"\x03" + string(bytes.Repeat([]byte("N"), 2*wire.MaxPayload+77)),

@@ -12,7 +12,7 @@ type Interceptor interface {
 	// MaybeOurs reports whether text may hold a statement of ours. It is called
 	// for every COM_QUERY and COM_STMT_PREPARE, so it must be cheap and must not
 	// allocate; it must not keep or change text. Of texts longer than
-	// inspectWhole bytes it sees the start only.
+	// inspectLimit bytes it sees the start only.
 	MaybeOurs(text []byte) bool
 	// Recognise is called for a text that MaybeOurs accepted, after the session
 	// was asked how to read it. It returns nil, nil when the text is not ours,

@@ -208,7 +208,7 @@ func obliging(seen chan<- string) func(*peer) {
 	return func(p *peer) {
 		var status wire.Status
 		for {
-			payload, seq, err := wire.ReadPacket(p.conn, 64<<20)
+			payload, seq, err := wire.ReadPacket(p.conn, 128<<20)
 			if err != nil {
 				return
 			}

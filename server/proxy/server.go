@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
+	"golang.org/x/sync/semaphore"
 )
 
 // Dialer opens backend connections. backend.Pool is the one in use.
@@ -79,6 +80,8 @@ type Server struct {
 	cancel context.CancelCauseFunc
 	// running counts the goroutines of sessions.
 	running sync.WaitGroup
+	// largeTexts shares out largeTextBudget.
+	largeTexts *semaphore.Weighted
 
 	mu struct {
 		sync.Mutex
@@ -96,7 +99,7 @@ func New(options Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{options: options}
+	s := &Server{options: options, largeTexts: semaphore.NewWeighted(largeTextBudget)}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.mu.sessions = make(map[*session]struct{})
 	s.mu.empty = make(chan struct{})

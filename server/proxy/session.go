@@ -179,6 +179,13 @@ func (s *session) drainedLocked() bool {
 // chunk holds the turn.
 func (s *session) turnFreeLocked() bool { return s.mu.ours == nil && !s.mu.writing }
 
+// ourTurn reports whether a statement of ours runs.
+func (s *session) ourTurn() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mu.ours != nil
+}
+
 // awaitTurn blocks until a packet from the client may be acted on and returns the
 // phase that says what the packet is. It is called with a packet at hand only, so
 // it does not keep the clientPump from noticing that an idle client goes away.

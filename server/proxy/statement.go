@@ -55,7 +55,8 @@ func (s *session) intercept(cmd wire.Command, text []byte, seq byte) (ours bool,
 		err = errUnsupportedPS
 	}
 	if err != nil {
-		s.logger().Debug("statement refused", zap.Error(err))
+		_, _, message := executor.MySQLError(err)
+		s.logger().Debug("statement refused", zap.String("message", message))
 		s.reply(r, seq, nil, err)
 		return true, s.giveTurn(r)
 	}
@@ -68,6 +69,19 @@ func (s *session) intercept(cmd wire.Command, text []byte, seq byte) (ours bool,
 		}
 	}()
 	return true, nil
+}
+
+// refuseText answers a text that must not be run at all with err; seq is the
+// sequence number of the answer.
+func (s *session) refuseText(seq byte, err error) error {
+	r := &running{}
+	r.ctx, r.cancel = context.WithCancelCause(s.server.ctx)
+	if err := s.takeTurn(r); err != nil {
+		r.cancel(err)
+		return err
+	}
+	s.reply(r, seq, nil, err)
+	return s.giveTurn(r)
 }
 
 // recognise asks the user's session how it reads text and has it parsed.
@@ -105,10 +119,9 @@ func (s *session) run(user *userConn, statement Statement, seq byte) {
 	label := "ok"
 	if err != nil {
 		label = "error"
-		log.Info("statement failed", zap.Error(err), zap.Duration("took", time.Since(start)))
-	} else {
-		log.Info("statement done", zap.Duration("took", time.Since(start)))
 	}
+	// What went wrong is in the executor's log, without credentials.
+	log.Info("statement done", zap.String("result", label), zap.Duration("took", time.Since(start)))
 	s.server.options.Metrics.statements.WithLabelValues(statement.Kind(), label).Observe(time.Since(start).Seconds())
 	s.reply(user.running, seq, result, err)
 }
@@ -138,7 +151,7 @@ const replyTimeout = time.Minute
 // reply writes an answer to the client. A client that is gone is noticed by the
 // clientPump, so the error here is for the log only.
 func (s *session) reply(r *running, seq byte, result *executor.Result, err error) {
-	if errors.Is(context.Cause(r.ctx), errClientGone) {
+	if cause := context.Cause(r.ctx); errors.Is(cause, errClientGone) || errors.Is(cause, errQuit) {
 		return
 	}
 	s.mu.Lock()

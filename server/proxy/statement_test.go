@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/go-mysql-org/go-mysql/mysql"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicedb/sluice/executor"
@@ -118,7 +120,7 @@ func TestMaybeIsForwardedUnchanged(t *testing.T) {
 	mode := make(chan TextMode, 1)
 	s := newSetup(t, Options{Interceptor: &ours{mode: mode}}, obliging(seen))
 	c := s.client()
-	for _, size := range []int{0, pumpBuffer, inspectWhole, wire.MaxPayload - 100} {
+	for _, size := range []int{0, pumpBuffer, inspectPooled, wire.MaxPayload - 6, 2*wire.MaxPayload - 6, 2 * wire.MaxPayload} {
 		payload := "\x03MAYBE" + string(bytes.Repeat([]byte("."), size))
 		c.command(payload)
 		<-mode
@@ -133,7 +135,7 @@ func TestLargeTextOfOursIsFound(t *testing.T) {
 		return &executor.Result{AffectedRows: 77}, nil
 	}}}, obliging(nil))
 	c := s.client()
-	for _, size := range []int{pumpBuffer, inspectWhole, inspectWhole + 1000} {
+	for _, size := range []int{pumpBuffer, inspectPooled, inspectPooled + 1000, wire.MaxPayload - 5, 2*wire.MaxPayload + 1} {
 		c.command("\x03OURS" + string(bytes.Repeat([]byte(" "), size)))
 		ok, err := wire.ParseOK(c.receive(), testCaps)
 		require.NoError(t, err)
@@ -308,4 +310,67 @@ func TestPipelinedCommandWaitsForTheStatement(t *testing.T) {
 	require.Equal(t, uint64(9), ok.AffectedRows)
 	require.Equal(t, okPacket(0), c.receive())
 	require.Equal(t, "\x03select 1", <-seen)
+}
+
+// A statement of ours is found behind whatever else a text holds; TiDB must not
+// get it.
+func TestOursBehindALargeText(t *testing.T) {
+	t.Parallel()
+	seen := make(chan string, 1)
+	o := &anywhere{}
+	s := newSetup(t, Options{Interceptor: o}, obliging(seen))
+	c := s.client()
+	for _, size := range []int{100, inspectPooled, 3 << 20, wire.MaxPayload, 3 * wire.MaxPayload} {
+		c.command("\x03INSERT " + string(bytes.Repeat([]byte("x"), size)) + "; OURS")
+		require.Equal(t, uint16(8163), c.receiveErr().Code, "%d", size)
+	}
+	c.command("\x03OURS" + string(bytes.Repeat([]byte("x"), inspectLimit)))
+	require.Equal(t, uint16(codePacketTooLarge), c.receiveErr().Code)
+	plain := "\x03INSERT " + string(bytes.Repeat([]byte("x"), 80<<20))
+	c.command(plain)
+	require.True(t, plain == <-seen, "the backend saw something else")
+	require.Equal(t, okPacket(0), c.receive())
+}
+
+// anywhere finds OURS anywhere and refuses it.
+type anywhere struct{}
+
+func (anywhere) MaybeOurs(text []byte) bool { return bytes.Contains(text, []byte("OURS")) }
+
+func (anywhere) Recognise([]byte, TextMode) (Statement, error) { return nil, codedError{} }
+
+// Many sessions may send large texts at once; they get their turn.
+func TestLargeTextsShareABudget(t *testing.T) {
+	t.Parallel()
+	s := newSetup(t, Options{Interceptor: &ours{}}, obliging(nil))
+	payload := "\x03INSERT " + string(bytes.Repeat([]byte("x"), wire.MaxPayload-100))
+	var sent sync.WaitGroup
+	for range 6 { // of which four fit
+		c := s.client()
+		sent.Add(1)
+		go func() {
+			defer sent.Done()
+			frame, _ := wire.AppendPacket(nil, []byte(payload), 0)
+			_, err := c.conn.Write(frame)
+			assert.NoError(t, err)
+			answer, _, err := wire.ReadPacket(c.conn, 1<<10)
+			assert.NoError(t, err)
+			assert.Equal(t, okPacket(0), answer)
+		}()
+	}
+	sent.Wait()
+	require.True(t, s.server.largeTexts.TryAcquire(largeTextBudget), "all of it was given back")
+}
+
+// mysql_close says good-bye before it closes, also in the middle of a statement.
+func TestQuitDuringAStatement(t *testing.T) {
+	t.Parallel()
+	o, running, cause := blocked()
+	s := newSetup(t, Options{Interceptor: o}, obliging(nil))
+	c := s.client()
+	c.command("\x03OURS")
+	<-running
+	c.command("\x01")
+	require.ErrorIs(t, <-cause, errQuit)
+	c.gone()
 }
