@@ -34,6 +34,7 @@ type column struct {
 	unsigned  bool
 	precision int // DECIMAL
 	scale     int // DECIMAL
+	decimal   decimalLayout
 	fsp       int // digits of fractional seconds
 	text      textRule
 	names     map[string]uint64 // ENUM and SET: member as written -> value
@@ -141,6 +142,7 @@ func (col *column) compileDecimal(ft *types.FieldType) {
 	col.precision, col.scale = ft.GetFlen(), ft.GetDecimal()
 	if col.precision > 0 && col.scale >= 0 && col.scale <= col.precision && col.scale <= mysql.MaxDecimalScale {
 		col.parse = parseDecimal
+		col.decimal = newDecimalLayout(col.precision, col.scale)
 	}
 }
 

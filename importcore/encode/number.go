@@ -3,27 +3,13 @@ package encode
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 	"strconv"
 	"unsafe"
 
 	"github.com/pingcap/tidb/pkg/parser/mysql"
 	"github.com/pingcap/tidb/pkg/types"
 )
-
-// parseDigits reads a run of 1 to 19 digits that fills b.
-func parseDigits(b []byte) (u uint64, ok bool) {
-	if len(b) == 0 || len(b) > 19 {
-		return 0, false
-	}
-	for _, ch := range b {
-		d := ch - '0'
-		if d > 9 {
-			return 0, false
-		}
-		u = u*10 + uint64(d)
-	}
-	return u, true
-}
 
 // parseSigned takes [+-]digits inside the column's bounds.
 func parseSigned(_ *Encoder, col *column, field []byte, c *cell) bool {
@@ -167,11 +153,118 @@ func allZero(digits []byte) bool {
 	return true
 }
 
-// parseDecimal takes plain notation that needs no rounding. The cell gets
+// decimalLayout is the binary form of a DECIMAL whose two parts have at most
+// 18 digits each, so that each is one machine word.
+type decimalLayout struct {
+	small    bool
+	limit    uint64 // the whole part is less
+	lead     int    // bytes of the whole part's incomplete group, first
+	whole    int    // complete groups of the whole part
+	fraction int    // complete groups of the fraction
+	trail    int    // bytes of the fraction's incomplete group, last
+	trailing uint64 // 10 to the digits in trail
+}
+
+func newDecimalLayout(precision, scale int) decimalLayout {
+	digits := precision - scale
+	if digits > 2*digitsPerWord || scale > 2*digitsPerWord {
+		return decimalLayout{}
+	}
+	return decimalLayout{
+		small: true, limit: powersOf10[digits],
+		lead: wordBytes[digits%digitsPerWord], whole: digits / digitsPerWord,
+		fraction: scale / digitsPerWord, trail: wordBytes[scale%digitsPerWord], trailing: powersOf10[scale%digitsPerWord],
+	}
+}
+
+// maxDecimalBytes is more than the longest cell of a DECIMAL, with room to write whole words.
+const maxDecimalBytes = 48
+
+// parseDecimal takes plain notation that needs no rounding.
+func parseDecimal(e *Encoder, col *column, field []byte, c *cell) bool {
+	l := &col.decimal
+	if !l.small || len(field) == 0 {
+		return parseLongDecimal(e, col, field, c)
+	}
+	text, negative := field, false
+	if text[0] == '-' || text[0] == '+' {
+		negative = text[0] == '-'
+		text = text[1:]
+	}
+	var fraction uint64
+	if col.scale > 0 {
+		point := len(text) - col.scale - 1
+		if point < 0 || text[point] != '.' {
+			return parseLongDecimal(e, col, field, c)
+		}
+		var ok bool
+		if fraction, ok = parseDigits(text[point+1:]); !ok {
+			return false
+		}
+		text = text[:point]
+	}
+	whole, ok := parseDigits(text)
+	if !ok || whole >= l.limit {
+		return parseLongDecimal(e, col, field, c)
+	}
+	if negative && whole|fraction == 0 {
+		negative = false
+	} else if negative && col.unsigned {
+		return false
+	}
+	start := len(e.scratch)
+	e.scratch = slices.Grow(e.scratch, maxDecimalBytes)
+	b := e.scratch[start : start+maxDecimalBytes]
+	b[0], b[1] = byte(col.precision), byte(col.scale)
+	n := l.write(b, 2, whole, fraction, negative)
+	b[2] ^= 0x80
+	e.scratch = e.scratch[:start+n]
+	c.b = b[:n:n]
+	return true
+}
+
+// write puts the groups of a number at b[n:] and returns the end.
+func (l *decimalLayout) write(b []byte, n int, whole, fraction uint64, negative bool) int {
+	var mask uint32
+	if negative {
+		mask = math.MaxUint32
+	}
+	var groups [5]uint32 // lead, 2 of whole, 2 of fraction
+	switch l.whole {
+	case 0:
+		groups[0] = uint32(whole)
+	case 1:
+		groups[0], groups[1] = uint32(whole/1e9), uint32(whole%1e9)
+	default:
+		groups[1], groups[2] = uint32(whole/1e9), uint32(whole%1e9)
+	}
+	binary.BigEndian.PutUint32(b[n:], (groups[0]^mask)<<(32-8*l.lead))
+	n += l.lead
+	for i := range l.whole {
+		binary.BigEndian.PutUint32(b[n:], groups[1+i]^mask)
+		n += 4
+	}
+	if l.fraction > 0 {
+		rest := fraction / l.trailing
+		groups[3], groups[4] = uint32(rest), 0
+		if l.fraction == 2 {
+			groups[3], groups[4] = uint32(rest/1e9), uint32(rest%1e9)
+		}
+		for i := range l.fraction {
+			binary.BigEndian.PutUint32(b[n:], groups[3+i]^mask)
+			n += 4
+		}
+		fraction %= l.trailing
+	}
+	binary.BigEndian.PutUint32(b[n:], (uint32(fraction)^mask)<<(32-8*l.trail))
+	return n + l.trail
+}
+
+// parseLongDecimal is parseDecimal for any number of digits. The cell gets
 // precision and scale, one byte each, and the digits in groups of nine: the
 // whole part filled from the left with zeros, the fraction from the right, all
 // bytes inverted for negative numbers, the first bit flipped for order.
-func parseDecimal(e *Encoder, col *column, field []byte, c *cell) bool {
+func parseLongDecimal(e *Encoder, col *column, field []byte, c *cell) bool {
 	t, ok := cutDecimal(field, col.precision, col.scale)
 	if !ok {
 		return false

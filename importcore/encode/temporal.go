@@ -1,6 +1,7 @@
 package encode
 
 import (
+	"encoding/binary"
 	"math"
 	"time"
 )
@@ -63,31 +64,47 @@ func parseClock(b []byte, fsp int, t *civil) bool {
 	return len(b) == 5 || (b[5] == '.' && parseMicro(b[6:], fsp, t))
 }
 
-var powersOf10 = [7]int{1, 10, 100, 1000, 10000, 100000, 1000000}
-
 func parseMicro(digits []byte, fsp int, t *civil) bool {
 	if len(digits) == 0 || len(digits) > fsp || len(digits) > 6 {
 		return false
 	}
 	u, ok := parseDigits(digits)
-	t.micro = int(u) * powersOf10[6-len(digits)]
+	t.micro = int(u * powersOf10[6-len(digits)])
 	return ok
 }
 
 // parseCivil reads YYYY-MM-DD, alone or with [ T]HH:MM:SS[.digits].
 func parseCivil(b []byte, fsp int, t *civil) bool {
-	*t = civil{}
-	if !parseDateBytes(b, t) {
+	if len(b) < 19 {
+		t.hour, t.minute, t.second, t.micro = 0, 0, 0, 0
+		return len(b) == 10 && parseDateBytes(b, t)
+	}
+	const (
+		dashes, dashesMask = uint64('-')<<32 | '-'<<56, uint64(0xFF)<<32 | 0xFF<<56
+		marks, marksMask   = uint64(' ')<<16 | ':'<<40, uint64(0xFF)<<16 | 0xFF<<40
+	)
+	x, y := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:]) // YYYY-MM- and DD HH:MM
+	if b[10] == 'T' {
+		y ^= ('T' ^ ' ') << 16
+	}
+	if x&dashesMask != dashes || y&marksMask != marks || b[16] != ':' {
 		return false
 	}
-	if len(b) == 10 {
-		return true
-	}
-	if len(b) < 19 || (b[10] != ' ' && b[10] != 'T') || b[13] != ':' {
+	x, y = x&^dashesMask|zeroChars&dashesMask, y&^marksMask|zeroChars&marksMask
+	if !allDigits(x) || !allDigits(y) {
 		return false
 	}
-	t.hour = two(b[11:])
-	return t.hour <= 23 && parseClock(b[14:], fsp, t)
+	x, y = pairs(x), pairs(y)
+	t.year = int(x&0xFF)*100 + int(x>>16&0xFF)
+	t.month, t.day = int(x>>40&0xFF), int(y&0xFF)
+	t.hour, t.minute, t.second, t.micro = int(y>>24&0xFF), int(y>>48&0xFF), two(b[17:]), 0
+	if t.month < 1 || t.month > 12 || t.day < 1 || t.year < 1 || t.hour > 23 || t.minute > 59 || t.second > 59 {
+		return false
+	}
+	if t.day > 28 && t.day > daysIn(t.year, t.month) {
+		return false
+	}
+	return len(b) == 19 || (b[19] == '.' && parseMicro(b[20:], fsp, t))
 }
 
 func parseDate(_ *Encoder, _ *column, field []byte, c *cell) bool {

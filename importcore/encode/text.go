@@ -2,27 +2,10 @@ package encode
 
 import (
 	"bytes"
-	"encoding/binary"
 	"unicode/utf8"
 
 	"github.com/pingcap/tidb/pkg/types"
 )
-
-// isASCII reports whether no byte has its high bit set, eight bytes at a time.
-func isASCII(b []byte) bool {
-	for len(b) >= 8 {
-		if binary.LittleEndian.Uint64(b)&0x8080808080808080 != 0 {
-			return false
-		}
-		b = b[8:]
-	}
-	for _, ch := range b {
-		if ch >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return true
-}
 
 // parseText takes strings that are valid in the column's charset and not longer
 // than it allows. ASCII bytes mean the same in every charset; others are only
@@ -30,11 +13,14 @@ func isASCII(b []byte) bool {
 func parseText(e *Encoder, col *column, field []byte, c *cell) bool {
 	r := &col.text
 	if !r.binary {
-		ascii := isASCII(field)
-		if !ascii && (!r.utf8mb4 || !utf8.Valid(field)) {
-			return false
-		}
-		if r.limit >= 0 && len(field) > r.limit && (ascii || r.countBytes || utf8.RuneCount(field) > r.limit) {
+		if r.utf8mb4 {
+			if !validUTF8(field) {
+				return false
+			}
+			if r.limit >= 0 && len(field) > r.limit && (r.countBytes || utf8.RuneCount(field) > r.limit) {
+				return false
+			}
+		} else if !isASCII(field) || (r.limit >= 0 && len(field) > r.limit) {
 			return false
 		}
 		if r.trim {
