@@ -3,6 +3,7 @@ package encode
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 )
 
 // class is how the values of a column are held in a cell and written to
@@ -36,6 +37,10 @@ type cell struct {
 	u    uint64
 	null bool
 }
+
+// slack is how many bytes behind what is written must be there, because
+// numbers are written as whole words whatever part of them counts.
+const slack = 8
 
 // floatBits returns the form of f whose unsigned order is the order of floats.
 func floatBits(f float64) uint64 {
@@ -95,15 +100,31 @@ func appendKeyInt(dst []byte, v int64) []byte {
 // appendKeyBytes appends data in groups of 8 bytes, each followed by a marker
 // that tells how many of them count (0xFF = all, and another group follows).
 func appendKeyBytes(dst, data []byte) []byte {
-	for len(data) >= 8 {
-		dst = append(dst, data[:8]...)
-		dst = append(dst, 0xFF)
-		data = data[8:]
+	dst = slices.Grow(dst, keyBytesSize(len(data)))
+	return dst[:writeKeyBytes(dst[:cap(dst)], len(dst), data)]
+}
+
+// keyBytesSize returns how many bytes a string of n bytes takes in a key.
+func keyBytesSize(n int) int { return (n/8 + 1) * 9 }
+
+// writeKeyBytes is appendKeyBytes into the room at b[n:]; it returns the end.
+func writeKeyBytes(b []byte, n int, data []byte) int {
+	var last uint64 // the incomplete group
+	if len(data) >= 8 {
+		last = binary.LittleEndian.Uint64(data[len(data)-8:]) >> (64 - 8*(len(data)%8))
+	} else {
+		last = loadShort(data)
 	}
-	var group [9]byte
-	n := copy(group[:8], data)
-	group[8] = 0xF7 + byte(n) // 0xFF less the padding bytes
-	return append(dst, group[:]...)
+	for ; len(data) >= 8; data = data[8:] {
+		group := b[n : n+9 : n+9]
+		binary.LittleEndian.PutUint64(group, binary.LittleEndian.Uint64(data))
+		group[8] = 0xFF
+		n += 9
+	}
+	group := b[n : n+9 : n+9]
+	binary.LittleEndian.PutUint64(group, last)
+	group[8] = 0xF7 + byte(len(data)) // 0xFF less the padding bytes
+	return n + 9
 }
 
 // appendKeyNumber appends a cell that is not of classBytes as part of a key.

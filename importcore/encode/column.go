@@ -40,6 +40,11 @@ type column struct {
 	names     map[string]uint64 // ENUM and SET: member as written -> value
 }
 
+// neverNull reports whether no row has a NULL in the column.
+func (col *column) neverNull() bool {
+	return col.notNull && !col.zero.null && !col.preset.null
+}
+
 // compileColumns builds a column for every column of the table.
 func (p *Plan) compileColumns() error {
 	conv := newConverter(&p.cfg)

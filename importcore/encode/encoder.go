@@ -78,12 +78,17 @@ func (e *Encoder) EncodeRow(fields []format.Field, rowID int64, a *kv.Arena) err
 		return e.fieldCount(len(fields))
 	}
 	e.scratch = e.scratch[:0]
-	for i := range fields {
-		offset := e.plan.fields[i]
-		if offset == table.Dropped {
+	for i := range e.plan.fields {
+		to, field := &e.plan.fields[i], &fields[i]
+		if to.offset == table.Dropped {
 			continue
 		}
-		if err := e.setCell(offset, &fields[i]); err != nil {
+		c := &e.cells[to.offset]
+		if !field.Null && to.parse != nil && to.parse(e, to.column, field.Bytes, c) {
+			c.null = false
+			continue
+		}
+		if err := e.setCell(to.offset, field); err != nil {
 			return err
 		}
 	}
@@ -103,15 +108,11 @@ func (e *Encoder) EncodeRow(fields []format.Field, rowID int64, a *kv.Arena) err
 	return nil
 }
 
-// setCell reads a field into the cell of its column.
+// setCell sets the cell of a column to a field that its parser didn't take.
 func (e *Encoder) setCell(offset int, field *format.Field) error {
 	col, c := &e.plan.columns[offset], &e.cells[offset]
 	if field.Null {
 		return e.setNull(offset, col, c)
-	}
-	c.null = false
-	if col.parse != nil && col.parse(e, col, field.Bytes, c) {
-		return nil
 	}
 	if err := e.conv.convert(col, field.Bytes, c); err != nil {
 		return err

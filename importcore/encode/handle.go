@@ -1,6 +1,8 @@
 package encode
 
 import (
+	"slices"
+
 	"github.com/pingcap/tidb/pkg/errno"
 	"github.com/pingcap/tidb/pkg/meta/model"
 	"github.com/pingcap/tidb/pkg/parser/mysql"
@@ -205,10 +207,17 @@ func (e *Encoder) setHandle(rowID int64) error {
 
 // appendRecord adds the record pair to a.
 func (e *Encoder) appendRecord(a *kv.Arena) {
-	a.Buf = append(a.Buf, e.plan.record...)
+	p := e.plan
+	size := p.row.narrowSize(e.cells)
+	a.Buf = slices.Grow(a.Buf, len(p.record)+len(e.common)+8+size+slack)
+	a.Buf = append(a.Buf, p.record...)
 	a.Buf = e.appendRecordHandle(a.Buf)
 	a.EndKey()
-	a.Buf = e.plan.row.appendRow(a.Buf, e.cells)
+	if size > 0 {
+		a.Buf = a.Buf[:p.row.write(a.Buf[:cap(a.Buf)], len(a.Buf), e.cells)]
+	} else {
+		a.Buf = p.row.appendAny(a.Buf, e.cells)
+	}
 	a.EndPair()
 }
 

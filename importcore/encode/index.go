@@ -65,6 +65,8 @@ type index struct {
 
 	restored rowPlan          // empty: nothing is restored
 	restore  []restoredColumn // per cell of restored
+
+	quick quickIndex
 }
 
 // restoredColumn says what one cell of the restored data holds.
@@ -162,6 +164,7 @@ func (p *Plan) compileIndex(info *model.IndexInfo) index {
 		p.restoreCommon(&idx)
 	} else {
 		p.restoreInt(&idx)
+		idx.compileQuick()
 	}
 	return idx
 }
@@ -179,7 +182,7 @@ func (p *Plan) restoreInt(idx *index) {
 	var cols []rowCol
 	for i := range idx.parts {
 		col := &p.columns[idx.parts[i].column]
-		cols = append(cols, rowCol{id: uint32(col.info.ID), cell: i, class: col.class})
+		cols = append(cols, rowCol{id: uint32(col.info.ID), cell: i, class: col.class, notNull: col.neverNull()})
 		idx.restore = append(idx.restore, restoredColumn{part: i})
 	}
 	idx.restored = newRowPlan(cols)
@@ -232,6 +235,9 @@ func longerPart(part *indexPart, parts []indexPart) *indexPart {
 
 // appendEntry adds the index's pair for the current row to a.
 func (e *Encoder) appendEntry(idx *index, a *kv.Arena) {
+	if idx.quick.ok && e.quickEntry(idx, a) {
+		return
+	}
 	distinct := idx.unique
 	cells := e.parts[:0]
 	a.Buf = append(a.Buf, idx.prefix...)

@@ -61,8 +61,8 @@ type Config struct {
 // concurrent use.
 type Plan struct {
 	cfg     Config
-	columns []column // by column offset
-	fields  []int    // per field of a row: column offset or table.Dropped
+	columns []column    // by column offset
+	fields  []fieldPlan // per field of a row
 
 	shared  []byte // what all keys start with
 	record  []byte // shared + "r"
@@ -72,6 +72,13 @@ type Plan struct {
 	indexes []index
 
 	collators []collate.Collator // of index parts; encoders work with clones
+}
+
+// fieldPlan is where a field of a row goes.
+type fieldPlan struct {
+	offset int     // of the column, or table.Dropped
+	column *column // nil if dropped
+	parse  parser  // the column's, may be nil
 }
 
 // Compile checks the configuration and builds the plan. Errors are
@@ -93,7 +100,12 @@ func Compile(cfg Config) (*Plan, error) {
 		return nil, err
 	}
 	for i := 0; i < cfg.Mapping.Fields(); i++ {
-		p.fields = append(p.fields, cfg.Mapping.Column(i))
+		to := fieldPlan{offset: cfg.Mapping.Column(i)}
+		if to.offset != table.Dropped {
+			to.column = &p.columns[to.offset]
+			to.parse = to.column.parse
+		}
+		p.fields = append(p.fields, to)
 	}
 	info := cfg.Target.Info
 	p.shared = append(append([]byte(nil), cfg.KeyspacePrefix...), 't')
