@@ -1,0 +1,126 @@
+package importcore
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"go.uber.org/zap"
+
+	"github.com/sluicedb/sluice/importcore/fault"
+)
+
+// Names below Config.SortDir: one directory per running job, in each a file that
+// its process keeps locked, and a file that is locked while such directories come
+// up or are looked through.
+const (
+	sortDirPrefix = "job-"
+	sortDirLock   = "lock"
+	sortBaseLock  = ".lock"
+)
+
+// sortDir is a job's own directory for sorting.
+type sortDir struct {
+	path string
+	lock *os.File // locked for as long as the job runs
+}
+
+// newSortDir removes what processes that died have left below base and makes a
+// directory for a job. The caller removes it.
+func newSortDir(base string, jobID int64, log *zap.Logger) (_ *sortDir, err error) {
+	if err := os.MkdirAll(base, 0o700); err != nil {
+		return nil, fault.Wrap(err, fault.User, 0, "the sort directory can't be made")
+	}
+	sweepSortDirs(base, log)
+	baseLock, err := lockFile(filepath.Join(base, sortBaseLock), os.O_CREATE, 0)
+	if err != nil {
+		return nil, fault.Wrap(err, fault.User, 0, "the sort directory %s can't be locked", filepath.Clean(base))
+	}
+	defer func() { err = errors.Join(err, baseLock.Close()) }()
+	path, err := os.MkdirTemp(base, fmt.Sprintf("%s%d-", sortDirPrefix, jobID))
+	if err != nil {
+		return nil, fault.Wrap(err, fault.User, 0, "no directory for sorting can be made in %s", filepath.Clean(base))
+	}
+	lock, err := lockFile(filepath.Join(path, sortDirLock), os.O_CREATE, 0)
+	if err != nil {
+		err = fault.Wrap(err, fault.User, 0, "the directory for sorting %s can't be locked", path)
+		return nil, errors.Join(err, os.RemoveAll(path))
+	}
+	return &sortDir{path: path, lock: lock}, nil
+}
+
+// remove removes the directory with all that is in it and gives up its lock.
+func (d *sortDir) remove() error { return errors.Join(os.RemoveAll(d.path), d.lock.Close()) }
+
+// sweepSortDirs removes what processes that died have left below base. Several
+// processes may share base: a directory whose lock is held is in use. It never
+// fails the caller; what can't be removed is logged.
+func sweepSortDirs(base string, log *zap.Logger) {
+	dead, err := deadSortDirs(base)
+	if err != nil {
+		log.Warn("the sort directory can't be looked through", zap.String("dir", base), zap.Error(err))
+	}
+	for _, dir := range dead {
+		if err := dir.remove(); err != nil {
+			log.Warn("files of a dead process can't be removed", zap.String("dir", dir.path), zap.Error(err))
+			continue
+		}
+		log.Info("removed the files of a dead process", zap.String("dir", dir.path))
+	}
+}
+
+// deadSortDirs returns the directories that belong to no living process, locked.
+// A directory without a lock was not made here or is being made just now.
+func deadSortDirs(base string) (dead []*sortDir, err error) {
+	baseLock, err := lockFile(filepath.Join(base, sortBaseLock), os.O_CREATE, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, baseLock.Close()) }()
+	entries, err := os.ReadDir(base)
+	if err != nil {
+		return nil, err
+	}
+	var failures []error
+	for _, entry := range entries {
+		path := filepath.Join(base, entry.Name())
+		if !entry.IsDir() || !strings.HasPrefix(entry.Name(), sortDirPrefix) {
+			continue
+		}
+		if _, err := os.Lstat(filepath.Join(path, sortDirLock)); err != nil {
+			continue
+		}
+		lock, err := lockFile(filepath.Join(path, sortDirLock), 0, syscall.LOCK_NB)
+		switch {
+		case err == nil:
+			dead = append(dead, &sortDir{path: path, lock: lock})
+		case !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, fs.ErrNotExist): // which ended meanwhile
+			failures = append(failures, err)
+		}
+	}
+	return dead, errors.Join(failures...)
+}
+
+// lockFile opens a file, with os.O_CREATE also one that is missing, and locks it
+// against all other processes and calls until it is closed or the process ends.
+// With syscall.LOCK_NB it does not wait but fails with syscall.EWOULDBLOCK.
+func lockFile(path string, open, lock int) (*os.File, error) {
+	file, err := os.OpenFile(path, os.O_RDWR|open, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|lock)
+		if !errors.Is(err, syscall.EINTR) {
+			break
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(&fs.PathError{Op: "lock", Path: path, Err: err}, file.Close())
+	}
+	return file, nil
+}
