@@ -193,7 +193,7 @@ func (e *Executor) Execute(ctx context.Context, s Session, st sqlext.Statement) 
 	defer cancel(nil)
 	defer context.AfterFunc(e.aborted, func() { cancel(errShutdown) })()
 	e.log.Info("statement", zap.Uint64("connection", s.ConnectionID()), zap.String("client", s.ClientAddr()),
-		zap.String("sql", redactText(st.Redacted())))
+		zap.String("sql", messageText(st.Redacted())))
 	r, err := e.dispatch(ctx, s, st)
 	if err != nil {
 		code, _, message := MySQLError(err)

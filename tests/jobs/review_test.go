@@ -87,3 +87,21 @@ func TestFilterOfManyJobs(t *testing.T) {
 	require.Equal(t, "2", byName(r)[0]["Job_ID"])
 	require.Equal(t, fmt.Sprint(jobs), byName(r)[jobs-2]["Job_ID"])
 }
+
+// A temporary table hides the real one of the same name in its session; nothing
+// may reach the real one then.
+func TestTemporaryTableHidesTheTarget(t *testing.T) {
+	t.Parallel()
+	f, _, s, _ := fakeSetup(t)
+	for _, kind := range []string{"TEMPORARY TABLE a (i INT PRIMARY KEY)", "GLOBAL TEMPORARY TABLE c (i INT PRIMARY KEY) ON COMMIT DELETE ROWS"} {
+		s.must("CREATE " + kind)
+	}
+	for _, sql := range []string{importA, "IMPORT INTO c FROM '/d/a.csv'"} {
+		require.Contains(t, s.fails(1105, sql), "does not support temporary table")
+	}
+	require.Zero(t, f.plans.Load())
+	s.must("DROP TEMPORARY TABLE a")
+	out := s.background(t.Context(), importA)
+	(<-f.running).end(0, nil)
+	require.NoError(t, (<-out).err)
+}
