@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
 	"go.uber.org/zap"
@@ -48,19 +46,20 @@ func (c *Core) Import(ctx context.Context, plan *Plan, events func(Event)) (_ *S
 }
 
 func (r *run) steps(ctx context.Context) (err error) {
-	dir, err := r.makeSortDir()
+	dir, err := newSortDir(r.core.cfg.SortDir, r.plan.Task.JobID, r.log)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	defer func() { r.cleaned(dir.remove()) }()
 	memory := splitMemory(r.plan.Task.MemoryBudget, r.plan.Task.Threads)
 	r.sorter, err = sortkv.New(sortkv.Options{
-		Dir: dir, MemoryBudget: memory.sort, PrefixSkip: len(r.plan.encoding.SharedPrefix()), Logger: r.log,
+		Dir: dir.path, MemoryBudget: memory.sort, ArenaBytes: memory.arenaBytes,
+		PrefixSkip: len(r.plan.encoding.SharedPrefix()), Logger: r.log,
 	})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, r.sorter.Close()) }()
+	defer func() { r.cleaned(r.sorter.Close()) }()
 
 	r.enter(StepEncode)
 	sorted, err := r.encode(ctx, memory)
@@ -81,17 +80,12 @@ func (r *run) steps(ctx context.Context) (err error) {
 	return r.finish(ctx)
 }
 
-// makeSortDir makes the job's own directory below the configured one.
-func (r *run) makeSortDir() (string, error) {
-	base := r.core.cfg.SortDir
-	if err := os.MkdirAll(base, 0o700); err != nil {
-		return "", fault.Wrap(err, fault.User, 0, "the sort directory can't be made")
-	}
-	dir, err := os.MkdirTemp(base, fmt.Sprintf("job-%d-", r.plan.Task.JobID))
+// cleaned warns of files of the sort directory that could not be removed. The
+// rows have nothing to do with it, whether the import went well or not.
+func (r *run) cleaned(err error) {
 	if err != nil {
-		return "", fault.Wrap(err, fault.User, 0, "no directory for sorting can be made in %s", filepath.Clean(base))
+		r.warn("the sort directory could not be cleaned up", err)
 	}
-	return dir, nil
 }
 
 // enter moves the job to a step and tells of it.
@@ -145,18 +139,25 @@ type memorySplit struct {
 	blocks     int // number of source blocks in flight
 	blockBytes int
 	sort       int64 // arenas, spilling, merging
+	arenaBytes int   // size of one arena, a part of sort
 	ingest     int64 // batches under way to the stores
 }
+
+// maxArenaBytes: larger arenas sort no faster and make the budget coarse.
+const maxArenaBytes = 32 << 20
 
 // splitMemory gives the source a few blocks per worker, the ingest an eighth,
 // and the sorter the rest. Blocks shrink for small budgets, because the number
 // of workers is the user's.
 func splitMemory(budget int64, threads int) memorySplit {
 	m := memorySplit{blocks: 2*threads + 2, blockBytes: 1 << 20}
-	for int64(m.blocks*m.blockBytes) > budget/4 && m.blockBytes > 64<<10 {
+	for int64(m.blocks*m.blockBytes) > budget/4 && m.blockBytes > 16<<10 {
 		m.blockBytes /= 2
 	}
 	m.ingest = budget / 8
 	m.sort = budget - m.ingest - int64(m.blocks*m.blockBytes)
+	// Every worker holds one arena; together they must leave half of the
+	// sorter's budget to those that wait to be spilled.
+	m.arenaBytes = int(min(m.sort/16, m.sort*7/16/int64(threads), maxArenaBytes))
 	return m
 }
