@@ -25,7 +25,7 @@
 //	analyze   statistics; a failure here is a warning
 //
 // An error up to the end of encode leaves the target as it was. Later errors
-// say that the table holds a part of the rows. Leases are given back on every
+// say what the table holds: a part of the rows, or all of them unverified. Leases are given back on every
 // way out.
 //
 // # Errors

@@ -22,8 +22,8 @@ type run struct {
 	sorter  *sortkv.Sorter
 	ids     cluster.AutoIDs
 	summary Summary
-	// touched is set when pairs may have reached the cluster.
-	touched bool
+	// left says what the table holds since pairs may have reached it; "" before.
+	left string
 }
 
 // Import runs the plan to its end and closes it. events may be nil; it is
@@ -105,15 +105,22 @@ func (r *run) warn(text string, err error) {
 	r.events(Event{JobID: r.plan.Task.JobID, Time: time.Now(), Step: Step(r.plan.progress.step.Load()), Warning: text})
 }
 
+// What a table holds after an error, by the step that failed.
+const (
+	leftPart       = "a part of the rows: TRUNCATE it before it is used or imported again"
+	leftUnverified = "the rows, but nothing says that they are right: TRUNCATE it before it is used or imported again"
+	leftAll        = "all rows; only its statistics were not collected"
+)
+
 // explain makes sure that an error says what is left in the table.
 func (r *run) explain(ctx context.Context, err error) error {
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		err = context.Cause(ctx)
 	}
-	if !r.touched {
+	if r.left == "" {
 		return err
 	}
-	left := fmt.Sprintf("; table %s holds a part of the rows: TRUNCATE it before it is used or imported again", r.plan.target)
+	left := fmt.Sprintf("; table %s holds %s", r.plan.target, r.left)
 	told := fault.Error{Whose: fault.Sluice, Message: err.Error() + left, Cause: nil}
 	if f := fault.As(err); f != nil {
 		told.Whose, told.Code, told.Message = f.Whose, f.Code, f.Error()+left

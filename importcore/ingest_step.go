@@ -39,7 +39,7 @@ func (r *run) ingest(ctx context.Context, sorted *sortkv.Sorted, memory memorySp
 	if err != nil {
 		return err
 	}
-	r.touched = true
+	r.left = leftPart
 	stats, err := ingest.Run(leaseCtx, r.core.cluster, pairs{sorted}, toIngest(ranges), ingest.Options{
 		Concurrency:     task.Threads,
 		RegionSplitSize: limits.SplitSize,
@@ -55,7 +55,11 @@ func (r *run) ingest(ctx context.Context, sorted *sortkv.Sorted, memory memorySp
 		return r.describeDuplicate(err)
 	}
 	r.summary.Regions = int64(stats.SSTs)
-	return r.core.cluster.CheckTableUnchanged(ctx, task.DB, task.Table, r.plan.target.Info)
+	if err := r.core.cluster.CheckTableUnchanged(ctx, task.DB, task.Table, r.plan.target.Info); err != nil {
+		return err
+	}
+	r.left = leftUnverified
+	return nil
 }
 
 // takeLeases prepares the cluster for the ingest. The returned context is
@@ -134,6 +138,9 @@ func (r *run) finish(ctx context.Context) error {
 	}
 	if err := r.compareChecksum(ctx); err != nil {
 		return err
+	}
+	if r.left != "" {
+		r.left = leftAll
 	}
 	r.enter(StepAnalyze)
 	if err := r.core.cluster.Analyze(ctx, task.DB, task.Table); err != nil {

@@ -45,10 +45,11 @@ type shard struct {
 // mask covers the part of an id that counts up.
 func (s shard) mask() int64 { return int64(uint64(1)<<s.shift - 1) }
 
-// compose returns id with its shard bits and false when id is too big.
+// compose returns id with its shard bits and false when id is too big: behind
+// the greatest one, counting goes on at the smallest negative number.
 func (s shard) compose(id int64) (int64, bool) {
 	if s.bits == 0 {
-		return id, true
+		return id, id > 0
 	}
 	if id < 0 || id > s.mask() {
 		return 0, false
@@ -197,7 +198,7 @@ func (e *Encoder) setHandle(rowID int64) error {
 	default:
 		id, ok := h.shard.compose(rowID)
 		if !ok {
-			return fault.New(fault.Source, errno.ErrAutoincReadFailed, "no row ids are left below the SHARD_ROW_ID_BITS at %d", rowID)
+			return fault.New(fault.Source, errno.ErrAutoincReadFailed, "no row ids are left at %d", rowID)
 		}
 		e.intHandle = id
 		e.ids.RowID = max(e.ids.RowID, rowID)

@@ -1,0 +1,39 @@
+package importcore
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/pingcap/tidb/pkg/meta/model"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicedb/sluice/importcore/fault"
+	"github.com/sluicedb/sluice/importcore/table"
+)
+
+// TestErrorsSayWhatIsLeft: an error of each stretch of a job says what the
+// table holds, keeps code, owner and cause, and a cancelled job shows why.
+func TestErrorsSayWhatIsLeft(t *testing.T) {
+	t.Parallel()
+	stopped := errors.New("cancelled by user")
+	cancelled, cancel := context.WithCancelCause(t.Context())
+	cancel(stopped)
+	for left, words := range map[string]string{
+		"": "", leftPart: "holds a part of the rows: TRUNCATE", leftUnverified: "nothing says that they are right: TRUNCATE",
+		leftAll: "holds all rows; only",
+	} {
+		r := &run{left: left, plan: &Plan{target: &table.Target{DB: "db", Info: &model.TableInfo{}}}}
+		cause := fault.New(fault.Cluster, 1114, "no space")
+		err := r.explain(t.Context(), cause)
+		require.ErrorContains(t, err, "no space")
+		require.ErrorContains(t, err, words)
+		require.ErrorIs(t, err, cause)
+		require.Equal(t, uint16(1114), fault.As(err).Code)
+		require.Equal(t, fault.Cluster, fault.As(err).Whose)
+
+		err = r.explain(cancelled, context.Canceled)
+		require.ErrorIs(t, err, stopped)
+		require.ErrorContains(t, err, words)
+	}
+}
