@@ -40,13 +40,13 @@ func (r *run) encode(ctx context.Context, memory memorySplit) (*sortkv.Sorted, e
 	blocks := make(chan numberedBlock, r.plan.Task.Threads)
 	pool := format.NewBlockPool(memory.blockBytes, memory.blocks)
 	group, groupCtx := errgroup.WithContext(ctx)
-	group.Go(func() error {
+	group.Go(fault.Contain(func() error {
 		defer close(blocks)
 		return r.split(groupCtx, pool, blocks, base, bad)
-	})
+	}))
 	tally := &tally{}
 	for range r.plan.Task.Threads {
-		group.Go(func() error { return r.encodeBlocks(groupCtx, blocks, bad, tally) })
+		group.Go(fault.Contain(func() error { return r.encodeBlocks(groupCtx, blocks, bad, tally) }))
 	}
 	err = group.Wait()
 	if bad.err != nil {

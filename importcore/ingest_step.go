@@ -13,8 +13,7 @@ import (
 
 // ingest writes the sorted pairs into the cluster.
 func (r *run) ingest(ctx context.Context, sorted *sortkv.Sorted, memory memorySplit) error {
-	want := sorted.Checksum()
-	if want.Pairs == 0 {
+	if sorted.Checksum().Pairs == 0 {
 		return nil
 	}
 	task := r.plan.Task
@@ -35,16 +34,33 @@ func (r *run) ingest(ctx context.Context, sorted *sortkv.Sorted, memory memorySp
 		return err
 	}
 	defer giveBack()
-	ts, err := r.core.cluster.TSO(leaseCtx)
+	if err := r.ingestUnder(leaseCtx, sorted, ranges, limits, memory); err != nil {
+		if ctx.Err() == nil && leaseCtx.Err() != nil {
+			err = context.Cause(leaseCtx) // which lease was lost
+		}
+		return err
+	}
+	if err := r.core.cluster.CheckTableUnchanged(ctx, task.DB, task.Table, r.plan.target.Info); err != nil {
+		return err
+	}
+	r.left = leftUnverified
+	return nil
+}
+
+// ingestUnder does the ingest while the leases are held.
+func (r *run) ingestUnder(ctx context.Context, sorted *sortkv.Sorted, ranges []sortkv.Range,
+	limits cluster.RegionLimits, memory memorySplit) error {
+	ts, err := r.core.cluster.TSO(ctx)
 	if err != nil {
 		return err
 	}
 	r.left = leftPart
-	stats, err := ingest.Run(leaseCtx, r.core.cluster, pairs{sorted}, toIngest(ranges), ingest.Options{
-		Concurrency:     task.Threads,
+	want := sorted.Checksum()
+	stats, err := ingest.Run(ctx, r.core.cluster, pairs{sorted}, toIngest(ranges), ingest.Options{
+		Concurrency:     r.plan.Task.Threads,
 		RegionSplitSize: limits.SplitSize,
 		RegionSplitKeys: limits.SplitKeys,
-		WriteSpeedLimit: task.MaxWriteSpeed,
+		WriteSpeedLimit: r.plan.Task.MaxWriteSpeed,
 		Total:           ingest.Total{Pairs: int64(want.Pairs), Bytes: int64(want.Bytes)},
 		CommitTS:        ts,
 		MemoryBudget:    memory.ingest,
@@ -55,10 +71,6 @@ func (r *run) ingest(ctx context.Context, sorted *sortkv.Sorted, memory memorySp
 		return r.describeDuplicate(err)
 	}
 	r.summary.Regions = int64(stats.SSTs)
-	if err := r.core.cluster.CheckTableUnchanged(ctx, task.DB, task.Table, r.plan.target.Info); err != nil {
-		return err
-	}
-	r.left = leftUnverified
 	return nil
 }
 

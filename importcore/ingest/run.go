@@ -91,10 +91,10 @@ func (r *runner) runJobs(ctx context.Context, ranges []Range) error {
 		if jobCtx.Err() != nil {
 			break
 		}
-		g.Go(func() error {
+		g.Go(fault.Contain(func() error {
 			j := &job{runner: r, rng: rng}
 			return j.run(jobCtx)
-		})
+		}))
 	}
 	if err := g.Wait(); err != nil {
 		return err
