@@ -63,9 +63,13 @@ func classify(err error) (code uint16, state, message string) {
 		}
 		theirs *mysql.MyError
 	)
+	var failed *jobError
 	switch {
 	case err == nil:
 		return 0, "", "unknown error"
+	case errors.As(err, &failed):
+		code, state, message = classify(failed.cause)
+		return code, state, fmt.Sprintf("import job %d: %s", failed.id, message)
 	case errors.As(err, &stop):
 		// The core adds what is left in the table to the cause that we gave.
 		return stop.code, "", err.Error()
@@ -99,6 +103,19 @@ func unknownError(format string, args ...any) *sqlext.Error {
 func notSupportedYet(what string) *sqlext.Error {
 	return &sqlext.Error{Code: errno.ErrNotSupportedYet, Message: what + " is not supported yet"}
 }
+
+// jobError is what a blocking statement answers when its job fails: the error
+// of the job's row, with the job's id.
+type jobError struct {
+	id    int64
+	cause error
+}
+
+// Error implements error.
+func (e *jobError) Error() string { return fmt.Sprintf("import job %d: %v", e.id, e.cause) }
+
+// Unwrap returns the job's own error.
+func (e *jobError) Unwrap() error { return e.cause }
 
 // stopError is the cause with which a job's context is cancelled. It says how
 // the job's row is to end.

@@ -60,7 +60,7 @@ func (e *Executor) importInto(ctx context.Context, s Session, st *sqlext.ImportI
 		return jobResult([]job.Job{created}, state.timeZone), nil
 	}
 	if err := r.wait(ctx); err != nil {
-		return nil, err
+		return nil, &jobError{id: created.ID, cause: err}
 	}
 	ended, err := store.Get(ctx, created.ID)
 	if err != nil {

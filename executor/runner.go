@@ -14,6 +14,7 @@ import (
 
 	"github.com/sluicedb/sluice/executor/job"
 	"github.com/sluicedb/sluice/executor/jobstore"
+	"github.com/sluicedb/sluice/importcore/fault"
 )
 
 const (
@@ -233,6 +234,9 @@ func (r *runner) finish(summary Summary, err error) {
 	r.e.metrics.jobs.WithLabelValues(string(outcome.Status)).Inc()
 	if outcome.Status == job.Finished {
 		r.e.metrics.rows.Add(float64(summary.Rows))
+	}
+	if p := (*fault.Panic)(nil); errors.As(err, &p) {
+		r.log.Error("panic in an import job", zap.Error(p), zap.ByteString("stack", p.Stack))
 	}
 	r.log.Info("import job ended", zap.String("state", string(outcome.Status)), zap.Int64("rows", summary.Rows),
 		zap.Uint16("code", outcome.ErrorCode), zap.String("message", outcome.Message))

@@ -54,7 +54,7 @@ func scriptResults(c *rawClient, _ string) {
 	for _, n := range []int{border - 1, border, border + 1, wire.MaxPayload + 1} {
 		c.query(fmt.Sprintf("select repeat('a', %d)", n))
 	}
-	c.query("select repeat('a', 16777216), 'b' union all select 'c', null")
+	c.query("select repeat('a', 16777216), 'b' union all select 'c', null order by 2 desc")
 	for _, n := range []int{16 << 10, 64 << 10, 1 << 20, wire.MaxPayload - len("\x03select length('') as n"), 20 << 20} {
 		c.query("select length('" + strings.Repeat("q", n) + "') as n")
 	}

@@ -46,7 +46,7 @@ func TestBadSources(t *testing.T) {
 			}
 			err := b.fails(fmt.Sprintf("IMPORT INTO t FROM '%s' WITH thread=4", path), tt.code, words...)
 			require.Equal(t, "0", b.count("t"))
-			_, values, qerr := rows(t, b.direct, "SELECT status, message FROM sluice.jobs WHERE table_schema = ?", b.name)
+			_, values, qerr := rows(t, b.direct, "SELECT status, CONCAT('import job ', id, ': ', message) FROM sluice.jobs WHERE table_schema = ?", b.name)
 			require.NoError(t, qerr)
 			require.Len(t, values, 1)
 			require.Equal(t, "failed", values[0][0])

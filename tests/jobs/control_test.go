@@ -109,7 +109,7 @@ func TestJobFails(t *testing.T) {
 			require.Contains(t, message, tc.text)
 			row := s.row("SHOW IMPORT JOB 1")
 			require.Equal(t, "failed", row["Status"])
-			require.Equal(t, message, row["Result_Message"])
+			require.Equal(t, message, "import job "+row["Job_ID"]+": "+row["Result_Message"])
 			require.Contains(t, row, "End_Time")
 
 			// The process and the table are fit for the next job.

@@ -164,7 +164,7 @@ func TestImportBadData(t *testing.T) {
 		require.Contains(t, message, tc.text, "%q", tc.data)
 		row := s.row(fmt.Sprintf("SHOW IMPORT JOB %d", i+1))
 		require.Equal(t, "failed", row["Status"])
-		require.Equal(t, message, row["Result_Message"])
+		require.Equal(t, message, "import job "+row["Job_ID"]+": "+row["Result_Message"])
 		n, err := s.must("SELECT COUNT(*) FROM "+db+".t").GetInt(0, 0)
 		require.NoError(t, err)
 		require.Zero(t, n, "%q", tc.data)
