@@ -131,7 +131,7 @@ type damagingFS struct {
 
 func (d *damagingFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
 	f, err := d.FS.Create(name, c)
-	if err != nil || !strings.HasSuffix(name, ".sst") {
+	if err != nil || !strings.HasSuffix(name, ".run") {
 		return f, err
 	}
 	return &damagingFile{File: f, fs: d}, nil
@@ -154,12 +154,12 @@ func (f *damagingFile) Write(p []byte) (int, error) {
 func TestDamageIsDone(t *testing.T) {
 	t.Parallel()
 	fs := &damagingFS{FS: vfs.NewMem()}
-	f, err := fs.Create("a.sst", vfs.WriteCategoryUnspecified)
+	f, err := fs.Create("a.run", vfs.WriteCategoryUnspecified)
 	require.NoError(t, err)
 	_, err = f.Write([]byte("abc"))
 	require.NoError(t, err)
 	require.NoError(t, f.Close())
-	in, err := fs.Open("a.sst")
+	in, err := fs.Open("a.run")
 	require.NoError(t, err)
 	data := make([]byte, 3)
 	_, err = in.Read(data)

@@ -2,138 +2,137 @@ package sortkv
 
 import (
 	"bytes"
-
-	"github.com/sluicedb/sluice/importcore/kv"
+	"math/bits"
 )
-
-// cursor walks one sorted source, an arena or a run, up to the end of the
-// merged range.
-type cursor struct {
-	prefix uint64 // of key, after the bytes that all keys of the range share
-	key    []byte
-	done   bool
-
-	arena *kv.Arena // nil for a run
-	refs  []kv.Ref  // of arena: from the present pair on
-	run   *runCursor
-}
 
 // merger is a loser tree over cursors: the present pair is the smallest, and
 // moving on costs one comparison per level. Inner node n (from 1) holds the
-// cursor that lost there; cursor i is leaf len(cursors)+i. Since equal keys
-// of two cursors are smallest at the same time, they always meet in a
-// comparison before either is given out, so duplicates can't slip through.
+// cursor that lost there; cursor i is leaf len(cursors)+i.
+//
+// Nodes keep offset-value codes. All codes on the way from the winner's leaf
+// to the root have the present key as their base: each of those losers has lost
+// against it, directly or by way of others, and the winner's successor follows
+// it in its source. So codes decide nearly every comparison.
+//
+// Since equal keys of two cursors are smallest at the same time, they always
+// meet in a comparison before either is given out, so duplicates can't slip through.
 type merger struct {
 	cursors []cursor
-	losers  []int32
+	nodes   []node
 	winner  int32
-	skip    int   // bytes that all keys share
-	err     error // of a source, or *DuplicateKeyError
+	code    uint64 // the winner's, against the key given out before it
+	err     error  // of a source, or *DuplicateKeyError
 }
 
-// init positions the tree on the smallest pair. The cursors stand on their
-// first pairs, or are done.
+type node struct {
+	code uint64
+	src  int32
+}
+
+// init positions the tree on the smallest pair. The cursors are open.
 func (m *merger) init() {
 	if len(m.cursors) == 0 {
+		m.code = noKey
 		return
 	}
-	for i := range m.cursors {
-		m.loadKey(&m.cursors[i])
-	}
-	m.losers = make([]int32, len(m.cursors))
-	m.winner = m.play(1)
+	m.nodes = make([]node, len(m.cursors))
+	first := m.play(1)
+	m.winner, m.code = first.src, first.code
 }
 
-func (m *merger) play(n int) int32 {
+func (m *merger) play(n int) node {
 	k := len(m.cursors)
 	if n >= k {
-		return int32(n - k)
+		return node{m.cursors[n-k].code, int32(n - k)}
 	}
 	x, y := m.play(2*n), m.play(2*n+1)
-	if m.less(y, x) {
+	switch d := x.code ^ y.code; {
+	case d < sameHead:
+		m.nodes[n] = y
+		return m.settle(&m.nodes[n], x)
+	case x.code > y.code:
 		x, y = y, x
 	}
-	m.losers[n] = y
+	m.nodes[n] = y
 	return x
 }
 
 // valid reports whether there is a present pair.
-func (m *merger) valid() bool {
-	return m.err == nil && len(m.cursors) > 0 && !m.cursors[m.winner].done
-}
+func (m *merger) valid() bool { return m.code != noKey && m.err == nil }
 
 // key returns the present key, valid until next.
 func (m *merger) key() []byte { return m.cursors[m.winner].key }
 
 // value returns the present value, valid until next.
-func (m *merger) value() ([]byte, error) { return m.cursors[m.winner].value() }
+func (m *merger) value() ([]byte, error) { return m.cursors[m.winner].val() }
+
+// shared returns how many bytes the present key shares with the one before it.
+func (m *merger) shared() int { return sharedBytes(m.code) }
 
 // next moves to the following pair.
 func (m *merger) next() {
-	w := m.winner
-	c := &m.cursors[w]
-	if c.arena != nil {
-		c.refs = c.refs[1:]
-		c.done = len(c.refs) == 0
-	} else if err := c.run.next(); err != nil {
+	c := &m.cursors[m.winner]
+	if c.left > 0 {
+		c.step()
+	} else if err := c.next(); err != nil {
 		m.err = err
 		return
 	}
-	m.loadKey(c)
-	for n := (int(w) + len(m.cursors)) >> 1; n > 0; n >>= 1 {
-		if l := m.losers[n]; m.less(l, w) {
-			m.losers[n], w = w, l
+	w := node{c.code, m.winner}
+	nodes := m.nodes
+	for n := (int(w.src) + len(nodes)) >> 1; n > 0; n >>= 1 {
+		l := &nodes[n]
+		if l.code^w.code < sameHead {
+			w = m.settle(l, w)
+		} else if l.code < w.code {
+			*l, w = w, *l
 		}
 	}
-	m.winner = w
+	m.winner, m.code = w.src, w.code
 }
 
-// loadKey takes the key that the cursor stands on.
-func (m *merger) loadKey(c *cursor) {
-	if c.arena != nil {
-		if c.done {
-			return
+// settle compares two cursors with codes that share the offset and the byte
+// behind it, leaves the loser in *l, with a code against the winner, and returns the winner.
+func (m *merger) settle(l *node, w node) node {
+	if l.code == noKey {
+		return w // both have ended
+	}
+	off := sharedBytes(w.code)
+	winner, loser := w, *l
+	var shared int
+	if diff := l.code ^ w.code; diff != 0 {
+		if l.code < w.code {
+			winner, loser = loser, winner
 		}
-		c.key = c.arena.Key(c.refs[0])
+		shared = (bits.LeadingZeros64(diff) - (64 - codeShift)) / 8
+		// Padding is no part of a key: a winner that ends there shares no more than it has.
+		shared = min(off+shared, len(m.cursors[winner.src].key))
 	} else {
-		if c.done = c.run.key == nil; c.done {
-			return
+		x, y := m.cursors[w.src].key, m.cursors[l.src].key
+		shared = off + commonPrefix(x[off:], y[off:])
+		switch c := bytes.Compare(x[shared:], y[shared:]); {
+		case c == 0:
+			if m.err == nil {
+				m.err = m.equalPair(w.src, l.src)
+			}
+		case c > 0:
+			winner, loser = loser, winner
 		}
-		c.key = c.run.key
 	}
-	c.prefix = kv.Prefix(c.key, m.skip)
+	loser.code = codeOf(m.cursors[loser.src].key, shared)
+	*l = loser
+	return winner
 }
 
-func (m *merger) less(x, y int32) bool {
-	cx, cy := &m.cursors[x], &m.cursors[y]
-	if cx.done || cy.done {
-		return !cx.done
-	}
-	if cx.prefix != cy.prefix {
-		return cx.prefix < cy.prefix
-	}
-	c := bytes.Compare(cx.key, cy.key)
-	if c == 0 && m.err == nil {
-		m.err = equalPair(cx, cy)
-	}
-	return c < 0
-}
-
-func equalPair(x, y *cursor) error {
-	vx, err := x.value()
+// equalPair makes the error for two cursors with one key.
+func (m *merger) equalPair(x, y int32) error {
+	vx, err := m.cursors[x].val()
 	if err != nil {
 		return err
 	}
-	vy, err := y.value()
+	vy, err := m.cursors[y].val()
 	if err != nil {
 		return err
 	}
-	return duplicateKey(x.key, vx, vy)
-}
-
-func (c *cursor) value() ([]byte, error) {
-	if c.arena != nil {
-		return c.arena.Value(c.refs[0]), nil
-	}
-	return c.run.value()
+	return duplicateKey(m.cursors[x].key, vx, vy)
 }

@@ -3,42 +3,22 @@ package sortkv
 import (
 	"fmt"
 
-	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"go.uber.org/zap"
 
 	"github.com/sluicedb/sluice/importcore/fault"
 )
 
-// Compression is how the blocks of runs are compressed.
-type Compression uint8
-
-// The compressions of runs.
-const (
-	// CompressionDefault is CompressionSnappy.
-	CompressionDefault Compression = iota
-	CompressionNone
-	CompressionSnappy
-	CompressionZstd
-)
-
-// profile returns pebble's name for c.
-func (c Compression) profile() *sstable.CompressionProfile {
-	switch c {
-	case CompressionNone:
-		return sstable.NoCompression
-	case CompressionZstd:
-		return sstable.ZstdCompression
-	default:
-		return sstable.SnappyCompression
-	}
-}
-
 // Sizes in bytes.
 const (
 	minMemoryBudget = 256 << 10
 	minArenaBytes   = 4 << 10
-	maxArenaBytes   = 32 << 20 // default; larger ones sort no faster and make the budget coarse
+	// defaultArenaBytes fits the second-level cache of a processor together with
+	// its neighbour's, so that sorting and rewriting an arena hardly touches memory.
+	defaultArenaBytes = 1 << 20
+	// Pages are as small as the budget asks for, because an iterator needs one for each run.
+	minPageBytes = 4 << 10
+	maxPageBytes = 64 << 10
 )
 
 // Options configures a Sorter. Only Dir and MemoryBudget are required.
@@ -54,7 +34,7 @@ type Options struct {
 	PrefixSkip int
 	// ArenaBytes is the size of pairs and references at which an arena is to
 	// be given to Add. At most MemoryBudget/8; 0 stands for MemoryBudget/16,
-	// at most 32 MiB. Encoders must not hold more than half of the budget in arenas.
+	// at most 1 MiB. An arena in use takes twice that from the budget.
 	ArenaBytes int
 	// Compression of runs.
 	Compression Compression
@@ -62,6 +42,11 @@ type Options struct {
 	FS vfs.FS
 	// Logger gets one line per spill; nil is silent.
 	Logger *zap.Logger
+}
+
+// pageBytes returns the size of pages.
+func (o Options) pageBytes() int {
+	return int(min(max(o.MemoryBudget/1024, minPageBytes), maxPageBytes))
 }
 
 // withDefaults returns the options completed and checked.
@@ -73,7 +58,7 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fault.New(fault.User, 0, "the sort directory must be set")
 	}
 	if o.ArenaBytes == 0 {
-		o.ArenaBytes = int(min(o.MemoryBudget/16, maxArenaBytes))
+		o.ArenaBytes = int(min(o.MemoryBudget/16, defaultArenaBytes))
 	}
 	if o.ArenaBytes < minArenaBytes || int64(o.ArenaBytes) > o.MemoryBudget/8 {
 		return o, fault.New(fault.User, 0, "the arena size of %d bytes must be between %d and an eighth of the sort memory budget of %d", o.ArenaBytes, minArenaBytes, o.MemoryBudget)

@@ -3,46 +3,13 @@ package sortkv
 import (
 	"bytes"
 	"slices"
-
-	"github.com/sluicedb/sluice/importcore/kv"
 )
 
-// sample is a key of one sorted source and what follows it up to the source's next sample.
+// sample is the first key of a page and what is in the page.
 type sample struct {
 	key   []byte
 	bytes int64
 	keys  int64
-}
-
-// Bounds of the distance between samples of one source, in bytes of pairs.
-const (
-	minSampleBytes   = 1 << 10
-	maxSampleBytes   = 1 << 20
-	samplesPerSource = 512
-)
-
-// sampler takes samples of a source while its pairs pass by in order.
-type sampler struct {
-	every   int64
-	samples []sample
-}
-
-// newSampler returns a sampler for a source of about total bytes.
-func newSampler(total int64) *sampler {
-	return &sampler{every: min(max(total/samplesPerSource, minSampleBytes), maxSampleBytes)}
-}
-
-// add counts a pair of n bytes and reports whether it became a sample.
-func (s *sampler) add(key []byte, n int) bool {
-	sampled := false
-	if len(s.samples) == 0 || s.samples[len(s.samples)-1].bytes >= s.every {
-		s.samples = append(s.samples, sample{key: append([]byte{}, key...)})
-		sampled = true
-	}
-	last := &s.samples[len(s.samples)-1]
-	last.bytes += int64(n)
-	last.keys++
-	return sampled
 }
 
 // Range is a part of the key space and an estimate of what is in it.
@@ -53,27 +20,28 @@ type Range struct {
 	Keys  int64  // estimated
 }
 
-// sample completes the samples with those of the resident arenas.
+// sample collects what is known of all pages.
 func (r *Sorted) sample() {
-	for _, run := range r.runs {
-		r.samples = append(r.samples, run.samples...)
-	}
-	for _, a := range r.arenas {
-		s := newSampler(int64(len(a.Buf)))
-		for _, ref := range a.Refs {
-			s.add(a.Key(ref), int(ref.KeyLen+ref.ValLen))
+	for _, c := range r.chunks {
+		for _, p := range c.pages {
+			r.samples = append(r.samples, sample{p.firstKey(), p.bytes, int64(p.pairs)})
 		}
-		r.samples = append(r.samples, s.samples...)
+	}
+	for _, run := range r.runs {
+		for i := range run.blocks {
+			b := &run.blocks[i]
+			r.samples = append(r.samples, sample{b.first, b.bytes, int64(b.pairs)})
+		}
 	}
 	slices.SortFunc(r.samples, func(x, y sample) int { return bytes.Compare(x.key, y.key) })
 }
 
 // Ranges cuts the key space into ranges of about maxBytes bytes and maxKeys
 // pairs at most (0 and less mean no limit): in key order, without gaps
-// and without overlap, covering every pair. It reads no data: borders and
-// estimates come from samples taken while sources were written, so a
-// range may be off by the distance of samples (1/512 of a source, 1 KiB to 1
-// MiB) per source, half of it typically over some sources and under in others.
+// and without overlap, covering every pair. It reads no data: borders are
+// first keys of pages, and a page counts for the range in which it begins, so
+// a range holds more or less than is said by up to a page (64 KiB and less) per
+// source, half of it typically, too much of some sources and too little of others.
 // The slices are shared and must not be changed. No pairs give no ranges.
 func (r *Sorted) Ranges(maxBytes, maxKeys int64) []Range {
 	var ranges []Range
@@ -97,22 +65,4 @@ func (r *Sorted) Ranges(maxBytes, maxKeys int64) []Range {
 		ranges[n-1].End = append(slices.Clone(r.max), 0)
 	}
 	return ranges
-}
-
-// part returns the references of a sorted arena with keys in [start, end), nil meaning unbounded.
-func part(a *kv.Arena, start, end []byte) []kv.Ref {
-	refs := a.Refs
-	if end != nil {
-		refs = refs[:lowerBound(a, refs, end)]
-	}
-	if start != nil {
-		refs = refs[lowerBound(a, refs, start):]
-	}
-	return refs
-}
-
-// lowerBound returns the index of the first reference with a key at or after key.
-func lowerBound(a *kv.Arena, refs []kv.Ref, key []byte) int {
-	i, _ := slices.BinarySearchFunc(refs, key, func(r kv.Ref, key []byte) int { return bytes.Compare(a.Key(r), key) })
-	return i
 }

@@ -2,203 +2,247 @@ package sortkv
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"hash/crc32"
+	"io"
 
-	"github.com/cockroachdb/pebble/v2/objstorage"
-	"github.com/cockroachdb/pebble/v2/sstable"
-	"github.com/cockroachdb/pebble/v2/sstable/block"
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
+// run is a sorted set of pairs with strictly increasing keys in two files: the
+// keys parts of its pages one after the other, and their values parts. Where a
+// page lies, its checksums and its first key are known in memory only, so no
+// damage can hide in them. A run is immutable once finished, and owned by the
+// Sorter, which closes the files.
+type run struct {
+	name   string // path of the files, without suffix
+	bytes  int64  // size of the files
+	keys   vfs.File
+	values vfs.File
+	blocks []block
+	// pageBytes is the size of the largest page.
+	pageBytes int
+	// indexBytes is the memory that blocks takes.
+	indexBytes int64
+}
+
+// block is what is known of one page of a run.
+type block struct {
+	first  []byte
+	keys   part
+	values part
+	pairs  int
+	bytes  int64 // of keys and values, unshortened
+}
+
+// part is a place in a file.
+type part struct {
+	off    int64
+	stored uint32 // bytes in the file; fewer than size if compressed
+	size   uint32 // bytes in the page
+	crc    uint32 // CRC32C of what is stored
+}
+
 const (
-	// runBlockBytes is the size of a run's blocks before compression, and of its
-	// index blocks (which makes the index two levels deep for runs above about 25
-	// MiB, so that an iterator never holds a whole index). Larger blocks save
-	// little and cost each of (iterators x runs) memory.
-	runBlockBytes = 32 << 10
-	// runFormat: see the package doc.
-	runFormat = sstable.TableFormatPebblev4
-	// writeBufferBytes is collected before a write to the file.
-	writeBufferBytes = 256 << 10
-	// iterBytesPerRun is what an iterator needs for one run: a data block, its
-	// compressed form while it is read, and two index blocks.
-	iterBytesPerRun = 4 * runBlockBytes
+	keysSuffix   = ".keys.run"
+	valuesSuffix = ".values.run"
+	blockBytes   = 24 + 2*24 + 16 // size of block, without its key
 )
 
-// run is one sorted file with strictly increasing keys. It is immutable once
-// finished, and owned by the Sorter, which closes the reader.
-type run struct {
-	path    string
-	bytes   int64 // size of the file
-	reader  *sstable.Reader
-	samples []sample
-}
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// runWriter writes one run.
+// runWriter writes one run. Its files are never synced, see the package doc.
 type runWriter struct {
-	fs   vfs.FS
-	path string
-	w    *sstable.Writer
+	fs     vfs.FS
+	run    *run
+	page   *page
+	codec  codec
+	stored []byte // scratch: a part, compressed
 }
 
-func newRunWriter(fs vfs.FS, path string, c Compression) (*runWriter, error) {
-	f, err := fs.Create(path, vfs.WriteCategoryUnspecified)
-	if err != nil {
+// newRunWriter creates the files. The page is lent until finish or abort.
+func newRunWriter(fs vfs.FS, name string, c codec, p *page) (_ *runWriter, err error) {
+	w := &runWriter{fs: fs, run: &run{name: name}, page: p, codec: c}
+	defer func() {
+		if err != nil {
+			w.abort()
+		}
+	}()
+	if w.run.keys, err = fs.Create(name+keysSuffix, vfs.WriteCategoryUnspecified); err != nil {
 		return nil, err
 	}
-	w := sstable.NewWriter(&runFile{f: f, buf: make([]byte, 0, writeBufferBytes)}, sstable.WriterOptions{
-		BlockSize:      runBlockBytes,
-		IndexBlockSize: runBlockBytes,
-		Compression:    c.profile(),
-		TableFormat:    runFormat,
-	})
-	return &runWriter{fs: fs, path: path, w: w}, nil
+	if w.run.values, err = fs.Create(name+valuesSuffix, vfs.WriteCategoryUnspecified); err != nil {
+		return nil, err
+	}
+	return w, nil
 }
 
-// finish completes the file and returns its size in bytes.
-func (w *runWriter) finish() (int64, error) {
-	if err := w.w.Close(); err != nil {
-		return 0, err
+// add appends a pair, which shares (at least) the first shared bytes of its key with
+// the pair before it. wrote tells that a page was written.
+func (w *runWriter) add(shared int, key, value []byte) (wrote bool, err error) {
+	if w.page.add(shared, key, value) {
+		return false, nil
 	}
-	meta, err := w.w.Metadata()
-	if err != nil {
-		return 0, err
+	if w.page.pairs > 0 {
+		if err := w.write(w.page); err != nil {
+			return true, err
+		}
+		w.page.reset()
+		if w.page.add(0, key, value) {
+			return true, nil
+		}
 	}
-	return int64(meta.Size), nil
+	g := &page{buf: make([]byte, spaceOf(len(key), len(value)))}
+	g.reset()
+	g.add(0, key, value)
+	return true, w.write(g)
+}
+
+// write puts a page behind those written before.
+func (w *runWriter) write(p *page) error {
+	b := block{first: append([]byte{}, p.firstKey()...), pairs: p.pairs, bytes: p.bytes}
+	var keysEnd, valuesEnd int64
+	if n := len(w.run.blocks); n > 0 {
+		last := &w.run.blocks[n-1]
+		keysEnd, valuesEnd = last.keys.off+int64(last.keys.stored), last.values.off+int64(last.values.stored)
+	}
+	var err error
+	if b.keys, err = w.writePart(w.run.keys, keysEnd, p.buf[:p.keys]); err != nil {
+		return err
+	}
+	if b.values, err = w.writePart(w.run.values, valuesEnd, p.buf[p.vals:len(p.buf)-pageSlack]); err != nil {
+		return err
+	}
+	w.run.blocks = append(w.run.blocks, b)
+	w.run.bytes += int64(b.keys.stored) + int64(b.values.stored)
+	w.run.pageBytes = max(w.run.pageBytes, len(p.buf))
+	w.run.indexBytes += blockBytes + int64(len(b.first))
+	return nil
+}
+
+func (w *runWriter) writePart(f vfs.File, off int64, data []byte) (part, error) {
+	p := part{off: off, size: uint32(len(data))}
+	if len(data) == 0 {
+		return p, nil
+	}
+	if w.codec != nil {
+		w.stored = w.codec.compress(w.stored[:0], data)
+		if len(w.stored) < len(data)-len(data)/8 {
+			data = w.stored
+		}
+	}
+	p.stored, p.crc = uint32(len(data)), crc32.Checksum(data, castagnoli)
+	n, err := f.Write(data)
+	if err == nil && n < len(data) {
+		err = io.ErrShortWrite
+	}
+	return p, err
+}
+
+// finish writes out the rest and returns the run, its files closed.
+func (w *runWriter) finish() (*run, error) {
+	if w.page.pairs > 0 {
+		if err := w.write(w.page); err != nil {
+			w.abort()
+			return nil, err
+		}
+	}
+	if err := w.run.close(); err != nil {
+		w.abort()
+		return nil, err
+	}
+	return w.run, nil
 }
 
 // abort closes and removes what was written so far; errors no longer matter.
 func (w *runWriter) abort() {
-	_ = w.w.Close()
-	_ = w.fs.Remove(w.path)
+	_ = w.run.close()
+	_ = w.fs.Remove(w.run.name + keysSuffix)
+	_ = w.fs.Remove(w.run.name + valuesSuffix)
 }
 
-// runFile is the table writer's file: buffered and never synced, see the
-// package doc. It implements objstorage.Writable.
-type runFile struct {
-	f   vfs.File
-	buf []byte
+// open opens the files for reading, which several cursors share.
+func (r *run) open(fs vfs.FS) (err error) {
+	if r.keys, err = fs.Open(r.name+keysSuffix, vfs.SequentialReadsOption); err != nil {
+		return err
+	}
+	r.values, err = fs.Open(r.name+valuesSuffix, vfs.SequentialReadsOption)
+	return err
 }
 
-// Write copies p into the buffer, writing it out when it is full.
-func (r *runFile) Write(p []byte) error {
-	if len(r.buf)+len(p) > cap(r.buf) {
-		if err := r.flush(); err != nil {
-			return err
+// close closes what is open.
+func (r *run) close() error {
+	var errs [2]error
+	for i, f := range []*vfs.File{&r.keys, &r.values} {
+		if *f != nil {
+			errs[i] = (*f).Close()
+			*f = nil
 		}
 	}
-	if len(p) >= cap(r.buf) {
-		// Writers may change p and so may we not: the contract of vfs.File.Write allows neither to keep it.
-		_, err := r.f.Write(p)
-		return err
-	}
-	r.buf = append(r.buf, p...)
-	return nil
+	return errors.Join(errs[:]...)
 }
 
-func (r *runFile) flush() error {
-	if len(r.buf) == 0 {
-		return nil
-	}
-	_, err := r.f.Write(r.buf)
-	r.buf = r.buf[:0]
-	return err
+// runSource gives the pages of a run to a cursor: it reads each into the same memory.
+type runSource struct {
+	*run
+	ctx    context.Context
+	dir    string // for errors
+	page   *page  // of at least run.pageBytes; lent
+	at     int    // index of the present page
+	codec  codec
+	stored *[]byte // scratch: a part, compressed; shared by the sources of an iterator
 }
 
-// Finish writes out the rest and closes the file.
-func (r *runFile) Finish() error {
-	if err := r.flush(); err != nil {
-		_ = r.f.Close()
-		return err
+func (s *runSource) len() int              { return len(s.blocks) }
+func (s *runSource) firstKey(i int) []byte { return s.blocks[i].first }
+
+func (s *runSource) load(i int) (*page, bool, error) {
+	if err := context.Cause(s.ctx); err != nil {
+		return nil, false, err
 	}
-	return r.f.Close()
+	b := &s.blocks[i]
+	s.at, s.page.pairs = i, b.pairs
+	if err := s.read(s.run.keys, b.keys, s.page.buf[:b.keys.size], keysSuffix); err != nil {
+		return nil, false, err
+	}
+	return s.page, b.values.size == 0, nil
 }
 
-// Abort closes the file as it is.
-func (r *runFile) Abort() { _ = r.f.Close() }
+func (s *runSource) loadValues() error {
+	b := &s.blocks[s.at]
+	end := len(s.page.buf) - pageSlack
+	return s.read(s.run.values, b.values, s.page.buf[end-int(b.values.size):end], valuesSuffix)
+}
 
-var _ objstorage.Writable = (*runFile)(nil)
+// errDamaged marks data of a run that are not what was written.
+var errDamaged = errors.New("the file is damaged")
 
-// open opens the reader, which several iterators share. Block checksums are
-// verified on each read.
-func (r *run) open(ctx context.Context, fs vfs.FS) error {
-	f, err := fs.Open(r.path, vfs.SequentialReadsOption)
+// read fills to with a part, verified.
+func (s *runSource) read(f vfs.File, p part, to []byte, suffix string) error {
+	data := to
+	if p.stored != p.size {
+		if cap(*s.stored) < int(p.stored) {
+			*s.stored = make([]byte, p.stored, s.pageBytes)
+		}
+		data = (*s.stored)[:p.stored]
+	}
+	n, err := f.ReadAt(data, p.off)
+	switch {
+	case n < len(data) && err == nil:
+		err = io.ErrUnexpectedEOF
+	case n == len(data) && (err == nil || errors.Is(err, io.EOF)):
+		err = nil
+		if crc32.Checksum(data, castagnoli) != p.crc {
+			err = errDamaged
+		} else if p.stored != p.size {
+			err = s.codec.decompress(to, data)
+		}
+	}
 	if err != nil {
-		return err
-	}
-	readable, err := sstable.NewSimpleReadable(f)
-	if err != nil {
-		_ = f.Close()
-		return err
-	}
-	r.reader, err = sstable.NewReader(ctx, readable, sstable.ReaderOptions{})
-	if err != nil {
-		_ = readable.Close()
-	}
-	return err
-}
-
-// runCursor walks a part of a run.
-type runCursor struct {
-	dir  string // for errors
-	iter sstable.Iterator
-	key  []byte   // nil at the end
-	pair lazyPair // the pair of key
-}
-
-// lazyPair is what is used of pebble's internal pair, whose type can't be named here.
-type lazyPair interface {
-	Value(buf []byte) (value []byte, callerOwned bool, err error)
-}
-
-// cursor returns a cursor on the first pair of [start, end), nil meaning unbounded.
-func (r *run) cursor(ctx context.Context, start, end []byte, pool *block.BufferPool) (*runCursor, error) {
-	iter, err := r.reader.NewPointIter(ctx, sstable.IterOptions{
-		Lower:                start,
-		Upper:                end,
-		FilterBlockSizeLimit: sstable.NeverUseFilterBlock,
-		Env:                  sstable.ReadEnv{Block: block.ReadEnv{BufferPool: pool}},
-		ReaderProvider:       sstable.MakeTrivialReaderProvider(r.reader),
-	})
-	if err != nil {
-		return nil, err
-	}
-	c := &runCursor{iter: iter}
-	first := iter.SeekGE(start, 0) // a nil start sorts before all keys
-	if first != nil {
-		c.key, c.pair = first.K.UserKey, first
-	} else if err := iter.Error(); err != nil {
-		_ = iter.Close()
-		return nil, err
-	}
-	return c, nil
-}
-
-func (c *runCursor) next() error {
-	if kv := c.iter.Next(); kv != nil {
-		c.key, c.pair = kv.K.UserKey, kv
-		return nil
-	}
-	c.key = nil
-	if err := c.iter.Error(); err != nil {
-		return readError(c.dir, err)
+		return readError(s.dir, fmt.Errorf("%s%s, %d bytes at %d: %w", s.name, suffix, p.stored, p.off, err))
 	}
 	return nil
 }
 
-func (c *runCursor) value() ([]byte, error) {
-	v, _, err := c.pair.Value(nil)
-	if err != nil {
-		return nil, readError(c.dir, err)
-	}
-	return v, nil
-}
-
-func (c *runCursor) close() error {
-	if err := c.iter.Close(); err != nil {
-		return readError(c.dir, err)
-	}
-	return nil
-}
-
-func runName(n int) string { return fmt.Sprintf("%06d.sst", n) }
+func runName(n int) string { return fmt.Sprintf("%06d", n) }

@@ -2,7 +2,6 @@ package sortkv
 
 import (
 	"bytes"
-	"encoding/binary"
 	"math/bits"
 
 	"github.com/sluicedb/sluice/importcore/kv"
@@ -58,20 +57,6 @@ func sharedPrefix(a *kv.Arena) int {
 		}
 	}
 	return n
-}
-
-func commonPrefix(x, y []byte) int {
-	n := min(len(x), len(y))
-	i := 0
-	for ; i+8 <= n; i += 8 {
-		if d := binary.LittleEndian.Uint64(x[i:]) ^ binary.LittleEndian.Uint64(y[i:]); d != 0 {
-			return i + bits.TrailingZeros64(d)/8
-		}
-	}
-	for i < n && x[i] == y[i] {
-		i++
-	}
-	return i
 }
 
 // load sets Prefix to the key bytes from depth on.

@@ -1,14 +1,11 @@
 package sortkv
 
 import (
-	"bytes"
 	"context"
 	"runtime"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
-
-	"github.com/cockroachdb/pebble/v2/sstable/block"
 
 	"github.com/sluicedb/sluice/importcore/kv"
 )
@@ -17,13 +14,15 @@ import (
 // methods may be called concurrently.
 type Sorted struct {
 	s        *Sorter
-	arenas   []*kv.Arena // sorted, not empty, read-only
+	chunks   []*chunk
 	runs     []*run
 	checksum kv.Checksum
 	written  int64
 	min, max []byte // smallest and largest key, nil if there are no pairs
 	samples  []sample
-	unique   atomic.Bool // FindDuplicate has found none
+	// iterBytes is the memory that an iterator takes.
+	iterBytes int64
+	unique    atomic.Bool // FindDuplicate has found none
 }
 
 // Checksum returns the sum of everything that was added.
@@ -36,12 +35,11 @@ func (r *Sorted) Spilled() int64 { return r.written }
 func (r *Sorted) Runs() int { return len(r.runs) }
 
 // FindDuplicate reports one key that occurs twice as a *DuplicateKeyError, or
-// nil. It is a merge of all keys on all processors: runs are read
-// and unpacked once more (about what an iteration without its consumer
-// costs). After a pass without a find it returns at once; Finish has made that
+// nil. It is a merge of all keys on all processors; of runs, only the files with keys are
+// read. After a pass without a find it returns at once; Finish has made that
 // pass if nothing was spilled.
 func (r *Sorted) FindDuplicate(ctx context.Context) error {
-	if r.unique.Load() || len(r.arenas)+len(r.runs) < 2 {
+	if r.unique.Load() || len(r.chunks)+len(r.runs) < 2 {
 		return nil // within one source sorting has made sure
 	}
 	workers := runtime.GOMAXPROCS(0)
@@ -77,7 +75,8 @@ type Iterator struct {
 	ctx     context.Context
 	r       *Sorted
 	m       merger
-	pool    block.BufferPool // of run blocks; initialised if there are runs
+	pages   []*page // lent, one for each run
+	scratch []byte  // for compressed parts of pages, shared by runs
 	charge  int64
 	started bool
 	closed  bool
@@ -86,9 +85,9 @@ type Iterator struct {
 }
 
 // Iter returns an iterator on [start, end), nil meaning unbounded, which the
-// caller closes. Several may run in parallel. An iterator needs 128 KiB for
+// caller closes. Several may run in parallel. An iterator needs a page (64 KiB or less) for
 // each run, taken from the budget: past the first one, Iter waits until others
-// are closed or memory is free, so one goroutine should not hold several. The bounds are not kept
+// are closed or memory is free, so one goroutine should not hold several. The bounds must not be
 // changed while the iterator lives. Errors: the context's, those of the sort directory.
 func (r *Sorted) Iter(ctx context.Context, start, end []byte) (*Iterator, error) {
 	it := &Iterator{ctx: ctx, r: r}
@@ -102,10 +101,9 @@ func (r *Sorted) Iter(ctx context.Context, start, end []byte) (*Iterator, error)
 	return it, nil
 }
 
-// admit waits for the memory that the iterator needs.
+// admit waits for the memory that the iterator needs and borrows it.
 func (it *Iterator) admit() error {
 	s := it.r.s
-	need := int64(len(it.r.runs)) * iterBytesPerRun
 	for {
 		freed := s.budget.freed()
 		s.mu.Lock()
@@ -113,14 +111,17 @@ func (it *Iterator) admit() error {
 			s.mu.Unlock()
 			return errClosed
 		}
-		ok := s.budget.tryAcquire(need)
+		ok := s.budget.tryAcquire(it.r.iterBytes)
 		if !ok && s.mu.iterators == 0 {
-			s.budget.force(need)
+			s.budget.force(it.r.iterBytes)
 			ok = true
 		}
 		if ok {
 			s.mu.iterators++
-			it.charge = need
+			it.charge = it.r.iterBytes
+			for _, run := range it.r.runs {
+				it.pages = append(it.pages, s.mu.pages.get(run.pageBytes))
+			}
 		}
 		s.mu.Unlock()
 		if ok {
@@ -134,41 +135,41 @@ func (it *Iterator) admit() error {
 	}
 }
 
-// open positions cursors on all sources that have pairs in the range.
+// iterNeeds returns the memory that an iterator takes, in bytes.
+func iterNeeds(runs []*run, pageBytes int, compressed bool) int64 {
+	var sum, largest int64
+	for _, run := range runs {
+		size := int64(max(run.pageBytes, pageBytes))
+		sum += size
+		largest = max(largest, size)
+	}
+	if compressed {
+		sum += largest
+	}
+	return sum
+}
+
+// open puts cursors on all sources.
 func (it *Iterator) open(start, end []byte) error {
 	r := it.r
-	it.m.skip = r.sharedBy(start, end)
-	for _, a := range r.arenas {
-		if refs := part(a, start, end); len(refs) > 0 {
-			it.m.cursors = append(it.m.cursors, cursor{arena: a, refs: refs})
+	n := len(r.chunks) + len(r.runs)
+	it.m.cursors = make([]cursor, n)
+	keyBufs := newKeyBufs(n)
+	for i := range it.m.cursors {
+		var src source
+		if j := i - len(r.chunks); j < 0 {
+			src = &chunkSource{chunk: r.chunks[i]}
+		} else {
+			src = &runSource{
+				run: r.runs[j], ctx: it.ctx, dir: r.s.opts.Dir, page: it.pages[j], codec: r.s.codec, stored: &it.scratch,
+			}
 		}
-	}
-	if len(r.runs) > 0 {
-		it.pool.Init(2 * len(r.runs))
-	}
-	for _, run := range r.runs {
-		c, err := run.cursor(it.ctx, start, end, &it.pool)
-		if err != nil {
-			return readError(r.s.opts.Dir, err)
+		if err := it.m.cursors[i].open(src, start, end, keyBufs(i)); err != nil {
+			return err
 		}
-		c.dir = r.s.opts.Dir
-		it.m.cursors = append(it.m.cursors, cursor{run: c})
 	}
 	it.m.init()
 	return nil
-}
-
-// sharedBy returns how many leading bytes all keys in [start, end) share: those
-// that the two outermost possible keys share.
-func (r *Sorted) sharedBy(start, end []byte) int {
-	low, high := r.min, r.max
-	if start != nil && bytes.Compare(start, low) > 0 {
-		low = start
-	}
-	if end != nil && bytes.Compare(end, high) < 0 {
-		high = end
-	}
-	return commonPrefix(low, high)
 }
 
 // Next moves to the next pair, at first to the first one. It returns false at
@@ -218,21 +219,14 @@ func (it *Iterator) Close() error {
 		return nil
 	}
 	it.closed = true
-	var err error
-	for i := range it.m.cursors {
-		if c := it.m.cursors[i].run; c != nil {
-			if e := c.close(); err == nil {
-				err = e
-			}
-		}
-	}
-	if len(it.r.runs) > 0 {
-		it.pool.Release()
-	}
 	s := it.r.s
 	s.mu.Lock()
 	s.mu.iterators--
+	for _, p := range it.pages {
+		s.mu.pages.put(p)
+	}
 	s.mu.Unlock()
+	it.pages = nil
 	s.budget.release(it.charge)
-	return err
+	return nil
 }

@@ -17,15 +17,17 @@ import (
 type Sorter struct {
 	opts   Options
 	budget *budget
+	codec  codec // of runs; nil is none
 
 	mu struct {
 		sync.Mutex
 		dir       string              // made on the first spill
 		made      int                 // run files named so far
-		charge    map[*kv.Arena]int64 // what the budget holds for each living arena, bytes
+		charge    map[*kv.Arena]int64 // size of each living arena, bytes
 		free      []*kv.Arena
-		resident  []*kv.Arena // sorted, not empty
-		bytes     int64       // real size of resident
+		pages     pagePool
+		resident  []*chunk
+		bytes     int64 // size of resident
 		runs      []*run
 		written   int64
 		checksum  kv.Checksum
@@ -49,7 +51,11 @@ func New(opts Options) (*Sorter, error) {
 		return nil, err
 	}
 	s := &Sorter{opts: opts, budget: newBudget(opts.MemoryBudget - opts.MemoryBudget/16)}
+	if s.codec, err = opts.Compression.codec(); err != nil {
+		return nil, err
+	}
 	s.mu.charge = make(map[*kv.Arena]int64)
+	s.mu.pages.size = opts.pageBytes()
 	return s, nil
 }
 
@@ -87,21 +93,14 @@ func (s *Sorter) Arena(ctx context.Context) (*kv.Arena, error) {
 	}
 }
 
-// tryArena returns an arena, or arenas that the caller has to spill, or nothing if it has to wait.
-func (s *Sorter) tryArena() (a *kv.Arena, spill []*kv.Arena, err error) {
+// tryArena returns an arena, or chunks that the caller has to spill, or nothing if it has to wait.
+func (s *Sorter) tryArena() (a *kv.Arena, spill []*chunk, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.mu.err != nil {
 		return nil, nil, s.mu.err
 	}
-	if n := len(s.mu.free); n > 0 {
-		a = s.mu.free[n-1]
-		s.mu.free = s.mu.free[:n-1]
-		return a, nil, nil
-	}
-	if s.budget.tryAcquire(int64(s.opts.ArenaBytes)) {
-		a = newArena(s.opts)
-		s.mu.charge[a] = int64(s.opts.ArenaBytes)
+	if a := s.lendArenaLocked(); a != nil {
 		return a, nil, nil
 	}
 	if s.mu.spills == 0 && len(s.mu.resident) > 0 {
@@ -110,46 +109,11 @@ func (s *Sorter) tryArena() (a *kv.Arena, spill []*kv.Arena, err error) {
 	return nil, nil, nil
 }
 
-// newArena divides ArenaBytes between pairs and references as it suits pairs
-// of 72 bytes; others make one of the two grow, which Add charges.
-func newArena(o Options) *kv.Arena {
-	refs := o.ArenaBytes / 4 / refBytes
-	return &kv.Arena{
-		Buf:        make([]byte, 0, o.ArenaBytes-refs*refBytes),
-		Refs:       make([]kv.Ref, 0, refs),
-		PrefixSkip: o.PrefixSkip,
-	}
-}
-
-const refBytes = 24 // size of kv.Ref
-
-// footprint returns the memory that an arena holds in bytes.
-func footprint(a *kv.Arena) int64 { return int64(cap(a.Buf)) + int64(cap(a.Refs))*refBytes }
-
 // Discard gives an arena back without its pairs, for encoders that stop early.
 func (s *Sorter) Discard(a *kv.Arena) { s.recycle(a) }
 
-// recycle empties arenas and keeps them for Arena, except those that have grown far.
-func (s *Sorter) recycle(arenas ...*kv.Arena) {
-	var released int64
-	s.mu.Lock()
-	for _, a := range arenas {
-		released += s.mu.charge[a]
-		if size := footprint(a); size <= 2*int64(s.opts.ArenaBytes) && !s.mu.finished {
-			a.Reset()
-			s.mu.free = append(s.mu.free, a)
-			s.mu.charge[a] = size
-			released -= size
-		} else {
-			delete(s.mu.charge, a)
-		}
-	}
-	s.mu.Unlock()
-	s.budget.release(released)
-}
-
 // Add takes ownership of an arena: it counts the pairs, sorts them in the
-// caller's goroutine and keeps the arena; if that fills half of the budget
+// caller's goroutine and rewrites them into pages; if those fill their part of the budget
 // it also writes what is resident as a run. Errors: *DuplicateKeyError, those of
 // the sort directory (*fault.Error), the context's, or a former failure. After
 // an error the sorter is of no use but to be closed.
@@ -162,40 +126,56 @@ func (s *Sorter) Add(ctx context.Context, a *kv.Arena) error {
 		s.Discard(a)
 		return nil
 	}
-	if len(a.Buf) > kv.MaxArenaBytes {
-		return s.fail(fault.New(fault.Sluice, 0, "an arena of %d bytes is larger than references can address", len(a.Buf)))
+	if err := checkArena(a); err != nil {
+		return s.fail(err)
 	}
 	var sum kv.Checksum
 	sum.AddArena(a)
 	if err := sortArena(a); err != nil {
 		return s.fail(err)
 	}
-	if spill := s.keep(a, sum); spill != nil {
+	c, err := newChunk(a, s.opts.pageBytes(), s.borrowPage)
+	if err != nil {
+		return s.fail(err)
+	}
+	last := a.Key(a.Refs[len(a.Refs)-1])
+	spill := s.keep(c, last, sum)
+	s.recycle(a)
+	if spill != nil {
 		return s.spill(ctx, spill)
 	}
 	return context.Cause(ctx)
 }
 
-// keep makes a sorted arena resident and returns what is to be spilled, if anything.
-func (s *Sorter) keep(a *kv.Arena, sum kv.Checksum) (spill []*kv.Arena) {
-	size := footprint(a)
+// checkArena refuses what references and pages can't count.
+func checkArena(a *kv.Arena) error {
+	if len(a.Buf) > kv.MaxArenaBytes {
+		return fault.New(fault.Sluice, 0, "an arena of %d bytes is larger than references can address", len(a.Buf))
+	}
+	for i := range a.Refs {
+		if n := a.Refs[i].KeyLen; n > maxKeyBytes {
+			return fault.New(fault.Source, 0, "a key of %d bytes is longer than the %d that can be sorted", n, maxKeyBytes)
+		}
+	}
+	return nil
+}
+
+// keep makes a chunk resident and returns what is to be spilled, if anything.
+func (s *Sorter) keep(c *chunk, last []byte, sum kv.Checksum) (spill []*chunk) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.budget.force(size - s.mu.charge[a])
-	s.mu.charge[a] = size
 	s.mu.checksum.Merge(sum)
-	s.widenLocked(a)
-	s.mu.resident = append(s.mu.resident, a)
-	s.mu.bytes += size
-	if s.mu.bytes >= s.budget.total/2 {
+	s.widenLocked(c.pages[0].firstKey(), last)
+	s.mu.resident = append(s.mu.resident, c)
+	s.mu.bytes += c.size
+	if s.mu.bytes >= s.budget.total/4*3 {
 		return s.takeResidentLocked()
 	}
 	return nil
 }
 
 // widenLocked updates the smallest and largest key.
-func (s *Sorter) widenLocked(a *kv.Arena) {
-	first, last := a.Key(a.Refs[0]), a.Key(a.Refs[len(a.Refs)-1])
+func (s *Sorter) widenLocked(first, last []byte) {
 	if s.mu.minKey == nil || bytes.Compare(first, s.mu.minKey) < 0 {
 		s.mu.minKey = append([]byte{}, first...)
 	}
@@ -204,12 +184,12 @@ func (s *Sorter) widenLocked(a *kv.Arena) {
 	}
 }
 
-// takeResidentLocked hands all resident arenas over to the caller, who must call spill.
-func (s *Sorter) takeResidentLocked() []*kv.Arena {
-	arenas := s.mu.resident
+// takeResidentLocked hands all resident chunks over to the caller, who must call spill.
+func (s *Sorter) takeResidentLocked() []*chunk {
+	chunks := s.mu.resident
 	s.mu.resident, s.mu.bytes = nil, 0
 	s.mu.spills++
-	return arenas
+	return chunks
 }
 
 // enter counts a call that Close has to wait for.
@@ -257,7 +237,7 @@ func (s *Sorter) Finish(ctx context.Context) (*Sorted, error) {
 	s.mu.Lock()
 	s.mu.finished = true
 	r := &Sorted{
-		s: s, arenas: s.mu.resident, runs: s.mu.runs,
+		s: s, chunks: s.mu.resident, runs: s.mu.runs,
 		checksum: s.mu.checksum, written: s.mu.written, min: s.mu.minKey, max: s.mu.maxKey,
 	}
 	busy := s.mu.calls - 1
@@ -267,6 +247,7 @@ func (s *Sorter) Finish(ctx context.Context) (*Sorted, error) {
 	}
 	s.dropFree()
 	r.sample()
+	r.iterBytes = iterNeeds(r.runs, s.opts.pageBytes(), s.codec != nil)
 	if len(r.runs) > 0 {
 		return r, nil
 	}
@@ -274,15 +255,6 @@ func (s *Sorter) Finish(ctx context.Context) (*Sorted, error) {
 		return nil, s.fail(err)
 	}
 	return r, nil
-}
-
-// dropFree gives the memory of unused arenas to the iterators.
-func (s *Sorter) dropFree() {
-	s.mu.Lock()
-	free := s.mu.free
-	s.mu.free = nil
-	s.mu.Unlock()
-	s.recycle(free...)
 }
 
 // Close waits for running calls, which fail, and removes the files. It must
@@ -306,12 +278,12 @@ func (s *Sorter) Close() error {
 		err = fault.New(fault.Sluice, 0, "sortkv: closed with %d open iterators", s.mu.iterators)
 	} else {
 		for _, r := range s.mu.runs {
-			if e := r.reader.Close(); e != nil {
+			if e := r.close(); e != nil {
 				err = errors.Join(err, readError(s.opts.Dir, e))
 			}
 		}
 	}
-	s.mu.free, s.mu.resident, s.mu.runs = nil, nil, nil
+	s.mu.free, s.mu.pages.free, s.mu.resident, s.mu.runs = nil, nil, nil, nil
 	if s.mu.dir != "" {
 		if e := s.opts.FS.RemoveAll(s.mu.dir); e != nil {
 			err = errors.Join(err, writeError(s.opts.Dir, e))

@@ -206,7 +206,7 @@ func checkRanges(t *testing.T, r *sortkv.Sorted, rnd *rand.Rand, want []pair, su
 func TestSpillsOnlyWhenTheBudgetIsUsedUp(t *testing.T) {
 	t.Parallel()
 	pairs := randomPairs(rand.New(rand.NewPCG(3, 3)), 5000)
-	for budget, spilled := range map[int64]bool{64 << 20: false, 1 << 20: true} {
+	for budget, spilled := range map[int64]bool{64 << 20: false, 512 << 10: true} {
 		dir := t.TempDir()
 		s, err := sortkv.New(sortkv.Options{Dir: dir, MemoryBudget: budget})
 		require.NoError(t, err)
@@ -235,8 +235,8 @@ func TestDuplicatesNeverPass(t *testing.T) {
 	}{
 		{"same arena", 64 << 20, 1},
 		{"other arena in memory", 8 << 20, 20_000},
-		{"within a spill", 2 << 20, 6_000},
-		{"between runs", 1 << 20, 45_000},
+		{"within a spill", 1 << 20, 6_000},
+		{"between runs", 512 << 10, 45_000},
 	} {
 		for _, value := range []string{"same", "other"} {
 			t.Run(tc.name+"/"+value, func(t *testing.T) {
@@ -332,13 +332,13 @@ func TestArenaWaitsForMemoryAndHonoursItsContext(t *testing.T) {
 				return
 			}
 			held = append(held, a)
-			if len(held) == 15 { // all of the budget
+			if len(held) == 7 { // all of the budget: each has its own size set aside for its pages
 				cancel()
 			}
 		}
 	}()
 	require.ErrorIs(t, <-got, context.Canceled)
-	require.Len(t, held, 15)
+	require.Len(t, held, 7)
 
 	// A waiter goes on when an arena comes back.
 	go func() {

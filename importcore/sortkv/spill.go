@@ -7,17 +7,14 @@ import (
 	"fmt"
 
 	"go.uber.org/zap"
-
-	"github.com/sluicedb/sluice/importcore/kv"
 )
 
-// spill writes arenas as one run and recycles them.
-func (s *Sorter) spill(ctx context.Context, arenas []*kv.Arena) error {
-	var charged int64
-	for _, a := range arenas {
-		charged += footprint(a)
+// spill writes chunks as one run, and gives their pages back while it does.
+func (s *Sorter) spill(ctx context.Context, chunks []*chunk) error {
+	r, err := s.writeRun(ctx, chunks)
+	for _, c := range chunks {
+		s.returnPages(c.pages)
 	}
-	r, err := s.writeRun(ctx, arenas)
 	s.mu.Lock()
 	s.mu.spills--
 	if err == nil {
@@ -25,60 +22,63 @@ func (s *Sorter) spill(ctx context.Context, arenas []*kv.Arena) error {
 		s.mu.written += r.bytes
 	}
 	s.mu.Unlock()
-	s.recycle(arenas...)
 	if err != nil {
 		return s.fail(err)
 	}
-	s.opts.Logger.Info("sort run written", zap.String("file", r.path), zap.Int64("bytes", r.bytes),
-		zap.Int64("memory-bytes", charged), zap.Int("arenas", len(arenas)))
+	s.budget.force(r.indexBytes)
+	s.budget.wake()
+	s.opts.Logger.Info("sort run written", zap.String("file", r.name), zap.Int64("bytes", r.bytes),
+		zap.Int("chunks", len(chunks)), zap.Int("pages", len(r.blocks)))
 	return nil
 }
 
-// writeRun merges sorted arenas into a new run and opens it.
-func (s *Sorter) writeRun(ctx context.Context, arenas []*kv.Arena) (_ *run, err error) {
-	path, err := s.nextRunPath()
+// writeRun merges chunks into a new run and opens it.
+func (s *Sorter) writeRun(ctx context.Context, chunks []*chunk) (*run, error) {
+	name, err := s.nextRunName()
 	if err != nil {
 		return nil, err
 	}
-	w, err := newRunWriter(s.opts.FS, path, s.opts.Compression)
+	p := s.borrowPage(0)
+	defer func() { s.returnPages([]*page{p}) }()
+	w, err := newRunWriter(s.opts.FS, name, s.codec, p)
 	if err != nil {
 		return nil, writeError(s.opts.Dir, err)
 	}
-	var pairBytes int64
-	m := merger{cursors: make([]cursor, len(arenas))}
-	for i, a := range arenas {
-		m.cursors[i] = cursor{arena: a, refs: a.Refs}
-		pairBytes += int64(len(a.Buf))
-	}
-	m.skip = sharedByArenas(arenas)
-	sampler := newSampler(pairBytes)
-	if err := copyPairs(ctx, &m, w, sampler, s.opts.Dir); err != nil {
+	if err := s.copyPairs(ctx, chunks, w); err != nil {
 		w.abort()
 		return nil, err
 	}
-	r := &run{path: path, samples: sampler.samples}
-	if r.bytes, err = w.finish(); err != nil {
-		_ = s.opts.FS.Remove(path)
+	r, err := w.finish()
+	if err != nil {
 		return nil, writeError(s.opts.Dir, err)
 	}
-	if err := r.open(ctx, s.opts.FS); err != nil {
+	if err := r.open(s.opts.FS); err != nil {
+		_ = r.close()
 		return nil, readError(s.opts.Dir, err)
 	}
 	return r, nil
 }
 
-// copyPairs writes every pair of m.
-func copyPairs(ctx context.Context, m *merger, w *runWriter, sampler *sampler, dir string) error {
+// copyPairs writes every pair of the chunks.
+func (s *Sorter) copyPairs(ctx context.Context, chunks []*chunk, w *runWriter) error {
+	m := merger{cursors: make([]cursor, len(chunks))}
+	keyBufs := newKeyBufs(len(chunks))
+	for i, c := range chunks {
+		src := &chunkSource{chunk: c, done: s.returnPage}
+		if err := m.cursors[i].open(src, nil, nil, keyBufs(i)); err != nil {
+			return err
+		}
+	}
 	for m.init(); m.valid(); m.next() {
-		key := m.key()
 		value, err := m.value()
 		if err != nil {
 			return err
 		}
-		if err := w.w.Set(key, value); err != nil {
-			return writeError(dir, err)
+		wrote, err := w.add(m.shared(), m.key(), value)
+		if err != nil {
+			return writeError(s.opts.Dir, err)
 		}
-		if sampler.add(key, len(key)+len(value)) {
+		if wrote {
 			if err := context.Cause(ctx); err != nil {
 				return err
 			}
@@ -87,18 +87,8 @@ func copyPairs(ctx context.Context, m *merger, w *runWriter, sampler *sampler, d
 	return m.err
 }
 
-// sharedByArenas returns how many leading bytes all keys of sorted, non-empty arenas share.
-func sharedByArenas(arenas []*kv.Arena) int {
-	first := arenas[0].Key(arenas[0].Refs[0])
-	n := len(first)
-	for _, a := range arenas {
-		n = min(n, commonPrefix(first, a.Key(a.Refs[0])), commonPrefix(first, a.Key(a.Refs[len(a.Refs)-1])))
-	}
-	return n
-}
-
-// nextRunPath names the next run, making the sorter's directory first if need be.
-func (s *Sorter) nextRunPath() (string, error) {
+// nextRunName names the next run, making the sorter's directory first if need be.
+func (s *Sorter) nextRunName() (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.mu.dir == "" {

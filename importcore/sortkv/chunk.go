@@ -1,0 +1,57 @@
+package sortkv
+
+import "github.com/sluicedb/sluice/importcore/kv"
+
+// chunk is the content of one arena, sorted and rewritten into pages. It is
+// immutable, and owned by the Sorter, which lends its pages.
+type chunk struct {
+	pages []*page
+	size  int64 // of the pages, bytes
+}
+
+// newChunk rewrites a sorted, non-empty arena into pages. Equal keys end it with *DuplicateKeyError.
+// The caller gives the pages back in either case.
+func newChunk(a *kv.Arena, pageBytes int, get func(need int) *page) (*chunk, error) {
+	c := &chunk{pages: make([]*page, 0, (len(a.Buf)+shortHeader*len(a.Refs))/pageBytes+1)}
+	p := c.grow(a.Refs[0], get)
+	var last []byte
+	for i, r := range a.Refs {
+		key, value := a.Key(r), a.Value(r)
+		shared := commonPrefix(last, key)
+		if shared == len(key) && shared == len(last) && i > 0 {
+			return c, duplicateKey(key, a.Value(a.Refs[i-1]), value)
+		}
+		if !p.add(shared, key, value) {
+			p = c.grow(r, get)
+			p.add(0, key, value)
+		}
+		last = key
+	}
+	return c, nil
+}
+
+func (c *chunk) grow(r kv.Ref, get func(need int) *page) *page {
+	p := get(spaceOf(int(r.KeyLen), int(r.ValLen)))
+	c.pages = append(c.pages, p)
+	c.size += int64(len(p.buf))
+	return p
+}
+
+// chunkSource gives the pages of a chunk to a cursor.
+type chunkSource struct {
+	*chunk
+	// done, if set, takes each page that the cursor has left, the last one excepted.
+	done func(*page)
+}
+
+func (s *chunkSource) len() int              { return len(s.pages) }
+func (s *chunkSource) firstKey(i int) []byte { return s.pages[i].firstKey() }
+func (s *chunkSource) loadValues() error     { return nil }
+
+func (s *chunkSource) load(i int) (*page, bool, error) {
+	if s.done != nil && i > 0 {
+		s.done(s.pages[i-1])
+		s.pages[i-1] = nil
+	}
+	return s.pages[i], true, nil
+}
