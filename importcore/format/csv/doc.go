@@ -32,8 +32,9 @@
 // The Splitter finds row borders in one sequential pass: it jumps from line
 // end to line end and counts quotes between them, which tells inside from
 // outside as long as there is no escape byte; rows with one (and dialects with
-// longer or overlapping markers) go through the exact row parser. Readers run
-// that same parser, or a faster one for plain rows, over whole blocks.
+// longer or overlapping markers) go through the exact row parser. Readers mark
+// all special bytes of a stretch of the block, 64 at a time, and go from mark
+// to mark; what looks odd there goes through the same row parser.
 // Where a row is malformed the splitter may see borders behind it
 // that do not exist, but the row itself is in a block, and its reader
 // reports it. A reader also compares the number of its rows with the splitter's.

@@ -1,143 +1,154 @@
 package csv
 
-import (
-	"bytes"
-	"encoding/binary"
-	"math/bits"
+import "github.com/sluicedb/sluice/importcore/format"
 
-	"github.com/sluicedb/sluice/importcore/format"
+// rowEnd is what walk found: the place behind a row, or one of these.
+const (
+	rowCut = -1 // the marks end inside of the row
+	rowOdd = -2 // the row parser has to look at it
 )
 
-// fastRow takes the next row if it is plain enough: it is one line, and no
-// escape byte changes the meaning of a marker. It returns false, with r.next
-// unchanged, at anything else: odd rows, blank lines, the end.
+// fastRow takes the next row by its marks. It returns false, with r.next
+// unchanged, at anything that the row parser has to judge: what is malformed,
+// blank lines, lone carriage returns, the end.
 func (r *reader) fastRow() bool {
-	d, data, pos := r.d, r.data, r.next
-	n := bytes.IndexByte(data[pos:], d.termByte)
-	if n <= 0 || data[pos] <= ' ' || data[pos] >= 0x80 {
-		return false // white space is for the row parser to judge
-	}
-	line := data[pos : pos+n : pos+n]
-	if d.autoTerm {
-		if line = trimCR(line); bytes.IndexByte(line, '\r') >= 0 {
-			return false
-		}
-	}
-	escaped := d.hasEsc && bytes.IndexByte(line, d.esc) >= 0
-	if escaped && !d.harmlessEscapes(line) {
+	pos, data := r.next, r.data
+	if pos >= len(data) || data[pos] <= ' ' || data[pos] >= 0x80 {
 		return false
 	}
-	r.fields, r.scratch = r.fields[:0], r.scratch[:0]
-	if d.hasQuote && bytes.IndexByte(line, d.quote) >= 0 {
-		if !r.quotedLine(line, escaped) {
-			return false
-		}
-	} else {
-		r.fields = splitFields(r.fields, line, d.sep[0])
-		if escaped || len(d.plainNulls) > 0 {
-			for i := range r.fields {
-				r.fields[i] = r.plainField(r.fields[i].Bytes, escaped)
-			}
-		}
-	}
-	r.start, r.next = pos, pos+n+1
-	return true
-}
-
-// plainField completes a field without doubled quotes; mayEscape says that it may have escape bytes.
-func (r *reader) plainField(raw []byte, mayEscape bool) format.Field {
-	if mayEscape && bytes.IndexByte(raw, r.d.esc) >= 0 {
-		return r.field(raw, true, false)
-	}
-	return format.Field{Bytes: raw, Null: contains(r.d.plainNulls, raw)}
-}
-
-// quotedLine splits a line that has quotes. It returns false if a quoted
-// field is not whole in the line, or if a quote is out of place.
-func (r *reader) quotedLine(line []byte, escaped bool) bool {
-	d := r.d
-	for {
-		var n int
-		if len(line) == 0 || line[0] != d.quote {
-			field := line
-			if n = bytes.IndexByte(line, d.sep[0]); n >= 0 {
-				field = line[:n:n]
-			}
-			if bytes.IndexByte(field, d.quote) >= 0 {
-				return false
-			}
-			r.fields = append(r.fields, r.plainField(field, escaped))
-			if n < 0 {
+	for size := minMarked; ; size *= 4 {
+		if pos < r.marks.end {
+			end := r.walk(pos)
+			if end >= 0 {
+				r.start, r.next = pos, end
 				return true
 			}
-			line = line[n+1:]
-			continue
+			if end == rowOdd || r.marks.end == len(data) {
+				return false
+			}
 		}
-		line = line[1:]
-		n, doubled := closingQuote(line, d.quote)
-		if n < 0 {
+		for r.marks.base == pos && pos+size <= r.marks.end {
+			size *= 4 // the row is longer than that
+		}
+		if size > maxMarked {
 			return false
 		}
-		if field := line[:n:n]; doubled {
-			r.fields = append(r.fields, r.field(field, escaped, true))
+		r.marks.fill(data, pos, size)
+	}
+}
+
+// walk goes from marker to marker through the row at pos, with the rules of
+// the row parser, and leaves its fields in r.fields.
+func (r *reader) walk(pos int) int {
+	d, data, limit := r.d, r.data, r.marks.end
+	r.fields, r.scratch = r.fields[:0], r.scratch[:0]
+	for {
+		var end int
+		if d.hasQuote && pos < limit && data[pos] == d.quote {
+			if end = r.quotedField(pos + 1); end >= 0 {
+				if end++; end >= limit {
+					return rowCut
+				}
+			}
 		} else {
-			r.fields = append(r.fields, r.plainField(field, escaped))
+			end = r.unquotedField(pos)
 		}
-		if line = line[n+1:]; len(line) == 0 {
-			return true
+		if end < 0 {
+			return end
 		}
-		if line[0] != d.sep[0] {
-			return false
+		switch b := data[end]; {
+		case b == d.sep[0]:
+			pos = end + 1
+		case b == d.termByte:
+			return end + 1
+		case b != '\r' || !d.autoTerm:
+			return rowOdd
+		case end+1 >= limit:
+			return rowCut
+		case data[end+1] == '\n':
+			return end + 2
+		default:
+			return rowOdd
 		}
-		line = line[1:]
 	}
 }
 
-// closingQuote returns the index of the first quote that is not doubled, -1
-// if there is none, and whether doubled ones come before it.
-func closingQuote(text []byte, quote byte) (n int, doubled bool) {
-	for n < len(text) {
-		i := bytes.IndexByte(text[n:], quote)
-		if i < 0 {
-			break
+// unquotedField adds the field at pos and returns the place of the marker behind it.
+func (r *reader) unquotedField(pos int) int {
+	d, data := r.d, r.data
+	field := fieldBuilder{start: pos, copied: pos, from: -1}
+	at := r.marks.next(r.marks.all, pos)
+	for at >= 0 && d.hasEsc && data[at] == d.esc {
+		if at+1 >= r.marks.end {
+			return rowCut
 		}
-		n += i
-		if n+1 == len(text) || text[n+1] != quote {
-			return n, doubled
-		}
-		doubled = true
-		n += 2
+		r.piece(&field, at, unescaped(data[at+1]))
+		at = r.marks.next(r.marks.all, at+2)
 	}
-	return -1, doubled
+	switch {
+	case at < 0:
+		return rowCut
+	case d.hasQuote && data[at] == d.quote:
+		return rowOdd
+	}
+	r.endField(&field, at)
+	return at
 }
 
-const (
-	lowBits  = 0x7f7f7f7f7f7f7f7f
-	everyLow = 0x0101010101010101
-)
+// quotedField adds the field whose opening quote is before pos and returns the place of its closing quote.
+func (r *reader) quotedField(pos int) int {
+	d, data, limit := r.d, r.data, r.marks.end
+	field := fieldBuilder{start: pos, copied: pos, from: -1}
+	for {
+		at := r.marks.next(r.marks.quotes, pos)
+		if at < 0 || at+1 >= limit {
+			return rowCut
+		}
+		b := data[at+1]
+		if data[at] != d.quote {
+			b = unescaped(b)
+		} else if b != d.quote {
+			r.endField(&field, at)
+			return at
+		}
+		r.piece(&field, at, b)
+		pos = at + 2
+	}
+}
 
-// splitFields appends the parts of line between separators, eight bytes at a
-// time: a byte of x is zero where the separator is, and the formula sets the
-// high bit of exactly the zero bytes (no borrow runs between bytes, so all of
-// a word's separators can be taken from one mask).
-func splitFields(fields []format.Field, line []byte, sep byte) []format.Field {
-	pattern := uint64(sep) * everyLow
-	start, i := 0, 0
-	for ; i+8 <= len(line); i += 8 {
-		x := binary.LittleEndian.Uint64(line[i:]) ^ pattern
-		mask := ^(((x & lowBits) + lowBits) | x | lowBits)
-		for mask != 0 {
-			at := i + bits.TrailingZeros64(mask)>>3
-			fields = append(fields, format.Field{Bytes: line[start:at:at]})
-			start = at + 1
-			mask &= mask - 1
-		}
+// fieldBuilder is a field that is being read.
+type fieldBuilder struct {
+	start  int // in the data
+	copied int // up to where its data are in scratch
+	from   int // where it starts in scratch, -1 if it needs no copy so far
+}
+
+// piece copies the field up to at, where two bytes stand for b.
+func (r *reader) piece(f *fieldBuilder, at int, b byte) {
+	if f.from < 0 {
+		f.from = len(r.scratch)
 	}
-	for ; i < len(line); i++ {
-		if line[i] == sep {
-			fields = append(fields, format.Field{Bytes: line[start:i:i]})
-			start = i + 1
-		}
+	r.scratch = append(append(r.scratch, r.data[f.copied:at]...), b)
+	f.copied = at + 2
+}
+
+// endField adds a field that ends at end.
+func (r *reader) endField(f *fieldBuilder, end int) {
+	d, raw := r.d, r.data[f.start:end:end]
+	if f.from < 0 {
+		r.fields = append(r.fields, format.Field{Bytes: raw, Null: len(d.plainNulls) > 0 && contains(d.plainNulls, raw)})
+		return
 	}
-	return append(fields, format.Field{Bytes: line[start:]})
+	if d.isEscNull(raw) {
+		r.fields = append(r.fields, format.Field{Bytes: raw, Null: true})
+		return
+	}
+	r.scratch = append(r.scratch, r.data[f.copied:end]...)
+	text := r.scratch[f.from:len(r.scratch):len(r.scratch)]
+	r.fields = append(r.fields, format.Field{Bytes: text, Null: contains(d.nulls, text) && !d.isEscNull(text)})
+}
+
+// isEscNull reports whether a field is the escape byte and N, and that stands for NULL.
+func (d *dialect) isEscNull(field []byte) bool {
+	return d.escNull && len(field) == 2 && field[0] == d.esc && field[1] == 'N'
 }

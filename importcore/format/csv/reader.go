@@ -8,12 +8,13 @@ import (
 	"github.com/sluicedb/sluice/importcore/format"
 )
 
-// reader yields the rows of blocks. Rows of plain and simply quoted fields
-// take the fast path in fields.go, which gives up (and touches nothing) at
-// anything else; the row parser takes those.
+// reader yields the rows of blocks. If separator and line end are single bytes,
+// rows are read by their marks (markers.go, fields.go); what is malformed or
+// doubtful there, and all rows of other dialects, the row parser takes.
 type reader struct {
 	d      *dialect
 	parser rowParser
+	marks  marks
 	fields []format.Field
 	// scratch holds the unescaped fields of the present row. When it grows, earlier fields keep the old memory.
 	scratch []byte
@@ -35,7 +36,7 @@ type reader struct {
 // fails with a *fault.Error of the source and its place at a malformed row.
 func NewReader(cfg Config) format.RowReader {
 	d := newDialect(cfg)
-	return &reader{d: d, parser: rowParser{d: d}}
+	return &reader{d: d, parser: rowParser{d: d}, marks: marks{m: d.markers()}}
 }
 
 // Reset starts on a block.
@@ -43,6 +44,7 @@ func (r *reader) Reset(b *format.Block) {
 	r.block, r.data = b, b.Data
 	r.next, r.start, r.rows, r.err = 0, 0, 0, nil
 	r.counted, r.line = 0, b.FirstLine
+	r.marks.base, r.marks.end = 0, 0
 }
 
 // Next returns the fields of the next row.
@@ -96,17 +98,14 @@ func (r *reader) field(raw []byte, escaped, doubled bool) format.Field {
 	if !escaped && !doubled {
 		return format.Field{Bytes: raw, Null: contains(r.d.nulls, raw)}
 	}
-	if r.d.escNull && len(raw) == 2 && raw[0] == r.d.esc && raw[1] == 'N' {
+	if r.d.isEscNull(raw) {
 		return format.Field{Bytes: raw, Null: true}
 	}
 	from := len(r.scratch)
 	r.scratch = r.d.unescape(r.scratch, raw, doubled)
 	text := r.scratch[from:len(r.scratch):len(r.scratch)]
-	null := contains(r.d.nulls, text)
-	if r.d.escNull && len(text) == 2 && text[0] == r.d.esc && text[1] == 'N' {
-		null = false // it was written \\N
-	}
-	return format.Field{Bytes: text, Null: null}
+	// The text \N was written \\N.
+	return format.Field{Bytes: text, Null: contains(r.d.nulls, text) && !r.d.isEscNull(text)}
 }
 
 // unescape appends raw to dst without escape bytes and, in a quoted field
