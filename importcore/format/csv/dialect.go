@@ -14,6 +14,7 @@ type dialect struct {
 	sep      []byte
 	term     []byte // nil: \n, \r or \r\n
 	termByte byte   // the byte to jump to: \n, or the terminator's last
+	sepByte  byte   // first of sep
 	quote    byte
 	esc      byte
 	hasQuote bool
@@ -43,7 +44,8 @@ func newDialect(c Config) *dialect {
 		autoTerm: c.LinesTerminatedBy == "",
 		termByte: '\n',
 	}
-	d.stop[d.sep[0]] = true
+	d.sepByte = d.sep[0]
+	d.stop[d.sepByte] = true
 	if d.hasQuote {
 		d.quote = c.FieldsEnclosedBy[0]
 		d.stop[d.quote] = true

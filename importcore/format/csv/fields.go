@@ -1,6 +1,10 @@
 package csv
 
-import "github.com/sluicedb/sluice/importcore/format"
+import (
+	"math/bits"
+
+	"github.com/sluicedb/sluice/importcore/format"
+)
 
 // rowEnd is what walk found: the place behind a row, or one of these.
 const (
@@ -39,92 +43,123 @@ func (r *reader) fastRow() bool {
 
 // walk goes from marker to marker through the row at pos, with the rules of
 // the row parser, and leaves its fields in r.fields.
-func (r *reader) walk(pos int) int {
-	d, data, limit := r.d, r.data, r.marks.end
-	r.fields, r.scratch = r.fields[:0], r.scratch[:0]
+func (r *reader) walk(pos int) (end int) {
+	d, data := r.d, r.data
+	all, base, limit := r.marks.all, r.marks.base, r.marks.end
+	fields := r.fields[:0]
+	r.scratch = r.scratch[:0]
+	i := -1          // word of the next mark
+	var x uint64     // the marks in it that are still to come
+	var f fieldRange // of a field that has more than its end
 	for {
-		var end int
-		if d.hasQuote && pos < limit && data[pos] == d.quote {
-			if end = r.quotedField(pos + 1); end >= 0 {
-				if end++; end >= limit {
+		if i < 0 {
+			if pos >= limit {
+				return rowCut
+			}
+			i = (pos - base) / word
+			x = all[i] >> (uint(pos-base) % word) << (uint(pos-base) % word)
+		}
+		if pos < limit && d.hasQuote && data[pos] == d.quote {
+			if f = r.quotedField(pos + 1); f.end >= 0 && f.end+1 >= limit {
+				return rowCut
+			}
+			i, end = -1, f.end+1
+		} else {
+			for x == 0 {
+				if i++; i >= len(all) {
 					return rowCut
 				}
+				x = all[i]
 			}
+			end = base + i*word + bits.TrailingZeros64(x)
+			x &= x - 1
+			f = fieldRange{start: pos, end: end, from: -1}
+			if b := data[end]; b == d.esc && d.hasEsc || b == d.quote && d.hasQuote {
+				f = r.unquotedField(pos)
+				i, end = -1, f.end
+			}
+		}
+		if f.end < 0 {
+			return f.end
+		}
+		if f.from < 0 && len(d.plainNulls) == 0 {
+			fields = append(fields, format.Field{Bytes: data[f.start:f.end:f.end]})
 		} else {
-			end = r.unquotedField(pos)
+			fields = append(fields, r.finish(f))
 		}
-		if end < 0 {
-			return end
+		b := data[end]
+		if pos = end + 1; b == d.sepByte {
+			continue
 		}
-		switch b := data[end]; {
-		case b == d.sep[0]:
-			pos = end + 1
-		case b == d.termByte:
-			return end + 1
-		case b != '\r' || !d.autoTerm:
-			return rowOdd
-		case end+1 >= limit:
-			return rowCut
-		case data[end+1] == '\n':
-			return end + 2
-		default:
-			return rowOdd
+		if b != d.termByte {
+			if b != '\r' || !d.autoTerm {
+				return rowOdd
+			}
+			if pos >= limit {
+				return rowCut
+			}
+			if data[pos] != '\n' {
+				return rowOdd
+			}
+			pos++
 		}
+		r.fields = fields
+		return pos
 	}
 }
 
-// unquotedField adds the field at pos and returns the place of the marker behind it.
-func (r *reader) unquotedField(pos int) int {
+// unquotedField reads a field with escape bytes at pos up to the marker behind it.
+func (r *reader) unquotedField(pos int) fieldRange {
 	d, data := r.d, r.data
-	field := fieldBuilder{start: pos, copied: pos, from: -1}
+	field := fieldRange{start: pos, copied: pos, from: -1}
 	at := r.marks.next(r.marks.all, pos)
 	for at >= 0 && d.hasEsc && data[at] == d.esc {
 		if at+1 >= r.marks.end {
-			return rowCut
+			return fieldRange{end: rowCut}
 		}
 		r.piece(&field, at, unescaped(data[at+1]))
 		at = r.marks.next(r.marks.all, at+2)
 	}
 	switch {
 	case at < 0:
-		return rowCut
+		at = rowCut
 	case d.hasQuote && data[at] == d.quote:
-		return rowOdd
+		at = rowOdd
 	}
-	r.endField(&field, at)
-	return at
+	field.end = at
+	return field
 }
 
-// quotedField adds the field whose opening quote is before pos and returns the place of its closing quote.
-func (r *reader) quotedField(pos int) int {
+// quotedField reads the field whose opening quote is before pos up to its closing quote.
+func (r *reader) quotedField(pos int) fieldRange {
 	d, data, limit := r.d, r.data, r.marks.end
-	field := fieldBuilder{start: pos, copied: pos, from: -1}
+	field := fieldRange{start: pos, copied: pos, from: -1}
 	for {
 		at := r.marks.next(r.marks.quotes, pos)
 		if at < 0 || at+1 >= limit {
-			return rowCut
+			return fieldRange{end: rowCut}
 		}
 		b := data[at+1]
 		if data[at] != d.quote {
 			b = unescaped(b)
 		} else if b != d.quote {
-			r.endField(&field, at)
-			return at
+			field.end = at
+			return field
 		}
 		r.piece(&field, at, b)
 		pos = at + 2
 	}
 }
 
-// fieldBuilder is a field that is being read.
-type fieldBuilder struct {
-	start  int // in the data
-	copied int // up to where its data are in scratch
-	from   int // where it starts in scratch, -1 if it needs no copy so far
+// fieldRange is a field inside the data.
+type fieldRange struct {
+	start, end int // end may be rowCut or rowOdd instead
+	copied     int // up to where its data are in scratch
+	from       int // where it starts in scratch, -1 if it needs no copy
 }
 
 // piece copies the field up to at, where two bytes stand for b.
-func (r *reader) piece(f *fieldBuilder, at int, b byte) {
+func (r *reader) piece(f *fieldRange, at int, b byte) {
 	if f.from < 0 {
 		f.from = len(r.scratch)
 	}
@@ -132,20 +167,18 @@ func (r *reader) piece(f *fieldBuilder, at int, b byte) {
 	f.copied = at + 2
 }
 
-// endField adds a field that ends at end.
-func (r *reader) endField(f *fieldBuilder, end int) {
-	d, raw := r.d, r.data[f.start:end:end]
+// finish turns a range into a field.
+func (r *reader) finish(f fieldRange) format.Field {
+	d, raw := r.d, r.data[f.start:f.end:f.end]
 	if f.from < 0 {
-		r.fields = append(r.fields, format.Field{Bytes: raw, Null: len(d.plainNulls) > 0 && contains(d.plainNulls, raw)})
-		return
+		return format.Field{Bytes: raw, Null: contains(d.plainNulls, raw)}
 	}
 	if d.isEscNull(raw) {
-		r.fields = append(r.fields, format.Field{Bytes: raw, Null: true})
-		return
+		return format.Field{Bytes: raw, Null: true}
 	}
-	r.scratch = append(r.scratch, r.data[f.copied:end]...)
+	r.scratch = append(r.scratch, r.data[f.copied:f.end]...)
 	text := r.scratch[f.from:len(r.scratch):len(r.scratch)]
-	r.fields = append(r.fields, format.Field{Bytes: text, Null: contains(d.nulls, text) && !d.isEscNull(text)})
+	return format.Field{Bytes: text, Null: contains(d.nulls, text) && !d.isEscNull(text)}
 }
 
 // isEscNull reports whether a field is the escape byte and N, and that stands for NULL.
