@@ -16,7 +16,7 @@ func newChunk(a *kv.Arena, pageBytes int, get func(need int) *page) (*chunk, err
 	p := c.grow(a.Refs[0], get)
 	var last []byte
 	for i, r := range a.Refs {
-		key, value := a.Key(r), a.Value(r)
+		key, value := a.Buf[r.Off:r.Off+r.KeyLen], a.Value(r)
 		shared := commonPrefix(last, key)
 		if shared == len(key) && shared == len(last) && i > 0 {
 			return c, duplicateKey(key, a.Value(a.Refs[i-1]), value)

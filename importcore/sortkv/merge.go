@@ -3,11 +3,13 @@ package sortkv
 import (
 	"bytes"
 	"math/bits"
+	"slices"
 )
 
 // merger is a loser tree over cursors: the present pair is the smallest, and
-// moving on costs one comparison per level. Inner node n (from 1) holds the
-// cursor that lost there; cursor i is leaf len(cursors)+i.
+// moving on costs one comparison per level. An inner node holds the cursor
+// that lost there. The tree is a Huffman tree over the cursors' sizes: those with many pairs
+// are near the root, which halves the comparisons where a few runs meet many chunks.
 //
 // Nodes keep offset-value codes. All codes on the way from the winner's leaf
 // to the root have the present key as their base: each of those losers has lost
@@ -18,7 +20,8 @@ import (
 // meet in a comparison before either is given out, so duplicates can't slip through.
 type merger struct {
 	cursors []cursor
-	nodes   []node
+	leaves  []int32 // node above each cursor
+	nodes   []node  // each behind those below it, the root last
 	winner  int32
 	code    uint64 // the winner's, against the key given out before it
 	err     error  // of a source, or *DuplicateKeyError
@@ -27,34 +30,79 @@ type merger struct {
 type node struct {
 	code uint64
 	src  int32
+	up   int32 // the node above; top for the root
 }
+
+const top = -1
 
 // init positions the tree on the smallest pair. The cursors are open.
 func (m *merger) init() {
-	if len(m.cursors) == 0 {
+	k := len(m.cursors)
+	switch k {
+	case 0:
 		m.code = noKey
 		return
+	case 1:
+		m.leaves, m.code = []int32{top}, m.cursors[0].code
+		return
 	}
-	m.nodes = make([]node, len(m.cursors))
-	first := m.play(1)
-	m.winner, m.code = first.src, first.code
+	sizes := make([]int, k)
+	for i := range m.cursors {
+		sizes[i] = m.cursors[i].src.len()
+	}
+	below := huffman(sizes)
+	m.leaves = make([]int32, k)
+	m.nodes = make([]node, k-1)
+	winners := make([]node, k-1)
+	for i, pair := range below {
+		l, w := m.child(pair[0], int32(i), winners), m.child(pair[1], int32(i), winners)
+		if l.code^w.code < sameHead {
+			w = m.settle(&l, w)
+		} else if l.code < w.code {
+			l, w = w, l
+		}
+		m.nodes[i], winners[i] = node{l.code, l.src, top}, w
+	}
+	m.winner, m.code = winners[k-2].src, winners[k-2].code
 }
 
-func (m *merger) play(n int) node {
-	k := len(m.cursors)
-	if n >= k {
-		return node{m.cursors[n-k].code, int32(n - k)}
+// child returns what comes up from a child of node up, see huffman, and links the two.
+func (m *merger) child(n int, up int32, winners []node) node {
+	if n < len(m.cursors) {
+		m.leaves[n] = up
+		return node{code: m.cursors[n].code, src: int32(n)}
 	}
-	x, y := m.play(2*n), m.play(2*n+1)
-	switch d := x.code ^ y.code; {
-	case d < sameHead:
-		m.nodes[n] = y
-		return m.settle(&m.nodes[n], x)
-	case x.code > y.code:
-		x, y = y, x
+	n -= len(m.cursors)
+	m.nodes[n].up = up
+	return winners[n]
+}
+
+// huffman returns the inner nodes of a Huffman tree over n leaves, each as its
+// two children: leaf i is i, inner node i is n+i. Children come before parents.
+func huffman(sizes []int) [][2]int {
+	n := len(sizes)
+	order := make([]int, n)
+	for i := range order {
+		order[i] = i
 	}
-	m.nodes[n] = y
-	return x
+	slices.SortStableFunc(order, func(x, y int) int { return sizes[x] - sizes[y] })
+	// Sums of merged nodes only grow, so two queues replace a heap.
+	nodes, sums := make([][2]int, 0, n-1), make([]int, 0, n-1)
+	leaf, inner := 0, 0
+	smallest := func() (child, size int) {
+		if inner == len(sums) || leaf < n && sizes[order[leaf]] <= sums[inner] {
+			leaf++
+			return order[leaf-1], sizes[order[leaf-1]]
+		}
+		inner++
+		return n + inner - 1, sums[inner-1]
+	}
+	for range n - 1 {
+		x, sizeX := smallest()
+		y, sizeY := smallest()
+		nodes, sums = append(nodes, [2]int{x, y}), append(sums, sizeX+sizeY)
+	}
+	return nodes
 }
 
 // valid reports whether there is a present pair.
@@ -78,14 +126,15 @@ func (m *merger) next() {
 		m.err = err
 		return
 	}
-	w := node{c.code, m.winner}
+	w := node{code: c.code, src: m.winner}
 	nodes := m.nodes
-	for n := (int(w.src) + len(nodes)) >> 1; n > 0; n >>= 1 {
+	for n := m.leaves[m.winner]; n != top; {
 		l := &nodes[n]
+		n = l.up
 		if l.code^w.code < sameHead {
 			w = m.settle(l, w)
 		} else if l.code < w.code {
-			*l, w = w, *l
+			l.code, l.src, w.code, w.src = w.code, w.src, l.code, l.src
 		}
 	}
 	m.winner, m.code = w.src, w.code
@@ -120,7 +169,7 @@ func (m *merger) settle(l *node, w node) node {
 		}
 	}
 	loser.code = codeOf(m.cursors[loser.src].key, shared)
-	*l = loser
+	l.code, l.src = loser.code, loser.src
 	return winner
 }
 
