@@ -25,6 +25,7 @@ type Encoder struct {
 	scratch   []byte // what cells point to when the field itself doesn't do
 	common    []byte // the row's common handle
 	intHandle int64  // the row's integer handle
+	json      jsonReader
 
 	ids MaxIDs
 }

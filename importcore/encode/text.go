@@ -3,8 +3,6 @@ package encode
 import (
 	"bytes"
 	"unicode/utf8"
-
-	"github.com/pingcap/tidb/pkg/types"
 )
 
 // parseText takes strings that are valid in the column's charset and not longer
@@ -86,16 +84,4 @@ func parseBit(_ *Encoder, col *column, field []byte, c *cell) bool {
 		c.u = c.u<<8 | uint64(b)
 	}
 	return c.u <= col.max
-}
-
-// parseJSON takes valid JSON. It allocates: the text becomes TiDB's binary form.
-func parseJSON(e *Encoder, _ *column, field []byte, c *cell) bool {
-	j, err := types.ParseBinaryJSONFromString(string(field))
-	if err != nil {
-		return false
-	}
-	start := len(e.scratch)
-	e.scratch = append(append(e.scratch, j.TypeCode), j.Value...)
-	c.b = e.scratch[start:len(e.scratch):len(e.scratch)]
-	return true
 }
