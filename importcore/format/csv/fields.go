@@ -17,7 +17,7 @@ const (
 // blank lines, lone carriage returns, the end.
 func (r *reader) fastRow() bool {
 	pos, data := r.next, r.data
-	if pos >= len(data) || data[pos] <= ' ' || data[pos] >= 0x80 {
+	if pos >= len(data) || data[pos] <= ' ' || data[pos] >= 0x80 || data[pos] == r.d.termByte {
 		return false
 	}
 	for size := minMarked; ; size *= 4 {

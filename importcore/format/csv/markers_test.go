@@ -92,7 +92,7 @@ func judgeMarks(t testing.TB, cfg Config, data string) {
 }
 
 func markConfigs() []Config {
-	configs := make([]Config, 6)
+	configs := make([]Config, 8)
 	for i := range configs {
 		configs[i] = DefaultConfig()
 	}
@@ -101,6 +101,8 @@ func markConfigs() []Config {
 	configs[3].FieldsEscapedBy = ""
 	configs[3].NullText = []string{"NULL", ""}
 	configs[4].FieldsTerminatedBy, configs[4].LinesTerminatedBy = "|", "\r"
+	configs[6].LinesTerminatedBy = "x"
+	configs[7].FieldsTerminatedBy, configs[7].LinesTerminatedBy = "\n", "|"
 	configs[5].NullText = []string{"NULL", `\N`, `a`}
 	return configs
 }
