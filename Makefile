@@ -49,7 +49,7 @@ test/race: ## unit tests of the product under the race detector
 
 .PHONY: test/cluster
 test/cluster: build ## tests against the embedded cluster, peers included
-	$(BINS) go test -p 2 -timeout 40m ./tests/...
+	SLUICE_PLAYGROUND_BIN=$(CURDIR)/$(BIN)/playground go test -p 2 -timeout 40m ./tests/...
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (20s)

@@ -17,7 +17,7 @@ import (
 // Default sizes of Config, in bytes. The least budget is what one worker, the
 // splitter and a merge need to make progress.
 const (
-	DefaultMemoryBudget = 256 << 20
+	DefaultMemoryBudget = 128 << 20
 	MinMemoryBudget     = 32 << 20
 )
 

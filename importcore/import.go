@@ -150,8 +150,8 @@ type memorySplit struct {
 	ingest     int64 // batches under way to the stores
 }
 
-// maxArenaBytes: larger arenas sort no faster and make the budget coarse.
-const maxArenaBytes = 32 << 20
+// maxArenaBytes fits the second-level cache of a processor, where sorting is cheapest.
+const maxArenaBytes = 1 << 20
 
 // splitMemory gives the source a few blocks per worker, the ingest an eighth,
 // and the sorter the rest. Blocks shrink for small budgets, because the number

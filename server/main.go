@@ -63,6 +63,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "sluice:", err)
 		return exitUsage
 	}
+	limitMemory(inv.Config)
 	ready := io.Discard
 	if inv.PrintReady {
 		ready = stdout

@@ -94,7 +94,7 @@ func Default() Config {
 		ServiceAccount: ServiceAccount{User: "root"},
 		Import: Import{
 			SortDir:      filepath.Join(os.TempDir(), "sluice-sort"),
-			MemoryBudget: 256 << 20,
+			MemoryBudget: 128 << 20,
 		},
 	}
 }
