@@ -32,6 +32,13 @@ func (b *budget) tryAcquire(n int64) bool {
 	return true
 }
 
+// left returns how many bytes are there to be taken; negative after force.
+func (b *budget) left() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.total - b.mu.used
+}
+
 // force takes n bytes (or gives back -n) even past the total: for memory that
 // is in use already.
 func (b *budget) force(n int64) {

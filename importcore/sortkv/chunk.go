@@ -9,8 +9,8 @@ type chunk struct {
 	size  int64 // of the pages, bytes
 }
 
-// newChunk rewrites a sorted, non-empty arena into pages. Equal keys end it with *DuplicateKeyError.
-// The caller gives the pages back in either case.
+// newChunk rewrites a sorted, non-empty arena into pages. Equal keys end it
+// with *DuplicateKeyError; the pages stay lent then, as the sorter has failed.
 func newChunk(a *kv.Arena, pageBytes int, get func(need int) *page) (*chunk, error) {
 	c := &chunk{pages: make([]*page, 0, (len(a.Buf)+shortHeader*len(a.Refs))/pageBytes+1)}
 	p := c.grow(a.Refs[0], get)
@@ -19,7 +19,7 @@ func newChunk(a *kv.Arena, pageBytes int, get func(need int) *page) (*chunk, err
 		key, value := a.Buf[r.Off:r.Off+r.KeyLen], a.Value(r)
 		shared := commonPrefix(last, key)
 		if shared == len(key) && shared == len(last) && i > 0 {
-			return c, duplicateKey(key, a.Value(a.Refs[i-1]), value)
+			return nil, duplicateKey(key, a.Value(a.Refs[i-1]), value)
 		}
 		if !p.add(shared, key, value) {
 			p = c.grow(r, get)

@@ -19,8 +19,8 @@ import (
 )
 
 // sortAndRead does one whole life and returns the pairs, or the first error.
-func sortAndRead(fs vfs.FS, pairs []pair) (got []pair, sum kv.Checksum, err error) {
-	s, err := sortkv.New(sortkv.Options{Dir: "/sort", MemoryBudget: 256 << 10, FS: fs})
+func sortAndRead(fs vfs.FS, pairs []pair, c sortkv.Compression) (got []pair, sum kv.Checksum, err error) {
+	s, err := sortkv.New(sortkv.Options{Dir: "/sort", MemoryBudget: 256 << 10, FS: fs, Compression: c})
 	if err != nil {
 		return nil, sum, err
 	}
@@ -66,7 +66,7 @@ func TestEveryFileOperationMayFail(t *testing.T) {
 			return nil
 		})
 		mem := vfs.NewMem()
-		got, _, err := sortAndRead(errorfs.Wrap(mem, injector), pairs)
+		got, _, err := sortAndRead(errorfs.Wrap(mem, injector), pairs, sortkv.CompressionDefault)
 		if count.Load() <= n {
 			require.NoError(t, err)
 			names, err := mem.List("/sort")
@@ -94,39 +94,42 @@ func TestFullDiskIsNamed(t *testing.T) {
 		}
 		return nil
 	})
-	_, _, err := sortAndRead(errorfs.Wrap(vfs.NewMem(), injector), randomPairs(rand.New(rand.NewPCG(9, 9)), 2000))
+	_, _, err := sortAndRead(errorfs.Wrap(vfs.NewMem(), injector), randomPairs(rand.New(rand.NewPCG(9, 9)), 2000), sortkv.CompressionDefault)
 	e := fault.As(err)
 	require.NotNil(t, e, "%v", err)
 	require.Equal(t, uint16(1021), e.Code)
 	require.Contains(t, err.Error(), "/sort is full")
 }
 
-// TestDamagedRunIsNoticed flips one byte at many places of a run: reading all
-// of it must fail, or, where the byte carries nothing, give the right pairs.
+// TestDamagedRunIsNoticed flips one bit at many places of a run, or loses the
+// end of a write: reading all of it must fail.
 func TestDamagedRunIsNoticed(t *testing.T) {
 	t.Parallel()
-	pairs := randomPairs(rand.New(rand.NewPCG(11, 11)), 1500)
-	want := sortedCopy(pairs)
-	noticed := 0
-	const places = 40
-	for place := range places {
-		fs := &damagingFS{FS: vfs.NewMem(), at: place}
-		got, sum, err := sortAndRead(fs, pairs)
-		if err != nil {
-			noticed++
-			continue
+	pairs := randomPairs(rand.New(rand.NewPCG(11, 11)), 4000)
+	for _, c := range []sortkv.Compression{sortkv.CompressionNone, sortkv.CompressionSnappy, sortkv.CompressionZstd} {
+		for place := range places {
+			for _, torn := range []bool{false, true} {
+				fs := &damagingFS{FS: vfs.NewMem(), at: place, torn: torn}
+				_, _, err := sortAndRead(fs, pairs, c)
+				require.True(t, fs.done, "the test has damaged nothing at %d", place)
+				require.Error(t, err)
+				require.Contains(t, err.Error(), "/sort")
+				require.Equal(t, uint16(1024), fault.As(err).Code, "%v", err)
+			}
 		}
-		requireSame(t, want, got)
-		require.Equal(t, uint64(len(pairs)), sum.Pairs)
 	}
-	require.Greater(t, noticed, places*3/4)
 }
 
-// damagingFS flips a bit in what is written to runs: in the n-th write, in its middle.
+// places is how many places are damaged: in the first, second, third ... write, further and further behind its start.
+const places = 12
+
+// damagingFS flips a bit in what is written to runs, or loses the last byte of a write.
 type damagingFS struct {
 	vfs.FS
 	at     int
+	torn   bool
 	writes int
+	done   bool
 }
 
 func (d *damagingFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
@@ -143,12 +146,20 @@ type damagingFile struct {
 }
 
 func (f *damagingFile) Write(p []byte) (int, error) {
-	damaged := append([]byte(nil), p...)
-	if len(p) > 0 && f.fs.writes == 0 {
-		damaged[len(p)*f.fs.at/40] ^= 0x10
+	written := append([]byte(nil), p...)
+	if f.fs.writes == f.fs.at && len(p) > 0 {
+		f.fs.done = true
+		if f.fs.torn {
+			written = written[:len(p)-1]
+		} else {
+			written[len(p)*f.fs.at/places] ^= 0x10
+		}
 	}
 	f.fs.writes++
-	return f.File.Write(damaged)
+	if _, err := f.File.Write(written); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
 
 func TestDamageIsDone(t *testing.T) {

@@ -25,6 +25,7 @@ type merger struct {
 	winner  int32
 	code    uint64 // the winner's, against the key given out before it
 	err     error  // of a source, or *DuplicateKeyError
+	values  bool   // values will be asked for
 }
 
 type node struct {
@@ -122,6 +123,9 @@ func (m *merger) next() {
 	c := &m.cursors[m.winner]
 	if c.left > 0 {
 		c.step()
+		if m.values { // the pair is given out after many others: time to fetch it
+			prefetchPair(&c.buf[c.pos], &c.buf[c.value])
+		}
 	} else if err := c.next(); err != nil {
 		m.err = err
 		return

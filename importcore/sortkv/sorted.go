@@ -18,7 +18,7 @@ type Sorted struct {
 	runs     []*run
 	checksum kv.Checksum
 	written  int64
-	min, max []byte // smallest and largest key, nil if there are no pairs
+	max      []byte // the largest key, nil if there are no pairs
 	samples  []sample
 	// iterBytes is the memory that an iterator takes.
 	iterBytes int64
@@ -56,7 +56,7 @@ func (r *Sorted) FindDuplicate(ctx context.Context) error {
 }
 
 func (r *Sorted) mergeKeys(ctx context.Context, start, end []byte) (err error) {
-	it, err := r.Iter(ctx, start, end)
+	it, err := r.iter(ctx, start, end, false)
 	if err != nil {
 		return err
 	}
@@ -90,7 +90,12 @@ type Iterator struct {
 // are closed or memory is free, so one goroutine should not hold several. The bounds must not be
 // changed while the iterator lives. Errors: the context's, those of the sort directory.
 func (r *Sorted) Iter(ctx context.Context, start, end []byte) (*Iterator, error) {
+	return r.iter(ctx, start, end, true)
+}
+
+func (r *Sorted) iter(ctx context.Context, start, end []byte, values bool) (*Iterator, error) {
 	it := &Iterator{ctx: ctx, r: r}
+	it.m.values = values
 	if err := it.admit(); err != nil {
 		return nil, err
 	}

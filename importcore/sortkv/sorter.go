@@ -31,7 +31,6 @@ type Sorter struct {
 		runs      []*run
 		written   int64
 		checksum  kv.Checksum
-		minKey    []byte
 		maxKey    []byte
 		spills    int // running
 		calls     int // running Add and Arena calls
@@ -165,23 +164,15 @@ func (s *Sorter) keep(c *chunk, last []byte, sum kv.Checksum) (spill []*chunk) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.mu.checksum.Merge(sum)
-	s.widenLocked(c.pages[0].firstKey(), last)
+	if s.mu.maxKey == nil || bytes.Compare(last, s.mu.maxKey) > 0 {
+		s.mu.maxKey = append([]byte{}, last...)
+	}
 	s.mu.resident = append(s.mu.resident, c)
 	s.mu.bytes += c.size
 	if s.mu.bytes >= s.budget.total/4*3 {
 		return s.takeResidentLocked()
 	}
 	return nil
-}
-
-// widenLocked updates the smallest and largest key.
-func (s *Sorter) widenLocked(first, last []byte) {
-	if s.mu.minKey == nil || bytes.Compare(first, s.mu.minKey) < 0 {
-		s.mu.minKey = append([]byte{}, first...)
-	}
-	if s.mu.maxKey == nil || bytes.Compare(last, s.mu.maxKey) > 0 {
-		s.mu.maxKey = append([]byte{}, last...)
-	}
 }
 
 // takeResidentLocked hands all resident chunks over to the caller, who must call spill.
@@ -228,7 +219,8 @@ func (s *Sorter) fail(err error) error {
 
 // Finish freezes the sorter: no more arenas. If everything fitted into memory
 // it looks for duplicates between arenas (*DuplicateKeyError); if not, ask
-// Sorted.FindDuplicate. The result is valid until Close.
+// Sorted.FindDuplicate. If there are so many runs that iterators would lack
+// memory it writes the rest as well. The result is valid until Close.
 func (s *Sorter) Finish(ctx context.Context) (*Sorted, error) {
 	if err := s.enter(); err != nil {
 		return nil, err
@@ -236,18 +228,18 @@ func (s *Sorter) Finish(ctx context.Context) (*Sorted, error) {
 	defer s.leave()
 	s.mu.Lock()
 	s.mu.finished = true
-	r := &Sorted{
-		s: s, chunks: s.mu.resident, runs: s.mu.runs,
-		checksum: s.mu.checksum, written: s.mu.written, min: s.mu.minKey, max: s.mu.maxKey,
-	}
 	busy := s.mu.calls - 1
 	s.mu.Unlock()
 	if busy > 0 {
 		return nil, s.fail(fault.New(fault.Sluice, 0, "sortkv: Finish during %d other calls", busy))
 	}
 	s.dropFree()
-	r.sample()
-	r.iterBytes = iterNeeds(r.runs, s.opts.pageBytes(), s.codec != nil)
+	if chunks := s.crowding(); chunks != nil {
+		if err := s.spill(ctx, chunks); err != nil {
+			return nil, err
+		}
+	}
+	r := s.freeze()
 	if len(r.runs) > 0 {
 		return r, nil
 	}
@@ -255,6 +247,33 @@ func (s *Sorter) Finish(ctx context.Context) (*Sorted, error) {
 		return nil, s.fail(err)
 	}
 	return r, nil
+}
+
+// wantedIterators is how many iterators the memory should suffice for.
+const wantedIterators = 8
+
+// crowding takes the resident chunks if they take memory that iterators need.
+func (s *Sorter) crowding() []*chunk {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	need := wantedIterators * iterNeeds(s.mu.runs, s.opts.pageBytes(), s.codec != nil)
+	if len(s.mu.resident) == 0 || need <= s.budget.left() {
+		return nil
+	}
+	return s.takeResidentLocked()
+}
+
+// freeze makes the result.
+func (s *Sorter) freeze() *Sorted {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := &Sorted{
+		s: s, chunks: s.mu.resident, runs: s.mu.runs,
+		checksum: s.mu.checksum, written: s.mu.written, max: s.mu.maxKey,
+	}
+	r.sample()
+	r.iterBytes = iterNeeds(r.runs, s.opts.pageBytes(), s.codec != nil)
+	return r
 }
 
 // Close waits for running calls, which fail, and removes the files. It must

@@ -162,6 +162,7 @@ func TestAnyBudgetAndSplitGivesTheSortedPairs(t *testing.T) {
 			require.NoError(t, err)
 			requireSame(t, want, got)
 			checkRanges(t, r, rnd, want, sum)
+			checkBounds(t, r, rnd, want)
 		})
 	}
 }
@@ -200,6 +201,93 @@ func checkRanges(t *testing.T, r *sortkv.Sorted, rnd *rand.Rand, want []pair, su
 		for i := 0; i < len(ranges); i += 50 {
 			require.Equal(t, ranges[i].Start, parts[i][0].key)
 		}
+	}
+}
+
+// checkBounds tests iterators with any bounds, which need not be keys.
+func checkBounds(t *testing.T, r *sortkv.Sorted, rnd *rand.Rand, want []pair) {
+	t.Helper()
+	bound := func() []byte {
+		key := bytes.Clone(want[rnd.IntN(len(want))].key)
+		switch rnd.IntN(4) {
+		case 0:
+			return append(key, 0)
+		case 1:
+			return append([]byte{}, key[:rnd.IntN(len(key)+1)]...)
+		case 2:
+			return append(key, 0xff, 0xff)
+		}
+		return append([]byte{}, key...)
+	}
+	for range 30 {
+		start, end := bound(), bound()
+		var part []pair
+		for _, p := range want {
+			if bytes.Compare(p.key, start) >= 0 && bytes.Compare(p.key, end) < 0 {
+				part = append(part, p)
+			}
+		}
+		got, err := collect(r, start, end)
+		require.NoError(t, err)
+		requireSame(t, part, got)
+	}
+}
+
+func TestKeyTooLongToSortIsRefused(t *testing.T) {
+	t.Parallel()
+	for size, refused := range map[int]bool{1<<16 - 2: false, 1<<16 - 1: true} {
+		s := newSorter(t, sortkv.Options{MemoryBudget: 8 << 20})
+		a, err := s.Arena(context.Background())
+		require.NoError(t, err)
+		a.Add(bytes.Repeat([]byte{'k'}, size), []byte("v"))
+		a.Add(bytes.Repeat([]byte{'k'}, 1<<16-3), []byte("w"))
+		err = s.Add(context.Background(), a)
+		require.Equal(t, refused, err != nil, "%v", err)
+		if refused {
+			continue
+		}
+		r, err := s.Finish(context.Background())
+		require.NoError(t, err)
+		got, err := collect(r, nil, nil)
+		require.NoError(t, err)
+		require.Len(t, got, 2)
+		require.Equal(t, "w", string(got[0].value))
+		require.Len(t, got[1].key, size)
+	}
+}
+
+// TestManyRunsLeaveMemoryForIterators spills so often that what is left at the
+// end must make room, and reads with more iterators than there is memory for.
+func TestManyRunsLeaveMemoryForIterators(t *testing.T) {
+	t.Parallel()
+	rnd := rand.New(rand.NewPCG(6, 6))
+	pairs := make([]pair, 40_000)
+	for i := range pairs {
+		value := make([]byte, 150)
+		for j := range value {
+			value[j] = byte(rnd.Uint32())
+		}
+		pairs[i] = pair{fmt.Appendf(nil, "t12345678_r%07d", (i*7919)%len(pairs)), value}
+	}
+	s := newSorter(t, sortkv.Options{MemoryBudget: 256 << 10, PrefixSkip: 11})
+	require.NoError(t, addAll(s, pairs, 2))
+	r, err := s.Finish(context.Background())
+	require.NoError(t, err)
+	require.Greater(t, r.Runs(), 20)
+	require.NoError(t, r.FindDuplicate(context.Background()))
+	ranges := r.Ranges(100<<10, 0)
+	parts := make([][]pair, len(ranges))
+	var group errgroup.Group
+	for i, rg := range ranges {
+		group.Go(func() (err error) {
+			parts[i], err = collect(r, rg.Start, rg.End)
+			return err
+		})
+	}
+	require.NoError(t, group.Wait())
+	requireSame(t, sortedCopy(pairs), slices.Concat(parts...))
+	for i, rg := range ranges[:len(ranges)-1] {
+		require.InDelta(t, len(parts[i]), rg.Keys, float64(r.Runs()*40), "an estimate is off by a page of each run at most")
 	}
 }
 

@@ -61,7 +61,7 @@ func (s *Sorter) writeRun(ctx context.Context, chunks []*chunk) (*run, error) {
 
 // copyPairs writes every pair of the chunks.
 func (s *Sorter) copyPairs(ctx context.Context, chunks []*chunk, w *runWriter) error {
-	m := merger{cursors: make([]cursor, len(chunks))}
+	m := merger{cursors: make([]cursor, len(chunks)), values: true}
 	keyBufs := newKeyBufs(len(chunks))
 	for i, c := range chunks {
 		src := &chunkSource{chunk: c, done: s.returnPage}
