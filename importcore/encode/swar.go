@@ -103,9 +103,20 @@ func isASCII(b []byte) bool {
 	return last&highBits == 0
 }
 
-// validUTF8 is utf8.Valid, faster where ASCII and other characters mix:
-// it jumps from one character outside of ASCII to the next.
+// validUTF8 is utf8.Valid, faster where ASCII and other characters mix.
 func validUTF8(b []byte) bool {
+	for len(b) >= 8 {
+		if binary.LittleEndian.Uint64(b)&highBits != 0 {
+			return validWide(b)
+		}
+		b = b[8:]
+	}
+	return loadShort(b)&highBits == 0 || utf8.Valid(b)
+}
+
+// validWideGo is the plain form of validWide: it jumps from one character
+// outside of ASCII to the next.
+func validWideGo(b []byte) bool {
 	for len(b) >= 8 {
 		x := binary.LittleEndian.Uint64(b) & highBits
 		if x == 0 {

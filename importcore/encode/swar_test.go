@@ -3,6 +3,7 @@ package encode
 import (
 	"math/rand"
 	"strconv"
+	"strings"
 	"testing"
 	"unicode/utf8"
 
@@ -53,11 +54,25 @@ func TestText8(t *testing.T) {
 		}
 		judgeText(t, b)
 	}
+	// Whole and broken characters at every place of long texts, and at their ends.
+	for _, c := range []string{"é", "日", "😀", "\xc0\x80", "\xe0\x9f\xbf", "\xe0\xa0\x80", "\xed\x9f\xbf", "\xed\xa0\x80", "\xef\xbf\xbf", "\xf0\x8f\xbf\xbf", "\xf0\x90\x80\x80",
+		"\xf4\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff", "\x80", "\xbf\xbf"} {
+		for n := range 70 {
+			for after := range 36 {
+				text := strings.Repeat("a", n) + c + strings.Repeat("ü", after/2) + strings.Repeat("b", after)
+				for cut := range len(c) + 1 {
+					judgeText(t, []byte(text[:len(text)-cut]))
+					judgeText(t, []byte(text[:n+len(c)-cut]))
+				}
+			}
+		}
+	}
 	// Every start of a character with every second byte, inside and at the end.
 	for b0 := range 256 {
 		for b1 := range 256 {
-			for _, tail := range []string{"", "\x80", "\x80\x80", "\x80\x80abcdefgh", "\xbfabcdefgh", "abcdefgh"} {
+			for _, tail := range []string{"", "\x80", "\x80\x80", "\x80\x80abcdefgh", "\xbfabcdefgh", "abcdefgh", "\x80\x80 more than thirty-two bytes, whatever they are"} {
 				judgeText(t, append([]byte{byte(b0), byte(b1)}, tail...))
+				judgeText(t, append([]byte{'a', byte(b0), byte(b1)}, "\xbf\xbf and sixteen bytes"+tail...))
 			}
 		}
 	}
@@ -68,8 +83,9 @@ func judgeText(t testing.TB, b []byte) {
 	for _, c := range b {
 		ascii = ascii && c < utf8.RuneSelf
 	}
-	if ascii != isASCII(b) || utf8.Valid(b) != validUTF8(b) {
-		t.Fatalf("%q: isASCII %v, want %v; validUTF8 %v, want %v", b, isASCII(b), ascii, validUTF8(b), utf8.Valid(b))
+	valid := utf8.Valid(b)
+	if ascii != isASCII(b) || valid != validUTF8(b) || valid != validWide(b) || valid != validWideGo(b) {
+		t.Fatalf("%q: isASCII %v, want %v; validUTF8 %v, validWide %v, validWideGo %v, want %v", b, isASCII(b), ascii, validUTF8(b), validWide(b), validWideGo(b), valid)
 	}
 }
 
