@@ -13,12 +13,11 @@ import (
 const (
 	minMemoryBudget = 256 << 10
 	minArenaBytes   = 4 << 10
-	// smallArenaBytes is near the size of a processor's second-level cache, so that
-	// sorting and rewriting an arena hardly touches memory. largeArenaBytes is for budgets from
-	// largeBudget on, where the fewer sources of merges are worth more.
-	smallArenaBytes = 1 << 20
-	largeArenaBytes = 2 << 20
-	largeBudget     = 128 << 20
+	// Arenas by default. They should fit the second-level cache of a processor, so that
+	// sorting and rewriting one hardly touches memory, and their number is that of
+	// the chunks that a merge has to deal with, so they grow with the budget a little.
+	leastArenaBytes = 16 << 10
+	mostArenaBytes  = 2 << 20
 	// Pages are as small as the budget asks for, because an iterator needs one for each run.
 	minPageBytes = 4 << 10
 	maxPageBytes = 64 << 10
@@ -36,8 +35,9 @@ type Options struct {
 	// bytes; merging finds its own.
 	PrefixSkip int
 	// ArenaBytes is the size of pairs and references at which an arena is to
-	// be given to Add. At most MemoryBudget/8; 0 stands for MemoryBudget/16,
-	// at most 1 MiB, or 2 MiB from a budget of 128 MiB on. An arena in use takes twice that from the budget.
+	// be given to Add. At most MemoryBudget/8; 0 stands for MemoryBudget/64,
+	// but 16 KiB to 2 MiB. An arena in use takes twice that from the budget;
+	// if encoders together hold more than half of the budget so, runs get small and many.
 	ArenaBytes int
 	// Compression of runs.
 	Compression Compression
@@ -61,10 +61,7 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fault.New(fault.User, 0, "the sort directory must be set")
 	}
 	if o.ArenaBytes == 0 {
-		o.ArenaBytes = int(min(o.MemoryBudget/16, smallArenaBytes))
-		if o.MemoryBudget >= largeBudget {
-			o.ArenaBytes = largeArenaBytes
-		}
+		o.ArenaBytes = int(min(max(o.MemoryBudget/64, leastArenaBytes), mostArenaBytes))
 	}
 	if o.ArenaBytes < minArenaBytes || int64(o.ArenaBytes) > o.MemoryBudget/8 {
 		return o, fault.New(fault.User, 0, "the arena size of %d bytes must be between %d and an eighth of the sort memory budget of %d", o.ArenaBytes, minArenaBytes, o.MemoryBudget)

@@ -403,7 +403,7 @@ func TestWrongOptionsAreRefused(t *testing.T) {
 
 func TestArenaWaitsForMemoryAndHonoursItsContext(t *testing.T) {
 	t.Parallel()
-	s := newSorter(t, sortkv.Options{MemoryBudget: 1 << 20})
+	s := newSorter(t, sortkv.Options{MemoryBudget: 1 << 20, ArenaBytes: 64 << 10})
 	var held []*kv.Arena
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
