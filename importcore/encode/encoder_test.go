@@ -44,18 +44,36 @@ func TestDemoRowAllocatesNothing(t *testing.T) {
 	require.Len(t, a.Refs, 3)
 }
 
-// TestFastTypesAllocateNothing covers every type but those whose conversion is TiDB's.
+// TestTablesAllocateNothing goes through files of dataset's tables.
+func TestTablesAllocateNothing(t *testing.T) {
+	for _, b := range benchTables(t, 64<<10) {
+		rows := b.parsed(t)
+		e, a := b.plan.NewEncoder(), kv.NewArena(1<<20, 10)
+		allocs := testing.AllocsPerRun(5, func() {
+			a.Reset()
+			for i, row := range rows {
+				if err := e.EncodeRow(row, int64(i+1), a); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		require.Zero(t, allocs, b.name)
+		require.Len(t, a.Refs, len(rows)*b.plan.PairsPerRow(), b.name)
+	}
+}
+
+// TestFastTypesAllocateNothing covers every type but vectors, whose conversion is TiDB's.
 func TestFastTypesAllocateNothing(t *testing.T) {
 	info := tableInfo(t, `id BIGINT UNSIGNED PRIMARY KEY, a DECIMAL(65,30), b FLOAT, c DOUBLE, d DATE, e DATETIME(6), f TIMESTAMP(3), g TIME(2), h YEAR,
-		i CHAR(10), j BINARY(10), k BLOB, l ENUM('x','y'), m SET('x','y'), n BIT(20), o SMALLINT`)
+		i CHAR(10), j BINARY(10), k BLOB, l ENUM('x','y'), m SET('x','y'), n BIT(20), o SMALLINT, p JSON`)
 	for _, col := range info.Columns[1:] {
-		if !types.IsTypeBlob(col.GetType()) {
+		if !types.IsTypeBlob(col.GetType()) && col.GetType() != mysql.TypeJSON {
 			addIndex(info, col.Offset%2 == 0, col.Name.L)
 		}
 	}
 	e, a := compile(t, info, strictMode, mustZone(t, "Asia/Shanghai")).NewEncoder(), kv.NewArena(1<<16, 10)
 	row := fields("1", "-123.456", "1.5", "2.5e3", "2024-01-02", "2024-01-02 03:04:05.123456", "2024-01-02 03:04:05.1", "10:11:12.13", "2024",
-		"äbc  ", "abc", "blob", "y", "x,y", "\x01\x02", `\N`)
+		"äbc  ", "abc", "blob", "y", "x,y", "\x01\x02", `\N`, `{"b": [1, 2.5, null], "a": "text"}`)
 	allocs := testing.AllocsPerRun(1000, func() {
 		a.Reset()
 		if err := e.EncodeRow(row, 1, a); err != nil {

@@ -138,3 +138,54 @@ func FuzzMarkedRows(f *testing.F) {
 		judgeMarks(t, configs[int(which)%len(configs)], data)
 	})
 }
+
+// scanExact finds the rows of data with the row parser alone.
+func scanExact(cfg Config, data []byte, final bool) borders {
+	d := newDialect(cfg)
+	d.simpleRows = false
+	s := rowScanner{d: d, parser: rowParser{d: d}}
+	return s.scan(data, 0, final)
+}
+
+// TestMarkedBorders compares the scanner's rows with the row parser's.
+func TestMarkedBorders(t *testing.T) {
+	t.Parallel()
+	rnd := rand.New(rand.NewPCG(5, rand.Uint64()))
+	judged := 0
+	judge := func(cfg Config, data []byte) {
+		for _, final := range []bool{false, true} {
+			d := newDialect(cfg)
+			s := rowScanner{d: d, parser: rowParser{d: d}}
+			got, want := s.scan(data, 0, final), scanExact(cfg, data, final)
+			// Malformed rows may hide borders, see the package doc; and the parser of rows tells no more about what it can't read.
+			if want.broken != foundRow || got.broken != foundRow {
+				continue
+			}
+			judged++
+			require.Equal(t, want, got, "%q", data)
+		}
+	}
+	for range 20000 {
+		text := randomText(rnd, 1+rnd.IntN(200))
+		if rnd.IntN(2) == 0 {
+			text = strings.NewReplacer("\\", "", "\r", "").Replace(text)
+		}
+		// Quotes in the right places only.
+		text = strings.ReplaceAll(text, "\"", "")
+		text = strings.ReplaceAll(text, "é", "\"q\nr\"\"\"")
+		for _, cfg := range markConfigs() {
+			judge(cfg, []byte(text))
+		}
+	}
+	for range 20 {
+		var b strings.Builder
+		for b.Len() < 3*scanned {
+			fmt.Fprintf(&b, "%d,\"%s\",x\n", rnd.IntN(1000), strings.Repeat("long \"\" te\nxt ", rnd.IntN(1000)))
+			if rnd.IntN(100) == 0 {
+				b.WriteString(strings.Repeat("z\n", 100) + strings.Repeat("w", rnd.IntN(3)*scanned) + "\n\n\n a\n")
+			}
+		}
+		judge(DefaultConfig(), []byte(b.String()))
+	}
+	require.Greater(t, judged, 50000)
+}

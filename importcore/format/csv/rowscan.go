@@ -1,12 +1,16 @@
 package csv
 
-import "bytes"
+import (
+	"bytes"
+	"math/bits"
+)
 
 // rowScanner finds the ends of rows in a buffer without looking at fields
 // where it can, see the package doc.
 type rowScanner struct {
 	d      *dialect
 	parser rowParser
+	marks  marks
 
 	// What the buffer holds at all; saves a search per line.
 	hasQuote, hasEsc, hasCR bool
@@ -28,6 +32,9 @@ func (s *rowScanner) scan(data []byte, pos int, final bool) borders {
 		s.hasQuote = s.d.hasQuote && bytes.IndexByte(rest, s.d.quote) >= 0
 		s.hasEsc = s.d.hasEsc && bytes.IndexByte(rest, s.d.esc) >= 0
 		s.hasCR = s.d.autoTerm && bytes.IndexByte(rest, '\r') >= 0
+		if fastMarks && !s.hasEsc && !s.hasCR {
+			s.markedLines(data, &b)
+		}
 		for s.lines(data, &b) && s.exact(data, &b, false) {
 		}
 	} else {
@@ -59,6 +66,55 @@ func (s *rowScanner) exact(data []byte, b *borders, final bool) bool {
 	}
 	return false
 }
+
+// scanned is how many bytes markedLines marks at a time.
+const scanned = 4 * minMarked
+
+// longRow is the length in bytes from which on searching for line ends and
+// quotes is faster than marking them.
+const longRow = 2 << 10
+
+// markedLines takes rows as lines does, 64 bytes at a time, in data without
+// escape bytes and carriage returns. It stops at a row that starts as a line of
+// white space may, where rows are so long that searching is faster, and at the
+// end of the data.
+func (s *rowScanner) markedLines(data []byte, b *borders) {
+	s.marks.m = &markers{s.d.termByte, s.d.termByte, s.d.termByte, s.d.termByte, s.d.termByte}
+	if s.hasQuote {
+		s.marks.m[3], s.marks.m[4] = s.d.quote, s.d.quote
+	}
+	for b.end < len(data) && s.startsRow(data[b.end]) {
+		s.marks.fill(data, b.end, scanned)
+		before := b.rows
+		var open uint64 // all ones if a quote is open before the word
+		for i, ends := range s.marks.all {
+			if s.hasQuote {
+				// Bit n of inside: the number of quotes up to n is odd.
+				inside := s.marks.quotes[i]
+				ends &^= inside
+				for shift := 1; shift < word; shift *= 2 {
+					inside ^= inside << shift
+				}
+				inside ^= open
+				open = uint64(int64(inside) >> 63)
+				ends &^= inside
+			}
+			for ; ends != 0; ends &= ends - 1 {
+				b.end = s.marks.base + i*word + bits.TrailingZeros64(ends) + 1
+				b.rows++
+				if b.end == len(data) || !s.startsRow(data[b.end]) {
+					return
+				}
+			}
+		}
+		if b.rows-before < scanned/longRow {
+			return
+		}
+	}
+}
+
+// startsRow reports whether a line that starts with c is certainly a row.
+func (s *rowScanner) startsRow(c byte) bool { return c > ' ' && c < 0x80 && c != s.d.termByte }
 
 // lines takes rows as long as they can be told by line ends and quotes. It
 // returns true if the row at b.end needs the row parser, false if the
