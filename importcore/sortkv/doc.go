@@ -38,7 +38,7 @@
 // # Why an own format for runs
 //
 // A run needs no search by key, no properties, no versions, and lives no longer
-// than the process. Runs made by pebble's table writer cost two to three times the processor
+// than the process. Runs made by pebble's table writer cost at least twice the processor
 // time to write and to read (its blocks mix keys and values, restart
 // points are searched, each pair passes several interfaces). A pebble DB around them was
 // never an option: a WAL, a skiplist and compactions write each pair again and
@@ -54,17 +54,21 @@
 // # Figures
 //
 // BenchmarkLife: 3,000,000 pairs (253 MB) of 1,000,000 demo-like rows, filled by two
-// goroutines. Processor time per pair on a shared, busy 2-core machine, so
-// good to 15 %; "before" is arenas of references and pebble tables with Snappy.
+// goroutines. Processor time per pair on a busy 2-core machine, the two
+// programs in turn; single runs differ by 15 %. "Before" is sorted arenas of references and pebble
+// tables with Snappy.
 //
-//	budget           add     duplicates   merge   sum      written / pair bytes   peak heap
-//	64 MiB, before   649 ns  141 ns       144 ns  934 ns   0.58 (Snappy)           75 MiB
-//	64 MiB           290 ns   42 ns        63 ns  390 ns   0.69                   64 MiB
+//	budget           add     duplicates   merge    sum       written / pair bytes   peak heap
+//	64 MiB, before   944 ns  155 ns       154 ns   1253 ns   0.58 (Snappy)          77 MiB
+//	64 MiB           272 ns   41 ns        69 ns    382 ns   0.69                   64 MiB
+//	96 MiB           240 ns   45 ns        70 ns    356 ns   0.52                   93 MiB
 //
-// Add is checksum (13 ns), sort (50), rewriting (60) and the spill of four fifths of the pairs.
+// Of add, the checksum takes about 13 ns, sorting 50 and rewriting 55; the rest is the
+// spill of four fifths of the pairs (at 64 MiB). If everything stays in memory (512 MiB), merging
+// nearly 200 chunks costs 100 ns and more: many sources are what a merge pays for.
 //
-// Runs are not compressed by default: the keys are short already, and Snappy or zstd only pay where
-// the disk is slower than about 200 MB/s for each core.
+// Runs are not compressed by default: keys are short already, and Snappy and zstd (see
+// BenchmarkSpill, BenchmarkMergeRuns) are for slow disks and texts that compress well.
 //
 // # Memory
 //
