@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/sluicedb/sluice/importcore/cluster/sqlconn"
 )
 
 // migration is one step of the schema. Its statements can be repeated: a
@@ -68,12 +70,12 @@ const migrateLimit = 5 * time.Minute
 // it goes by short turns, because a cluster may be slow to tell a waiter that
 // the lock is free, and the one that had it has usually done the work.
 func (s *Store) migrate(ctx context.Context) error {
-	return s.pool.useFor(ctx, migrateLimit, func(c *conn) error {
+	return s.pool.UseFor(ctx, migrateLimit, func(c *sqlconn.Session) error {
 		for {
 			if done, err := s.migrated(c); done || err != nil {
 				return err
 			}
-			r, err := c.exec("SELECT GET_LOCK('sluice.migrate', 1)")
+			r, err := c.Exec("SELECT GET_LOCK('sluice.migrate', 1)")
 			if err != nil {
 				return err
 			}
@@ -86,10 +88,10 @@ func (s *Store) migrate(ctx context.Context) error {
 	})
 }
 
-func (s *Store) migrateLocked(c *conn) error {
+func (s *Store) migrateLocked(c *sqlconn.Session) error {
 	defer func() {
-		if _, err := c.exec("SELECT RELEASE_LOCK('sluice.migrate')"); err != nil {
-			c.broken = true // closing the connection frees the lock
+		if _, err := c.Exec("SELECT RELEASE_LOCK('sluice.migrate')"); err != nil {
+			c.Discard() // closing the connection frees the lock
 		}
 	}()
 	return s.applyMigrations(c)
@@ -97,8 +99,8 @@ func (s *Store) migrateLocked(c *conn) error {
 
 // migrated looks without changing anything, so that a service account without
 // CREATE can run on tables that somebody else made.
-func (s *Store) migrated(c *conn) (bool, error) {
-	r, err := c.exec("SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = ? AND table_name = 'migrations'",
+func (s *Store) migrated(c *sqlconn.Session) (bool, error) {
+	r, err := c.Exec("SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = ? AND table_name = 'migrations'",
 		s.name)
 	if err != nil {
 		return false, err
@@ -110,7 +112,7 @@ func (s *Store) migrated(c *conn) (bool, error) {
 	return version == len(migrations), err
 }
 
-func (s *Store) applyMigrations(c *conn) error {
+func (s *Store) applyMigrations(c *sqlconn.Session) error {
 	for _, sql := range []string{
 		"CREATE DATABASE IF NOT EXISTS %s",
 		`CREATE TABLE IF NOT EXISTS %s.migrations (
@@ -119,7 +121,7 @@ func (s *Store) applyMigrations(c *conn) error {
 			applied_at DATETIME(6) NOT NULL
 		) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin`,
 	} {
-		if _, err := c.exec(fmt.Sprintf(sql, s.schema)); err != nil {
+		if _, err := c.Exec(fmt.Sprintf(sql, s.schema)); err != nil {
 			return err
 		}
 	}
@@ -129,11 +131,11 @@ func (s *Store) applyMigrations(c *conn) error {
 	}
 	for i := version; i < len(migrations); i++ {
 		for _, sql := range migrations[i].statements {
-			if _, err := c.exec(fmt.Sprintf(sql, s.schema)); err != nil {
+			if _, err := c.Exec(fmt.Sprintf(sql, s.schema)); err != nil {
 				return fmt.Errorf("migration %d (%s): %w", i+1, migrations[i].name, err)
 			}
 		}
-		if _, err := c.exec("INSERT INTO "+s.schema+".migrations (version, name, applied_at) VALUES (?, ?, "+now+")",
+		if _, err := c.Exec("INSERT INTO "+s.schema+".migrations (version, name, applied_at) VALUES (?, ?, "+now+")",
 			i+1, migrations[i].name); err != nil {
 			return err
 		}
@@ -142,8 +144,8 @@ func (s *Store) applyMigrations(c *conn) error {
 }
 
 // version is the newest applied one, 0 for none.
-func (s *Store) version(c *conn) (int, error) {
-	r, err := c.exec("SELECT COALESCE(MAX(version), 0) FROM " + s.schema + ".migrations")
+func (s *Store) version(c *sqlconn.Session) (int, error) {
+	r, err := c.Exec("SELECT COALESCE(MAX(version), 0) FROM " + s.schema + ".migrations")
 	if err != nil {
 		return 0, err
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/go-mysql-org/go-mysql/mysql"
 
 	"github.com/sluicedb/sluice/executor/job"
+	"github.com/sluicedb/sluice/importcore/cluster/sqlconn"
 )
 
 // Errors that a caller must tell apart.
@@ -43,6 +44,10 @@ const DefaultSchema = "sluice"
 // DefaultLease is how long an owner may be silent before its jobs are given up.
 const DefaultLease = 30 * time.Second
 
+// callLimit bounds one call. A cluster that takes longer is as good as away;
+// the caller decides whether to try again.
+const callLimit = 30 * time.Second
+
 // Params are what a Store needs.
 type Params struct {
 	// Backends are SQL addresses (host:port, or the path of a socket), tried
@@ -56,13 +61,11 @@ type Params struct {
 	Owner string
 	// Lease is the duration of leases; 0 means DefaultLease.
 	Lease time.Duration
-	// MaxConns bounds the connections; 0 means 8.
-	MaxConns int
 }
 
 // Store keeps jobs. It is safe for concurrent use.
 type Store struct {
-	pool   *pool
+	pool   *sqlconn.Pool
 	name   string // the schema's
 	schema string // the same, quoted
 	owner  string
@@ -78,7 +81,9 @@ func Open(ctx context.Context, p Params) (*Store, error) {
 	if p.Lease <= 0 {
 		p.Lease = DefaultLease
 	}
-	s := &Store{pool: newPool(p), name: p.Schema, schema: quoteName(p.Schema), owner: p.Owner, lease: p.Lease}
+	pool := sqlconn.New(sqlconn.Config{Addrs: p.Backends, User: p.User, Password: p.Password, Limit: callLimit, Setup: []string{
+		"SET SESSION time_zone = '+00:00', autocommit = 1, sql_mode = 'STRICT_TRANS_TABLES'", "SET NAMES utf8mb4"}})
+	s := &Store{pool: pool, name: p.Schema, schema: sqlconn.QuoteName(p.Schema), owner: p.Owner, lease: p.Lease}
 	if err := s.migrate(ctx); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("job store: %w", err)
@@ -87,7 +92,7 @@ func Open(ctx context.Context, p Params) (*Store, error) {
 }
 
 // Close closes the idle connections. Calls under way finish on their own.
-func (s *Store) Close() { s.pool.close() }
+func (s *Store) Close() { _ = s.pool.Close() }
 
 // Owner is the instance name under which this store writes.
 func (s *Store) Owner() string { return s.owner }
@@ -101,7 +106,7 @@ func (s *Store) Lease() time.Duration { return s.lease }
 // state.
 func (s *Store) Create(ctx context.Context, j job.Job) (job.Job, error) {
 	var created job.Job
-	err := s.pool.transact(ctx, func(c *conn) error {
+	err := s.pool.Transact(ctx, func(c *sqlconn.Session) error {
 		id, err := s.nextID(c)
 		if err != nil {
 			return err
@@ -123,8 +128,8 @@ func (s *Store) Create(ctx context.Context, j job.Job) (job.Job, error) {
 
 // nextID counts in a row of its own: TiDB's auto-increment would hand out
 // numbers with gaps of thousands, and ids are typed by people.
-func (s *Store) nextID(c *conn) (int64, error) {
-	r, err := c.exec("SELECT value FROM " + s.schema + ".counters WHERE name = 'job' FOR UPDATE")
+func (s *Store) nextID(c *sqlconn.Session) (int64, error) {
+	r, err := c.Exec("SELECT value FROM " + s.schema + ".counters WHERE name = 'job' FOR UPDATE")
 	if err != nil {
 		return 0, err
 	}
@@ -135,12 +140,12 @@ func (s *Store) nextID(c *conn) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	_, err = c.exec("UPDATE "+s.schema+".counters SET value = ? WHERE name = 'job'", last+1)
+	_, err = c.Exec("UPDATE "+s.schema+".counters SET value = ? WHERE name = 'job'", last+1)
 	return last + 1, err
 }
 
-func (s *Store) insert(c *conn, id int64, j *job.Job) error {
-	_, err := c.exec("INSERT INTO "+s.schema+".jobs (id, group_key, data_source, table_schema, table_name, table_id, "+
+func (s *Store) insert(c *sqlconn.Session, id int64, j *job.Job) error {
+	_, err := c.Exec("INSERT INTO "+s.schema+".jobs (id, group_key, data_source, table_schema, table_name, table_id, "+
 		"active_key, statement, options, format_version, status, phase, step, source_bytes, message, created_by, "+
 		"create_time, update_time, owner, term, lease_until) "+
 		"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', '', ?, '', ?, "+now+", "+now+", ?, 1, "+s.until()+")",
@@ -161,9 +166,9 @@ func (s *Store) Claim(ctx context.Context, l job.Lease) error {
 // somebody asked for the job to be cancelled. ErrLost means that the job is no
 // longer the caller's.
 func (s *Store) Renew(ctx context.Context, l job.Lease, p job.Progress) (cancelRequested bool, err error) {
-	err = s.pool.use(ctx, func(c *conn) error {
+	err = s.pool.Use(ctx, func(c *sqlconn.Session) error {
 		args := []any{string(p.Phase), p.Step, nullableInt(p.Rows), l.JobID, l.Owner, l.Term}
-		r, err := c.exec("UPDATE "+s.schema+".jobs SET phase = ?, step = ?, imported_rows = ?, update_time = "+now+
+		r, err := c.Exec("UPDATE "+s.schema+".jobs SET phase = ?, step = ?, imported_rows = ?, update_time = "+now+
 			", lease_until = "+s.until()+" WHERE id = ? AND owner = ? AND term = ? AND status IN ('pending', 'running')", args...)
 		if err != nil {
 			return err
@@ -171,7 +176,7 @@ func (s *Store) Renew(ctx context.Context, l job.Lease, p job.Progress) (cancelR
 		if r.AffectedRows == 0 {
 			return ErrLost
 		}
-		r, err = c.exec("SELECT cancel_requested FROM "+s.schema+".jobs WHERE id = ?", l.JobID)
+		r, err = c.Exec("SELECT cancel_requested FROM "+s.schema+".jobs WHERE id = ?", l.JobID)
 		if err != nil {
 			return err
 		}
@@ -215,8 +220,8 @@ func (s *Store) change(ctx context.Context, what, set string, args []any, l job.
 	for _, f := range from {
 		args = append(args, string(f))
 	}
-	err := s.pool.use(ctx, func(c *conn) error {
-		r, err := c.exec("UPDATE "+s.schema+".jobs SET "+set+", update_time = "+now+
+	err := s.pool.Use(ctx, func(c *sqlconn.Session) error {
+		r, err := c.Exec("UPDATE "+s.schema+".jobs SET "+set+", update_time = "+now+
 			" WHERE id = ? AND owner = ? AND term = ? AND status IN ("+marks+")", args...)
 		if err == nil && r.AffectedRows == 0 {
 			err = ErrLost
@@ -230,8 +235,8 @@ func (s *Store) change(ctx context.Context, what, set string, args []any, l job.
 // when the job has already ended.
 func (s *Store) RequestCancel(ctx context.Context, id int64) (bool, error) {
 	var found bool
-	err := s.pool.use(ctx, func(c *conn) error {
-		_, err := c.exec("UPDATE "+s.schema+".jobs SET cancel_requested = 1, update_time = "+now+
+	err := s.pool.Use(ctx, func(c *sqlconn.Session) error {
+		_, err := c.Exec("UPDATE "+s.schema+".jobs SET cancel_requested = 1, update_time = "+now+
 			" WHERE id = ? AND status IN ('pending', 'running')", id)
 		if err != nil {
 			return err
@@ -252,8 +257,8 @@ func (s *Store) RequestCancel(ctx context.Context, id int64) (bool, error) {
 // moment to arrive.
 func (s *Store) FailAbandoned(ctx context.Context) (int64, error) {
 	var n int64
-	err := s.pool.use(ctx, func(c *conn) error {
-		r, err := c.exec("UPDATE " + s.schema + ".jobs SET term = term + 1, active_key = NULL, end_time = " + now +
+	err := s.pool.Use(ctx, func(c *sqlconn.Session) error {
+		r, err := c.Exec("UPDATE " + s.schema + ".jobs SET term = term + 1, active_key = NULL, end_time = " + now +
 			", update_time = " + now + ", status = CASE WHEN cancel_requested <> 0 THEN 'cancelled' ELSE 'failed' END, " +
 			"error_code = 1105, message = CONCAT('the Sluice that ran this job (', owner, " +
 			"') stopped or lost the cluster; the table may hold a part of the rows') " +
@@ -269,7 +274,7 @@ func (s *Store) FailAbandoned(ctx context.Context) (int64, error) {
 // Get returns one job, or ErrNotFound.
 func (s *Store) Get(ctx context.Context, id int64) (job.Job, error) {
 	var j job.Job
-	err := s.pool.use(ctx, func(c *conn) (err error) {
+	err := s.pool.Use(ctx, func(c *sqlconn.Session) (err error) {
 		j, err = s.get(c, id)
 		return err
 	})
@@ -279,12 +284,12 @@ func (s *Store) Get(ctx context.Context, id int64) (job.Job, error) {
 // List returns the jobs of one account, or of all when createdBy is "", by id.
 func (s *Store) List(ctx context.Context, createdBy string) ([]job.Job, error) {
 	var jobs []job.Job
-	err := s.pool.use(ctx, func(c *conn) error {
+	err := s.pool.Use(ctx, func(c *sqlconn.Session) error {
 		where, args := "", []any(nil)
 		if createdBy != "" {
 			where, args = " WHERE created_by = ?", []any{createdBy}
 		}
-		r, err := c.exec(s.selectJobs()+where+" ORDER BY id", args...)
+		r, err := c.Exec(s.selectJobs()+where+" ORDER BY id", args...)
 		if err != nil {
 			return err
 		}
@@ -294,8 +299,8 @@ func (s *Store) List(ctx context.Context, createdBy string) ([]job.Job, error) {
 	return jobs, wrap("list jobs", err)
 }
 
-func (s *Store) get(c *conn, id int64) (job.Job, error) {
-	r, err := c.exec(s.selectJobs()+" WHERE id = ?", id)
+func (s *Store) get(c *sqlconn.Session, id int64) (job.Job, error) {
+	r, err := c.Exec(s.selectJobs()+" WHERE id = ?", id)
 	if err != nil {
 		return job.Job{}, err
 	}
@@ -343,5 +348,3 @@ func nullableInt(n *int64) any {
 	}
 	return *n
 }
-
-func quoteName(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/go-mysql-org/go-mysql/mysql"
 
+	"github.com/sluicedb/sluice/importcore/cluster/sqlconn"
 	"github.com/sluicedb/sluice/importcore/fault"
 )
 
@@ -111,18 +112,18 @@ func (c *Cluster) rebaseAutoIncrement(ctx context.Context, name string, used uin
 // AUTO_INCREMENT. Only a row with an explicit _tidb_rowid does that, and it
 // does when the row is made up, not when it is committed.
 func (c *Cluster) rebaseRowID(ctx context.Context, name string, used uint64) error {
-	return c.sql.use(ctx, func(s *session) error {
-		s.bad = true
+	return c.sql.Use(ctx, func(s *sqlconn.Session) error {
+		s.Discard()
 		for _, sql := range []string{
 			"SET SESSION sql_mode = '', foreign_key_checks = 0, tidb_opt_write_row_id = 1",
 			"BEGIN OPTIMISTIC", // which does not look for duplicates before the end
 		} {
-			if _, err := s.exec(ctx, sql); err != nil {
+			if _, err := s.Exec(sql); err != nil {
 				return err
 			}
 		}
-		_, err := s.exec(ctx, fmt.Sprintf("INSERT INTO %s (_tidb_rowid) VALUES (%d)", name, used))
-		if _, undone := s.exec(ctx, "ROLLBACK"); err == nil {
+		_, err := s.Exec(fmt.Sprintf("INSERT INTO %s (_tidb_rowid) VALUES (%d)", name, used))
+		if _, undone := s.Exec("ROLLBACK"); err == nil {
 			err = undone
 		}
 		return err
@@ -137,7 +138,7 @@ func (c *Cluster) rebaseAutoRandom(ctx context.Context, name string, used uint64
 	}
 	const codeInvalidAutoRandom = 8216
 	_, err := alter(after(used))
-	if sqlCode(err) == codeInvalidAutoRandom {
+	if sqlconn.Code(err) == codeInvalidAutoRandom {
 		_, err = alter(used)
 	}
 	return err

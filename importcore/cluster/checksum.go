@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"go.uber.org/zap"
 
+	"github.com/sluicedb/sluice/importcore/cluster/sqlconn"
 	"github.com/sluicedb/sluice/importcore/kv"
 )
 
@@ -51,13 +52,13 @@ func (c *Cluster) ChecksumTable(ctx context.Context, db, table string) (sum kv.C
 
 func (c *Cluster) checksumOnce(ctx context.Context, db, table string) (kv.Checksum, error) {
 	var res *mysql.Result
-	err := c.sql.use(ctx, func(s *session) (err error) {
+	err := c.sql.Use(ctx, func(s *sqlconn.Session) (err error) {
 		// The session has a patience of its own and is not used again.
-		s.bad = true
-		if _, err = s.exec(ctx, "SET SESSION tidb_backoff_weight = 6"); err != nil {
+		s.Discard()
+		if _, err = s.Exec("SET SESSION tidb_backoff_weight = 6"); err != nil {
 			return err
 		}
-		res, err = s.exec(ctx, "ADMIN CHECKSUM TABLE "+quoteTable(db, table))
+		res, err = s.Exec("ADMIN CHECKSUM TABLE " + quoteTable(db, table))
 		return err
 	})
 	if err != nil {

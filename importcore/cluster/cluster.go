@@ -15,6 +15,7 @@ import (
 	"github.com/pingcap/kvproto/pkg/metapb"
 	"github.com/pingcap/kvproto/pkg/pdpb"
 
+	"github.com/sluicedb/sluice/importcore/cluster/sqlconn"
 	"github.com/sluicedb/sluice/importcore/fault"
 )
 
@@ -56,7 +57,7 @@ type labelAPI interface {
 type Cluster struct {
 	cfg    Config
 	log    *zap.Logger
-	sql    *sqlPool
+	sql    *sqlconn.Pool
 	status *http.Client
 	pd     pdAPI
 	labels labelAPI
@@ -107,7 +108,7 @@ func newCluster(cfg Config) *Cluster {
 	c := &Cluster{
 		cfg:    cfg,
 		log:    cfg.Logger,
-		sql:    newSQLPool(cfg.TiDB, cfg.User, cfg.Password),
+		sql:    sqlconn.New(sqlconn.Config{Addrs: cfg.TiDB, User: cfg.User, Password: cfg.Password}),
 		status: &http.Client{Timeout: statusTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: 2}},
 		keeper: newKeeper(cfg.Logger),
 		mode:   importMode{turn: make(chan struct{}, 1)},
@@ -160,7 +161,7 @@ func (c *Cluster) Close() error {
 	if c.pd != nil {
 		c.pd.Close()
 	}
-	errs = append(errs, c.sql.close())
+	errs = append(errs, c.sql.Close())
 	c.status.CloseIdleConnections()
 	return errors.Join(errs...)
 }

@@ -3,7 +3,7 @@
 //
 //	cluster.go     Config, Open (find, connect, check the version), Close
 //	discover.go    PD and status addresses, asked from TiDB
-//	sql.go         statements with the service account
+//	sql.go         statements with the service account, see package sqlconn
 //	schema.go      a table's schema, is it empty, has it changed
 //	checksum.go    ADMIN CHECKSUM TABLE and ANALYZE
 //	autoid.go      making the allocators of IDs go on after an import

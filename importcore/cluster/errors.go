@@ -5,8 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/go-mysql-org/go-mysql/mysql"
-
+	"github.com/sluicedb/sluice/importcore/cluster/sqlconn"
 	"github.com/sluicedb/sluice/importcore/fault"
 )
 
@@ -20,14 +19,5 @@ func failed(err error, doing string, args ...any) error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || fault.As(err) != nil {
 		return fmt.Errorf("cannot %s: %w", doing, err)
 	}
-	return fault.Wrap(err, fault.Cluster, sqlCode(err), "cannot %s", doing)
-}
-
-// sqlCode returns the number of an error that a server answered, or 0.
-func sqlCode(err error) uint16 {
-	var e *mysql.MyError
-	if errors.As(err, &e) {
-		return e.Code
-	}
-	return 0
+	return fault.Wrap(err, fault.Cluster, sqlconn.Code(err), "cannot %s", doing)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/pingcap/tidb/pkg/meta/model"
 
+	"github.com/sluicedb/sluice/importcore/cluster/sqlconn"
 	"github.com/sluicedb/sluice/importcore/fault"
 )
 
@@ -103,7 +104,7 @@ func tableError(err error, doing string, args ...any) error {
 	const (
 		badDB, dbDenied, tableDenied = 1049, 1044, 1142
 	)
-	switch code := sqlCode(err); code {
+	switch code := sqlconn.Code(err); code {
 	case codeNoSuchTable, badDB, dbDenied, tableDenied:
 		return fault.Wrap(err, fault.User, code, "cannot %s", fmt.Sprintf(doing, args...))
 	}
@@ -120,10 +121,10 @@ func (c *Cluster) TableIsEmpty(ctx context.Context, db, table string, indexes ..
 		statements = append(statements, "SELECT 1 FROM "+quoteTable(db, table)+" "+hint+" LIMIT 1")
 	}
 	empty := true
-	err := c.sql.use(ctx, func(s *session) error {
-		s.bad = true // has a setting of its own
+	err := c.sql.Use(ctx, func(s *sqlconn.Session) error {
+		s.Discard() // has a setting of its own
 		for _, sql := range statements {
-			res, err := s.exec(ctx, sql)
+			res, err := s.Exec(sql)
 			if err != nil {
 				return err
 			}
@@ -143,7 +144,7 @@ func (c *Cluster) TableIsEmpty(ctx context.Context, db, table string, indexes ..
 func forceIndexes(names []string) []string {
 	hints := make([]string, 0, len(names))
 	for _, name := range names {
-		hints = append(hints, "FORCE INDEX ("+quoteName(name)+")")
+		hints = append(hints, "FORCE INDEX ("+sqlconn.QuoteName(name)+")")
 	}
 	return hints
 }

@@ -1,0 +1,178 @@
+// Package sqlconn is a small pool of go-mysql connections of a service
+// account, to TiDB or MariaDB:
+//
+//	pool.go     who has which session
+//	dial.go     opening one: the addresses in turn, what is set at connect
+//	session.go  statements and transactions
+//
+// # Rules
+//
+//   - A session has one user at a time and is bound to that user's context.
+//     When the context ends, the socket is cut off, so that the user returns at
+//     once; then the statement is killed in the cluster. Close waits for that.
+//   - A session is used again only if the protocol is in a known state and its
+//     user has not discarded it.
+//   - Errors may name addresses and the account, never the password.
+//
+// go-mysql's own pool knows one address only and keeps goroutines of its own.
+package sqlconn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+)
+
+const (
+	maxSessions = 8
+	dialTimeout = 10 * time.Second
+	killTimeout = 3 * time.Second
+)
+
+// errTimeout is the cause of the limits set here: a context of the caller's
+// that ends must stay distinguishable from a server that is silent.
+var errTimeout = errors.New("no answer in time")
+
+// Config says how to connect.
+type Config struct {
+	// Addrs are host:port or the path of a socket, tried in turn, the one that
+	// answered last first. Required.
+	Addrs []string
+	// User and Password are the service account's.
+	User, Password string
+	// Setup are statements that every new session runs first.
+	Setup []string
+	// Limit bounds each Use and Transact once it has a session; 0 means no bound.
+	Limit time.Duration
+}
+
+// Pool lends sessions. At most 8 are open; whoever needs one more waits. It is
+// safe for concurrent use.
+type Pool struct {
+	cfg   Config
+	slots chan struct{}
+	kills sync.WaitGroup // grows only while the pool is not closed
+
+	mu struct {
+		sync.Mutex
+		idle   []*Session
+		first  int // the address that answered last
+		closed bool
+	}
+}
+
+// New returns a pool that has no connection yet. The caller closes it.
+func New(cfg Config) *Pool {
+	return &Pool{cfg: cfg, slots: make(chan struct{}, maxSessions)}
+}
+
+// Use runs f with a session that nobody else uses and that is f's until it
+// returns. When ctx ends, f's statements fail with the context's cause. After
+// Close the error is net.ErrClosed.
+func (p *Pool) Use(ctx context.Context, f func(*Session) error) error {
+	return p.UseFor(ctx, p.cfg.Limit, f)
+}
+
+// UseFor is Use with another limit than the pool's; 0 means none.
+func (p *Pool) UseFor(ctx context.Context, limit time.Duration, f func(*Session) error) error {
+	select {
+	case p.slots <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	s, err := p.get(ctx)
+	if err != nil {
+		<-p.slots
+		return err
+	}
+	if limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, limit, fmt.Errorf("%w (%v)", errTimeout, limit))
+		defer cancel()
+	}
+	s.ctx = ctx
+	stop := context.AfterFunc(ctx, func() { cut(s.conn) })
+	defer func() {
+		if stop() {
+			p.put(s)
+		} else {
+			p.retire(s)
+		}
+	}()
+	return f(s)
+}
+
+// get returns an idle session that still works, or a new one. A ping costs
+// less than a statement that may or may not have been run.
+func (p *Pool) get(ctx context.Context) (*Session, error) {
+	for {
+		p.mu.Lock()
+		n, closed := len(p.mu.idle), p.mu.closed
+		var s *Session
+		if n > 0 {
+			s, p.mu.idle = p.mu.idle[n-1], p.mu.idle[:n-1]
+		}
+		p.mu.Unlock()
+		switch {
+		case closed:
+			return nil, net.ErrClosed
+		case s == nil:
+			return p.dial(ctx)
+		case s.ping(ctx) == nil:
+			return s, nil
+		}
+		_ = s.conn.Close()
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+func (p *Pool) put(s *Session) {
+	p.mu.Lock()
+	keep := !s.bad && !p.mu.closed
+	if keep {
+		p.mu.idle = append(p.mu.idle, s)
+	}
+	p.mu.Unlock()
+	if !keep {
+		_ = s.conn.Close()
+	}
+	<-p.slots
+}
+
+// retire ends a session whose socket was cut off. Its user does not wait for
+// that: a job's lease goes on running out meanwhile.
+func (p *Pool) retire(s *Session) {
+	end := func() {
+		p.kill(s)
+		_ = s.conn.Close()
+		<-p.slots
+	}
+	p.mu.Lock()
+	closed := p.mu.closed
+	if !closed {
+		p.kills.Go(end)
+	}
+	p.mu.Unlock()
+	if closed {
+		end()
+	}
+}
+
+// Close closes what is idle; sessions in use close when their users return.
+func (p *Pool) Close() error {
+	p.mu.Lock()
+	idle := p.mu.idle
+	p.mu.idle, p.mu.closed = nil, true
+	p.mu.Unlock()
+	var errs []error
+	for _, s := range idle {
+		errs = append(errs, s.conn.Close())
+	}
+	p.kills.Wait()
+	return errors.Join(errs...)
+}

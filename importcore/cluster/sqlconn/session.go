@@ -1,0 +1,85 @@
+package sqlconn
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/go-mysql-org/go-mysql/client"
+	"github.com/go-mysql-org/go-mysql/mysql"
+)
+
+// Session is one connection, lent by a Pool. It may be used by one goroutine
+// at a time, and not after the function that it was lent to has returned.
+type Session struct {
+	addr string
+	conn *client.Conn
+	id   uint64          // of the connection in the cluster
+	ctx  context.Context // of the present use
+	bad  bool            // to be closed rather than reused
+}
+
+// Exec runs one statement and returns its result, which the caller owns. args
+// replace ? in it. The error is the server's *mysql.MyError, the cause of a
+// context that has ended, or that of a connection which then is not used again.
+func (s *Session) Exec(sql string, args ...any) (*mysql.Result, error) {
+	res, err := s.conn.Execute(sql, args...)
+	if err == nil {
+		return res, nil
+	}
+	if Code(err) == 0 {
+		s.bad = true // the protocol is in an unknown state
+		if s.ctx.Err() != nil {
+			err = context.Cause(s.ctx)
+		}
+	}
+	return nil, err
+}
+
+// Discard makes the session be closed after its use, because its state is
+// another than that of a new one.
+func (s *Session) Discard() { s.bad = true }
+
+// Transact is Use within a pessimistic transaction, which is committed when f
+// returns nil and rolled back otherwise.
+func (p *Pool) Transact(ctx context.Context, f func(*Session) error) error {
+	return p.Use(ctx, func(s *Session) error {
+		// Whatever the cluster's default is. MariaDB reads a comment.
+		if _, err := s.Exec("BEGIN /*T! PESSIMISTIC */"); err != nil {
+			return err
+		}
+		err := f(s)
+		if err == nil {
+			_, err = s.Exec("COMMIT")
+		}
+		if err != nil {
+			if _, undone := s.Exec("ROLLBACK"); undone != nil {
+				s.bad = true
+			}
+		}
+		return err
+	})
+}
+
+func (s *Session) ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { cut(s.conn) })
+	err := s.conn.Ping()
+	if !stop() {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// Code returns the number of an error that a server answered, or 0.
+func Code(err error) uint16 {
+	var e *mysql.MyError
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return 0
+}
+
+// QuoteName quotes an identifier.
+func QuoteName(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }

@@ -1,0 +1,96 @@
+package jobs_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicedb/sluice/importcore/cluster/sqlconn"
+)
+
+// TestSQLConn holds the pool of connections against both kinds of server.
+func TestSQLConn(t *testing.T) {
+	t.Parallel()
+	for name, db := range map[string]database{"TiDB": onTiDB, "MariaDB": onMariaDB} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := db(t)
+			cfg := sqlconn.Config{Addrs: p.Backends, User: p.User, Password: p.Password, Setup: []string{"SET @x = 'new'"}}
+			t.Run("Cut", func(t *testing.T) { t.Parallel(); testCut(t, cfg) })
+			t.Run("Reuse", func(t *testing.T) { t.Parallel(); testReuse(t, cfg) })
+			wrong := sqlconn.Config{Addrs: p.Backends, User: p.User, Password: "not-this-one"}
+			err := sqlconn.New(wrong).Use(t.Context(), func(*sqlconn.Session) error { return nil })
+			require.EqualValues(t, 1045, sqlconn.Code(err))
+			require.NotContains(t, err.Error(), wrong.Password)
+		})
+	}
+}
+
+func ask(t *testing.T, s *sqlconn.Session, sql string, args ...any) string {
+	r, err := s.Exec(sql, args...)
+	require.NoError(t, err)
+	text, err := r.GetString(0, 0)
+	require.NoError(t, err)
+	return string([]byte(text))
+}
+
+// testCut: the end of a context, or the limit, ends a statement also in the server.
+func testCut(t *testing.T, cfg sqlconn.Config) {
+	pool, sleep := sqlconn.New(cfg), "SELECT SLEEP(600) /* "+newSchema()+" */"
+	run := func(s *sqlconn.Session) error {
+		_, err := s.Exec(sleep)
+		return err
+	}
+	stopped := errors.New("stopped")
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 500*time.Millisecond, stopped)
+	defer cancel()
+	require.Equal(t, stopped, pool.Use(ctx, run))
+	err := pool.UseFor(t.Context(), 100*time.Millisecond, run)
+	require.ErrorContains(t, err, "no answer in time")
+	require.NotErrorIs(t, err, context.DeadlineExceeded, "the caller's context has not ended")
+	require.NoError(t, pool.Close())
+	require.ErrorIs(t, pool.Use(t.Context(), run), net.ErrClosed)
+	other := sqlconn.New(cfg)
+	defer other.Close()
+	require.Eventually(t, func() (gone bool) {
+		err := other.Use(t.Context(), func(s *sqlconn.Session) error {
+			gone = ask(t, s, "SELECT COUNT(*) FROM information_schema.processlist WHERE info = ?", sleep) == "0"
+			return nil
+		})
+		return err == nil && gone
+	}, 30*time.Second, 20*time.Millisecond)
+}
+
+// testReuse: a session is used again unless it was discarded, and a transaction
+// that failed is rolled back in it.
+func testReuse(t *testing.T, cfg sqlconn.Config) {
+	pool := sqlconn.New(cfg)
+	defer pool.Close()
+	schema := sqlconn.QuoteName(newSchema())
+	require.NoError(t, pool.Use(t.Context(), func(s *sqlconn.Session) error {
+		_, err := s.Exec("CREATE DATABASE " + schema)
+		_, err2 := s.Exec("CREATE TABLE " + schema + ".t (a INT)")
+		return errors.Join(err, err2)
+	}))
+	require.NotZero(t, sqlconn.Code(pool.Transact(t.Context(), func(s *sqlconn.Session) error {
+		_, err := s.Exec("INSERT INTO " + schema + ".t VALUES (1)")
+		require.NoError(t, err)
+		require.Equal(t, "used", ask(t, s, "SELECT @x := 'used'"))
+		_, err = s.Exec("SELECT * FROM nowhere.at_all")
+		return err
+	})))
+	require.NoError(t, pool.Use(t.Context(), func(s *sqlconn.Session) error {
+		require.Equal(t, "0", ask(t, s, "SELECT COUNT(*) FROM "+schema+".t"))
+		require.Equal(t, "used", ask(t, s, "SELECT @x"))
+		s.Discard()
+		return nil
+	}))
+	require.NoError(t, pool.Use(t.Context(), func(s *sqlconn.Session) error {
+		require.Equal(t, "new", ask(t, s, "SELECT @x"))
+		return nil
+	}))
+}
