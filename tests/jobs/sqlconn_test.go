@@ -55,7 +55,7 @@ func testCut(t *testing.T, cfg sqlconn.Config) {
 	require.NoError(t, pool.Close())
 	require.ErrorIs(t, pool.Use(t.Context(), run), net.ErrClosed)
 	other := sqlconn.New(cfg)
-	defer other.Close()
+	defer func() { require.NoError(t, other.Close()) }()
 	require.Eventually(t, func() (gone bool) {
 		err := other.Use(t.Context(), func(s *sqlconn.Session) error {
 			gone = ask(t, s, "SELECT COUNT(*) FROM information_schema.processlist WHERE info = ?", sleep) == "0"
@@ -69,7 +69,7 @@ func testCut(t *testing.T, cfg sqlconn.Config) {
 // that failed is rolled back in it.
 func testReuse(t *testing.T, cfg sqlconn.Config) {
 	pool := sqlconn.New(cfg)
-	defer pool.Close()
+	defer func() { require.NoError(t, pool.Close()) }()
 	schema := sqlconn.QuoteName(newSchema())
 	require.NoError(t, pool.Use(t.Context(), func(s *sqlconn.Session) error {
 		_, err := s.Exec("CREATE DATABASE " + schema)
