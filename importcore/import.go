@@ -31,7 +31,7 @@ type run struct {
 //
 // When ctx is cancelled the import stops, gives back its leases and returns
 // the context's cause. Errors are *fault.Error; one that comes after pairs
-// were sent says that the table holds a part of the rows.
+// were sent says what the table holds.
 func (c *Core) Import(ctx context.Context, plan *Plan, events func(Event)) (_ *Summary, err error) {
 	if events == nil {
 		events = func(Event) {}

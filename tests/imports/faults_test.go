@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -22,17 +20,10 @@ import (
 // cluster is as it was before.
 func TestRegionErrorsOnTheWay(t *testing.T) {
 	t.Parallel()
-	cluster := playground.ForTest(t, playground.Options{Stores: 3, RegionSplitSize: 1 << 20, RegionSplitKeys: 20_000})
-	in := startSluice(t, cluster)
-	t.Cleanup(func() { require.NoError(t, in.Close()) })
-	b := benchOn(t, cluster, in)
+	b := ownBench(t, playground.Options{Stores: 3, RegionSplitSize: 1 << 20, RegionSplitKeys: 20_000})
+	cluster := b.cluster
 	b.exec(dataset.DemoSchema("demo"))
-	path := filepath.Join(b.dir, "demo.csv")
-	f, err := os.Create(path)
-	require.NoError(t, err)
-	want, err := dataset.WriteDemoCSV(f, 40_000, 3)
-	require.NoError(t, err)
-	require.NoError(t, f.Close())
+	path, want := b.demoFile(40_000, 3)
 	before := steering(t, cluster)
 
 	var rules []fault.Rule
@@ -64,10 +55,8 @@ func TestRegionErrorsOnTheWay(t *testing.T) {
 // what is left, and still gives everything back.
 func TestDiskFullFailsTheJob(t *testing.T) {
 	t.Parallel()
-	cluster := playground.ForTest(t, playground.Options{})
-	in := startSluice(t, cluster)
-	t.Cleanup(func() { require.NoError(t, in.Close()) })
-	b := benchOn(t, cluster, in)
+	b := ownBench(t, playground.Options{})
+	cluster := b.cluster
 	b.exec("CREATE TABLE t (a INT PRIMARY KEY, b INT)")
 	before := steering(t, cluster)
 	require.NoError(t, cluster.InjectFault(t.Context(), fault.Rule{RPC: "ImportSST/Write", Kind: fault.DiskFull}))
@@ -80,10 +69,8 @@ func TestDiskFullFailsTheJob(t *testing.T) {
 // session ends it and gives everything back.
 func TestCancelStopsAJob(t *testing.T) {
 	t.Parallel()
-	cluster := playground.ForTest(t, playground.Options{})
-	in := startSluice(t, cluster)
-	t.Cleanup(func() { require.NoError(t, in.Close()) })
-	b := benchOn(t, cluster, in)
+	b := ownBench(t, playground.Options{})
+	cluster := b.cluster
 	b.exec("CREATE TABLE t (a INT PRIMARY KEY, b INT)")
 	before := steering(t, cluster)
 	require.NoError(t, cluster.InjectFault(t.Context(), fault.Rule{RPC: "ImportSST/Write", Kind: fault.ServerIsBusy}))

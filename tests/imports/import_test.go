@@ -2,7 +2,6 @@ package imports_test
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -17,12 +16,7 @@ func TestDemoTable(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.exec(dataset.DemoSchema("demo"))
-	path := filepath.Join(b.dir, "demo.csv")
-	f, err := os.Create(path)
-	require.NoError(t, err)
-	want, err := dataset.WriteDemoCSV(f, 30_000, 7)
-	require.NoError(t, err)
-	require.NoError(t, f.Close())
+	path, want := b.demoFile(30_000, 7)
 
 	row := b.mustImport(fmt.Sprintf("IMPORT INTO demo FROM '%s' WITH thread=3", path))
 	require.Equal(t, "30000", row["Imported_Rows"])

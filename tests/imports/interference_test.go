@@ -12,21 +12,6 @@ import (
 	"github.com/sluicedb/sluice/tests/playground/fault"
 )
 
-// ownBench makes a cluster and a Sluice for one test, because faults and DDL
-// would disturb others.
-func ownBench(t *testing.T, opts playground.Options) *bench {
-	t.Helper()
-	cluster := playground.ForTest(t, opts)
-	in := startSluice(t, cluster)
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Log(in.LogTail(40))
-		}
-		require.NoError(t, in.Close())
-	})
-	return benchOn(t, cluster, in)
-}
-
 // TestTableChangesDuringAnImport: DDL that comes while pairs are being written
 // fails the job, which says what was changed. Otherwise a new index would miss
 // the imported rows, and a truncated table all of them.

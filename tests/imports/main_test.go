@@ -17,6 +17,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluicedb/sluice/tests/dataset"
 	"github.com/sluicedb/sluice/tests/instance"
 	"github.com/sluicedb/sluice/tests/playground"
 )
@@ -103,6 +104,34 @@ func benchOn(t *testing.T, cluster *playground.Cluster, in *instance.Instance) *
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, proxy.Close()) })
 	return &bench{t: t, cluster: cluster, sluice: in, name: name, proxy: proxy, direct: direct, dir: t.TempDir()}
+}
+
+// ownBench makes a cluster and a Sluice for one test, because faults and DDL
+// would disturb others.
+func ownBench(t *testing.T, opts playground.Options) *bench {
+	t.Helper()
+	cluster := playground.ForTest(t, opts)
+	in := startSluice(t, cluster)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(in.LogTail(40))
+		}
+		require.NoError(t, in.Close())
+	})
+	return benchOn(t, cluster, in)
+}
+
+// demoFile writes a source file for the demo table and returns what a SELECT
+// over the imported rows has to give.
+func (b *bench) demoFile(rows int, seed uint64) (path string, want dataset.Sums) {
+	b.t.Helper()
+	path = filepath.Join(b.dir, "demo.csv")
+	f, err := os.Create(path)
+	require.NoError(b.t, err)
+	want, err = dataset.WriteDemoCSV(f, rows, seed)
+	require.NoError(b.t, err)
+	require.NoError(b.t, f.Close())
+	return path, want
 }
 
 // exec runs statements through the proxy.
