@@ -47,6 +47,8 @@ func (e *coreEngine) Plan(ctx context.Context, t Task) (Plan, error) {
 		Columns: fieldTargets(t.Fields), SQLMode: t.SQLMode, TimeZone: t.TimeZone,
 		Threads: t.Threads, MaxWriteSpeed: t.MaxWriteSpeed, MemoryBudget: t.MemoryBudget,
 		Checksum: checksumLevel(t.Options.ChecksumTable), DisableImportMode: t.Options.DisableTiKVImportMode,
+		OnDuplicate: onDuplicate(t.Options.OnDuplicate), MaxErrors: t.Options.MaxErrors,
+		AllowNonEmpty: t.Options.AllowNonEmpty, KeepPartial: t.Options.KeepPartial,
 	})
 	if err != nil {
 		return nil, err
@@ -70,6 +72,19 @@ func checksumLevel(c sqlext.Checksum) importcore.ChecksumLevel {
 		return importcore.ChecksumOptional
 	default:
 		return importcore.ChecksumRequired
+	}
+}
+
+func onDuplicate(d sqlext.OnDuplicate) importcore.OnDuplicate {
+	switch d {
+	case sqlext.DuplicateReplace:
+		return importcore.DuplicateReplace
+	case sqlext.DuplicateIgnore:
+		return importcore.DuplicateIgnore
+	case sqlext.DuplicateCapture:
+		return importcore.DuplicateCapture
+	default:
+		return importcore.DuplicateError
 	}
 }
 

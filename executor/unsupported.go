@@ -32,6 +32,14 @@ func checkSupported(st *sqlext.ImportInto) error {
 		return notSupportedYet("CLOUD_STORAGE_URI")
 	case o.MaxEngineSize != 0:
 		return notSupportedYet("__MAX_ENGINE_SIZE")
+	case o.OnDuplicate != sqlext.DuplicateError:
+		return notSupportedYet("ON_DUPLICATE '" + string(o.OnDuplicate) + "'")
+	case o.MaxErrors != 0:
+		return notSupportedYet("MAX_ERRORS")
+	case o.AllowNonEmpty:
+		return notSupportedYet("ALLOW_NON_EMPTY")
+	case o.KeepPartial:
+		return notSupportedYet("KEEP_PARTIAL")
 	case o.ForceMergeStep:
 		return notSupportedYet("__FORCE_MERGE_STEP")
 	}

@@ -26,6 +26,23 @@ const (
 	ChecksumOff
 )
 
+// OnDuplicate says what becomes of rows that share the value of a primary key
+// or a unique index, with each other or with rows that the table has.
+type OnDuplicate uint8
+
+// The strategies of the option ON_DUPLICATE.
+const (
+	// DuplicateError fails the import and names both rows.
+	DuplicateError OnDuplicate = iota
+	// DuplicateReplace keeps the last row by file and position: what REPLACE,
+	// row by row, leaves.
+	DuplicateReplace
+	// DuplicateIgnore keeps the first: what INSERT IGNORE, row by row, leaves.
+	DuplicateIgnore
+	// DuplicateCapture keeps none of the source's rows that collide, and records them all.
+	DuplicateCapture
+)
+
 // ImportTask is one import as the caller wants it. The core does not change it.
 type ImportTask struct {
 	// JobID names the job in logs and errors.
@@ -51,6 +68,14 @@ type ImportTask struct {
 	Checksum ChecksumLevel
 	// DisableImportMode leaves the stores in normal mode.
 	DisableImportMode bool
+	// OnDuplicate is what becomes of rows that collide.
+	OnDuplicate OnDuplicate
+	// MaxErrors is how many bad rows are recorded and left out before the job fails.
+	MaxErrors int64
+	// AllowNonEmpty lets the import add to a table that has rows.
+	AllowNonEmpty bool
+	// KeepPartial leaves what a failed job has ingested in the table.
+	KeepPartial bool
 	// MemoryBudget is what the job may hold in memory for blocks, pairs and
 	// merging, in bytes; 0 means the core's.
 	MemoryBudget int64

@@ -27,6 +27,22 @@ const (
 	ChecksumOff Checksum = "off"
 )
 
+// OnDuplicate says what becomes of rows that share the value of a primary key
+// or a unique index, with each other or with rows of the table.
+type OnDuplicate string
+
+// The strategies of ON_DUPLICATE, an option that TiDB doesn't have.
+const (
+	// DuplicateError fails the import and names both rows.
+	DuplicateError OnDuplicate = "error"
+	// DuplicateReplace keeps the last row by file and position.
+	DuplicateReplace OnDuplicate = "replace"
+	// DuplicateIgnore keeps the first.
+	DuplicateIgnore OnDuplicate = "ignore"
+	// DuplicateCapture keeps none of the source's rows that collide and records them all.
+	DuplicateCapture OnDuplicate = "capture"
+)
+
 // Options are the WITH options of IMPORT INTO, checked as TiDB 8.5.4 checks
 // them. Sizes are bytes.
 type Options struct {
@@ -69,6 +85,15 @@ type Options struct {
 	MaxEngineSize int64
 	// ForceMergeStep is a hidden test option of TiDB.
 	ForceMergeStep bool
+	// OnDuplicate is DuplicateError unless given.
+	OnDuplicate OnDuplicate
+	// MaxErrors is how many rows that can't be imported the job records and
+	// leaves out before it fails.
+	MaxErrors int64
+	// AllowNonEmpty lets the import add to a table that has rows.
+	AllowNonEmpty bool
+	// KeepPartial leaves in the table what a failed or cancelled job has ingested.
+	KeepPartial bool
 	// Specified holds what the user wrote, credentials replaced, for the job's
 	// row: option name to string or int64, nil for flags.
 	Specified map[string]any
@@ -129,6 +154,10 @@ var optionSpecs = map[string]optionSpec{
 	"__max_engine_size": {set: func(o *Options, v *literal) bool {
 		return v.size(&o.MaxEngineSize) && o.MaxEngineSize >= 0
 	}},
+	"on_duplicate":       {set: setOnDuplicate},
+	"max_errors":         {set: func(o *Options, v *literal) bool { return v.int(&o.MaxErrors) && o.MaxErrors >= 0 }},
+	"allow_non_empty":    {flag: true, set: func(o *Options, _ *literal) bool { o.AllowNonEmpty = true; return true }},
+	"keep_partial":       {flag: true, set: func(o *Options, _ *literal) bool { o.KeepPartial = true; return true }},
 	"__force_merge_step": {flag: true, set: func(o *Options, _ *literal) bool { o.ForceMergeStep = true; return true }},
 }
 
@@ -142,6 +171,7 @@ func defaultOptions() Options {
 		FieldsDefinedNullBy: `\N`,
 		ChecksumTable:       ChecksumRequired,
 		RecordErrors:        100,
+		OnDuplicate:         DuplicateError,
 		Specified:           map[string]any{},
 	}
 }
@@ -198,6 +228,15 @@ func setChecksum(o *Options, v *literal) bool {
 	default:
 		return false
 	}
+	return true
+}
+
+func setOnDuplicate(o *Options, v *literal) bool {
+	var s string
+	if !v.string(&s) || !lowerIn(&s, "error", "replace", "ignore", "capture") {
+		return false
+	}
+	o.OnDuplicate = OnDuplicate(s)
 	return true
 }
 

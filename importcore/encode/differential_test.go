@@ -7,14 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pingcap/tidb/pkg/parser/mysql"
 	"github.com/stretchr/testify/require"
 )
-
-// differentialCells is how many generated cells each type is compared on, per
-// SQL mode. A cell that the fast parser takes must come out of TiDB's own
-// conversion with the same bytes, without error and without warning.
-const differentialCells = 1500
 
 // family is a set of types with texts to start from.
 type family struct {
@@ -137,41 +131,6 @@ func compareCell(t testing.TB, e *Encoder, col *column, text string) bool {
 		require.Equal(t, appendKeyNumber(nil, col.class, &slow), appendKeyNumber(nil, col.class, &fast), "%s: %q", &col.info.FieldType, text)
 	}
 	return true
-}
-
-func TestFastAgreesWithTiDB(t *testing.T) {
-	t.Parallel()
-	modes := map[string]struct {
-		mode mysql.SQLMode
-		zone string
-	}{
-		"strict":        {strictMode, "UTC"},
-		"lax":           {0, "Asia/Shanghai"},
-		"invalid dates": {mysql.ModeStrictAllTables | mysql.ModeAllowInvalidDates, "America/New_York"},
-		"no zero dates": {mysql.ModeNoZeroDate | mysql.ModeNoZeroInDate, "Europe/London"},
-	}
-	for name, m := range modes {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			seed := time.Now().UnixNano()
-			t.Logf("seed %d", seed)
-			r := rand.New(rand.NewSource(seed))
-			loc, err := time.LoadLocation(m.zone)
-			require.NoError(t, err)
-			for _, f := range families() {
-				for _, sql := range f.types {
-					e := compile(t, tableInfo(t, "v "+sql), m.mode, loc).NewEncoder()
-					taken := 0
-					for range differentialCells {
-						if compareCell(t, e, &e.plan.columns[0], f.text(r)) {
-							taken++
-						}
-					}
-					require.Greater(t, taken, differentialCells/200, "%s: the fast parser takes hardly anything", sql)
-				}
-			}
-		})
-	}
 }
 
 // TestFastTakesPlainSpellings holds the fast path to what it is there for.
