@@ -9,7 +9,7 @@ import (
 
 // runtimeReserve is what the process takes beside the import core's budget:
 // TiDB's libraries, connections, gRPC's buffers and the runtime itself.
-const runtimeReserve = 96 << 20
+const runtimeReserve = 64 << 20
 
 // limitMemory makes the garbage collector work harder when the heap gets near
 // the budget, instead of letting it grow to twice what is in use. It is a soft
