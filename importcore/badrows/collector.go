@@ -1,0 +1,217 @@
+package badrows
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// Sizes of what is held. A block's buffer is small, because every worker has
+// one; deposits are what workers that are ahead may leave behind.
+const (
+	batchRecords = 256
+	batchBytes   = 256 << 10
+	blockBytes   = 64 << 10
+	depositBytes = 2 << 20
+	// flushInterval is how long a record may wait for others while blocks end.
+	flushInterval = time.Second
+)
+
+// Collector brings the records of a job into order and to the sink. It is safe
+// for concurrent use as its methods say.
+type Collector struct {
+	limit int64
+	sink  Sink
+
+	mu struct {
+		sync.Mutex
+		head    int64            // the first block that isn't done
+		done    map[int64]*Block // blocks behind head that are
+		deposit int              // bytes of their records
+		moved   chan struct{}    // closed when head moves
+	}
+
+	// What follows belongs to the one whose turn it is: the worker of the head
+	// block, or after the blocks the caller of Add.
+	batch   []Record
+	bytes   int
+	flushed time.Time
+	stored  int64
+	counted int64 // records that the limit is for
+	first   []Record
+	counts  Counts
+}
+
+// NewCollector returns a collector for one job that stops it at the first
+// record beyond limit. It starts no goroutine.
+func NewCollector(limit int64, sink Sink) *Collector {
+	c := &Collector{limit: limit, sink: sink, flushed: time.Now()}
+	c.mu.done = make(map[int64]*Block)
+	c.mu.moved = make(chan struct{})
+	return c
+}
+
+// Block is a worker's access to the collector while it works on one block of
+// the source. It belongs to one goroutine.
+type Block struct {
+	c       *Collector
+	seq     int64
+	records []Record
+	bytes   int
+	count   int64 // records added
+}
+
+// Block returns the access for the block with the number seq. Blocks are
+// numbered from 0, without gaps; each is used once, and ends with Done or Fail
+// unless the job ends before. Workers have to take blocks in this order:
+// whoever is ahead may have to wait for those before.
+func (c *Collector) Block(seq int64) *Block { return &Block{c: c, seq: seq} }
+
+// Add takes the record of a row, in the order of the block's rows. It waits
+// for the blocks before where memory or the limit ask for it. Errors end the
+// job: *LimitError, the sink's, the context's cause.
+func (b *Block) Add(ctx context.Context, r Record) error {
+	b.records = append(b.records, r)
+	b.bytes += r.bytes()
+	b.count++
+	if b.bytes < blockBytes && b.count <= b.c.limit {
+		return nil
+	}
+	if err := b.turn(ctx); err != nil {
+		return err
+	}
+	return b.hand(ctx)
+}
+
+// Done ends the block. Errors are those of Add.
+func (b *Block) Done(ctx context.Context) error {
+	c := b.c
+	c.mu.Lock()
+	if c.mu.head != b.seq {
+		if len(b.records) == 0 || c.mu.deposit+b.bytes <= depositBytes {
+			c.mu.done[b.seq] = b
+			c.mu.deposit += b.bytes
+			c.mu.Unlock()
+			return nil
+		}
+		c.mu.Unlock()
+		if err := b.turn(ctx); err != nil {
+			return err
+		}
+		c.mu.Lock()
+	}
+	// From here on it is this goroutine's turn, until head is a block that isn't done.
+	for next := b; next != nil; {
+		c.mu.Unlock()
+		if err := next.hand(ctx); err != nil {
+			return err
+		}
+		c.mu.Lock()
+		c.mu.head++
+		if next = c.mu.done[c.mu.head]; next != nil {
+			delete(c.mu.done, c.mu.head)
+			c.mu.deposit -= next.bytes
+		}
+	}
+	close(c.mu.moved)
+	c.mu.moved = make(chan struct{})
+	c.mu.Unlock()
+	return nil
+}
+
+// Fail ends the block, and the job, with an error of the data behind which
+// there are no rows: it waits for the blocks before, keeps what was added and
+// returns err, or the *LimitError of rows that come first.
+func (b *Block) Fail(ctx context.Context, err error) error {
+	if turnErr := b.turn(ctx); turnErr != nil {
+		return turnErr
+	}
+	if handErr := b.hand(ctx); handErr != nil {
+		return handErr
+	}
+	if flushErr := b.c.Flush(ctx); flushErr != nil {
+		return flushErr
+	}
+	return err
+}
+
+// turn waits until all blocks before are done.
+func (b *Block) turn(ctx context.Context) error {
+	c := b.c
+	for {
+		c.mu.Lock()
+		head, moved := c.mu.head, c.mu.moved
+		c.mu.Unlock()
+		if head == b.seq {
+			return nil
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// hand gives the block's records to the batch. It is the block's turn.
+func (b *Block) hand(ctx context.Context) error {
+	for _, r := range b.records {
+		if err := b.c.take(ctx, r, true); err != nil {
+			return err
+		}
+	}
+	clear(b.records)
+	b.records, b.bytes = b.records[:0], 0
+	if c := b.c; len(c.batch) > 0 && time.Since(c.flushed) >= flushInterval {
+		return c.Flush(ctx)
+	}
+	return nil
+}
+
+// Add takes a record that counts towards the limit. It is for the steps after
+// the blocks: by one goroutine at a time, in an order that must not depend on
+// the number of workers. Errors are those of Block.Add.
+func (c *Collector) Add(ctx context.Context, r Record) error { return c.take(ctx, r, true) }
+
+// Note is Add for a record that the user has asked for: it never passes the limit.
+func (c *Collector) Note(ctx context.Context, r Record) error { return c.take(ctx, r, false) }
+
+func (c *Collector) take(ctx context.Context, r Record, limited bool) error {
+	c.batch = append(c.batch, r)
+	c.bytes += r.bytes()
+	c.counts[r.Class]++
+	if limited {
+		if c.counted++; len(c.first) < maxFirst {
+			c.first = append(c.first, r)
+		}
+		if c.counted > c.limit {
+			if err := c.Flush(ctx); err != nil {
+				return err
+			}
+			return newLimitError(c.limit, c.first)
+		}
+	}
+	if len(c.batch) >= batchRecords || c.bytes >= batchBytes {
+		return c.Flush(ctx)
+	}
+	return nil
+}
+
+// Flush brings what is held to the sink. It is called after the blocks, or
+// after the last Add of a step.
+func (c *Collector) Flush(ctx context.Context) error {
+	c.flushed = time.Now()
+	if len(c.batch) == 0 {
+		return nil
+	}
+	if err := c.sink.Put(ctx, c.stored+1, c.batch); err != nil {
+		return err
+	}
+	c.stored += int64(len(c.batch))
+	clear(c.batch)
+	c.batch, c.bytes = c.batch[:0], 0
+	return nil
+}
+
+// Counts returns how many records were taken. It is called where Flush is.
+func (c *Collector) Counts() Counts { return c.counts }
