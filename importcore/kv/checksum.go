@@ -44,7 +44,7 @@ func (c *Checksum) AddArena(a *Arena) {
 }
 
 // overlayMax is the length of the longest pair that an overlay takes, bytes.
-const overlayMax = 4 << 10
+const overlayMax = 64 << 10
 
 // overlay is many byte strings XORed over each other, aligned at their ends.
 type overlay struct {
