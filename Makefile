@@ -15,7 +15,7 @@ RUN_DEMO = $(BINS) $(BIN)/demo
 
 .PHONY: help
 help: ## print this help
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z\/-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z\/-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build bin/sluice (the product) and bin/playground (the embedded cluster)
@@ -32,7 +32,7 @@ playground: build ## leave the embedded cluster and Sluice running and print the
 	$(RUN_DEMO) -stay
 
 .PHONY: test
-test: deps vet test/race test/cluster ## everything that needs no long load
+test: deps vet test/race test/cells test/cluster ## everything that needs no long load
 
 .PHONY: deps
 deps: ## install what the tests need beside Go (a MariaDB server)
@@ -47,6 +47,10 @@ vet: ## formatting and go vet
 test/race: ## unit tests of the product under the race detector
 	go test -race -timeout 20m $(PRODUCT)
 
+.PHONY: test/cells
+test/cells: ## the fast and the general encoder on a million generated cells of each type
+	go test -timeout 20m -run TestFastAndGeneralEncoderAgree ./importcore/encode
+
 .PHONY: test/cluster
 test/cluster: build ## tests against the embedded cluster, peers included
 	SLUICE_PLAYGROUND_BIN=$(CURDIR)/$(BIN)/playground go test -p 2 -timeout 40m ./tests/...
@@ -58,6 +62,10 @@ fuzz: ## run every fuzz target for FUZZTIME (20s)
 .PHONY: bench
 bench: build ## Sluice, tidb-lightning and IMPORT INTO side by side; BENCHFLAGS="-runs 1 -cases demo"
 	$(BINS) go run ./tests/bench -big -json bench.json $(BENCHFLAGS)
+
+.PHONY: bench-compare
+bench-compare: build ## this tree and BASE=<rev> side by side, ratios of the one to the other; BENCHFLAGS="-cases demo"
+	@tests/bench/compare.sh "$(BASE)" $(BENCHFLAGS)
 
 .PHONY: bench/go
 bench/go: ## Go benchmarks of the hot paths; BENCH=regexp picks

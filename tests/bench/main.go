@@ -67,6 +67,7 @@ type options struct {
 	extras    bool
 	dir       string
 	json      string
+	base      string // sluice binary of another revision
 }
 
 func parseFlags(args []string) (options, error) {
@@ -84,8 +85,12 @@ func parseFlags(args []string) (options, error) {
 	flags.BoolVar(&o.extras, "extras", true, "measure 1 against 2 cores and a memory budget that fits too")
 	flags.StringVar(&o.dir, "dir", os.TempDir(), "where files and sorting go; on a disk, several GiB")
 	flags.StringVar(&o.json, "json", "", "file for all figures as JSON")
+	flags.StringVar(&o.base, "base", "", "sluice binary of another revision: measure only both, in turn, and print the ratios")
 	if err := flags.Parse(args); err != nil {
 		return o, err
+	}
+	if o.base != "" {
+		o.programs, o.extras, o.big = sluiceName+","+baseName, false, false
 	}
 	if flags.NArg() > 0 {
 		return o, fmt.Errorf("unexpected argument %q", flags.Arg(0))

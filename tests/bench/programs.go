@@ -12,6 +12,8 @@ const (
 	sluiceName     = "sluice"
 	lightningName  = "lightning"
 	importIntoName = "import-into"
+	// baseName is Sluice at another revision, which only -base brings in.
+	baseName = "base"
 )
 
 // program imports the file into the table once and tells what that took.
@@ -20,14 +22,16 @@ type program struct {
 	run  func(ctx context.Context, b *bench, env *environment) (measurement, error)
 }
 
-// allPrograms in the order in which they take turns.
-func allPrograms() []program {
+// peerPrograms are what is measured by default, in the order in which they take turns.
+func peerPrograms() []program {
 	return []program{{sluiceName, runSluice}, {lightningName, runLightning}, {importIntoName, runImportInto}}
 }
 
+func allPrograms() []program { return append(peerPrograms(), program{baseName, runBase}) }
+
 func programNames() []string {
 	var names []string
-	for _, p := range allPrograms() {
+	for _, p := range peerPrograms() {
 		names = append(names, p.name)
 	}
 	return names
@@ -37,7 +41,7 @@ func programNames() []string {
 func pickPrograms(list string) ([]program, error) {
 	all := allPrograms()
 	if list == "" {
-		return all, nil
+		return peerPrograms(), nil
 	}
 	var picked []program
 	for name := range strings.SplitSeq(list, ",") {

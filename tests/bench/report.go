@@ -19,6 +19,8 @@ type report struct {
 	Scale     float64   `json:"scale"`
 	Threads   int       `json:"threads"`
 	Stores    int       `json:"stores"`
+	// Base is what the ratios are taken of.
+	Base string `json:"base"`
 	// MemoryBudget is Sluice's, empty for its default.
 	MemoryBudget string `json:"memory_budget,omitempty"`
 	// LightningStart is the CPU that "tidb-lightning -V" takes, in seconds.
@@ -33,7 +35,7 @@ type report struct {
 func newReport(o options, lightningStart time.Duration, all []measurement) *report {
 	r := &report{
 		Time: time.Now().UTC(), GoVersion: runtime.Version(), CPUs: runtime.NumCPU(),
-		Scale: o.scale, Threads: o.threads, Stores: o.stores, MemoryBudget: o.memory,
+		Scale: o.scale, Threads: o.threads, Stores: o.stores, MemoryBudget: o.memory, Base: lightningName,
 		LightningStart: lightningStart.Seconds(), Measurements: all,
 	}
 	s := summarize(all)
@@ -43,6 +45,10 @@ func newReport(o options, lightningStart time.Duration, all []measurement) *repo
 			seen[k] = true
 			r.Medians = append(r.Medians, s[k])
 		}
+	}
+	if o.base != "" {
+		r.Base = baseName
+		return r // two revisions: there are no bars
 	}
 	r.Bars = barsOf(s)
 	for _, b := range r.Bars {
@@ -66,9 +72,13 @@ func (r *report) writeJSON(path string) error {
 // print writes the table, the bars and, as the last line, their count.
 func (r *report) print(w io.Writer) error {
 	var sb strings.Builder
-	fmt.Fprintf(&sb, "\n%d CPUs, %s, scale %g, %d threads, %d store(s); medians; x is the ratio to tidb-lightning\n\n",
-		r.CPUs, r.GoVersion, r.Scale, r.Threads, r.Stores)
+	fmt.Fprintf(&sb, "\n%d CPUs, %s, scale %g, %d threads, %d store(s); medians; x is the ratio to %s\n\n",
+		r.CPUs, r.GoVersion, r.Scale, r.Threads, r.Stores, r.Base)
 	r.table(&sb)
+	if r.Base == baseName {
+		_, err := io.WriteString(w, sb.String())
+		return err
+	}
 	sb.WriteString("\n* the cluster's whole process: TiDB, PD and the stores\n")
 	fmt.Fprintf(&sb, "  CPU of tidb-lightning without its start (%.2f s), that of Sluice from the statement to its answer\n\n", r.LightningStart)
 	r.bars(&sb)
@@ -82,7 +92,7 @@ func (r *report) table(w io.Writer) {
 	fmt.Fprintln(t, "case\tprogram\truns\tMiB\tCPU s\tCPU s/GiB\tx\twall s\tx\talone s\tx\tpeak MiB\tx\twritten MiB\tx\tcluster CPU s\t")
 	peers := map[string]measurement{}
 	for _, m := range r.Medians {
-		if m.Program == lightningName {
+		if m.Program == r.Base {
 			peers[m.Case] = m
 		}
 	}

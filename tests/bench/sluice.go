@@ -10,9 +10,17 @@ import (
 	"github.com/sluicedb/sluice/tests/instance"
 )
 
-// runSluice starts Sluice in front of the cluster and sends it the statement.
-func runSluice(ctx context.Context, _ *bench, env *environment) (m measurement, err error) {
-	opts := instance.Options{TiDB: env.cluster.TiDB, Env: env.sluice.env}
+func runSluice(ctx context.Context, _ *bench, env *environment) (measurement, error) {
+	return runBinary(ctx, "", env)
+}
+
+func runBase(ctx context.Context, b *bench, env *environment) (measurement, error) {
+	return runBinary(ctx, b.o.base, env)
+}
+
+// runBinary starts a Sluice in front of the cluster and sends it the statement.
+func runBinary(ctx context.Context, bin string, env *environment) (m measurement, err error) {
+	opts := instance.Options{TiDB: env.cluster.TiDB, Env: env.sluice.env, Bin: bin}
 	if env.sluice.memory != "" {
 		opts.Import = fmt.Sprintf("memory-budget = %q", env.sluice.memory)
 	}

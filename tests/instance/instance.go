@@ -40,7 +40,9 @@ type Options struct {
 	TiDB string
 	// Import holds further lines of the configuration's [import] section.
 	Import string
-	// Race builds the binary with the race detector (not with BinEnv set).
+	// Bin is the binary to run; empty means the one that BinEnv names, or one that Start builds.
+	Bin string
+	// Race builds the binary with the race detector (not with Bin or BinEnv set).
 	Race bool
 	// Env is added to the environment of the process.
 	Env []string
@@ -64,7 +66,7 @@ type Instance struct {
 // Start makes the service account, writes the configuration and returns when
 // Sluice accepts connections. ctx bounds the start only.
 func Start(ctx context.Context, opts Options) (_ *Instance, err error) {
-	bin, err := program(ctx, opts.Race)
+	bin, err := program(ctx, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -87,12 +89,15 @@ func Start(ctx context.Context, opts Options) (_ *Instance, err error) {
 	return in, in.launch(ctx, bin, config, opts.Env)
 }
 
-func program(ctx context.Context, race bool) (string, error) {
+func program(ctx context.Context, opts Options) (string, error) {
+	if opts.Bin != "" {
+		return opts.Bin, nil
+	}
 	if bin := os.Getenv(BinEnv); bin != "" {
 		return bin, nil
 	}
 	const path = "github.com/sluicedb/sluice/server"
-	if race {
+	if opts.Race {
 		return playground.Build(ctx, "sluice-race", path, "-race")
 	}
 	return playground.Build(ctx, "sluice", path)
