@@ -30,6 +30,9 @@ var parsers = sync.Pool{New: func() any { return parser.New() }}
 func Parse(sql string, mode mysql.SQLMode) (Statement, error) {
 	nodes, err := parseText(sql, mode)
 	if err != nil {
+		if rest, names, ok := cutPartitions(sql, mode); ok {
+			return parsePartitioned(rest, names, mode)
+		}
 		// TiDB's parser reports a syntax error for the whole text before it
 		// runs any of its statements, so forwarding it runs nothing of ours.
 		if what := extension(sql); what != "" {

@@ -75,7 +75,7 @@ func TestParseOptionValues(t *testing.T) {
 		CharacterSet: "utf8", FieldsTerminatedBy: "\t", FieldsEscapedBy: `\`, LinesTerminatedBy: "\r\n",
 		SkipRows: 1, SplitFile: true, DiskQuota: 10 << 30, Thread: 3, MaxWriteSpeed: 100,
 		ChecksumTable: ChecksumRequired, RecordErrors: -1, Detached: true, DisableTiKVImportMode: true,
-		CloudStorageURI: &uri, DisablePrecheck: true, MaxEngineSize: 1 << 20, ForceMergeStep: true,
+		CloudStorageURI: &uri, DisablePrecheck: true, MaxEngineSize: 1 << 20, ForceMergeStep: true, OnDuplicate: DuplicateError,
 		Specified: map[string]any{
 			"character_set": "UTF8", "fields_terminated_by": "\t", "fields_enclosed_by": "", "fields_escaped_by": `\`,
 			"fields_defined_null_by": "", "lines_terminated_by": "\r\n", "skip_rows": int64(1), "split_file": nil,

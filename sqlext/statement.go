@@ -35,6 +35,9 @@ type ImportInto struct {
 	DB string
 	// Table is the target table's name as written.
 	Table string
+	// Partitions are the names, as written, of the partitions that all rows
+	// must belong to; empty means the table.
+	Partitions []string
 	// Fields says where each field of a source row goes, in order; empty means
 	// the table's columns in their order.
 	Fields []Field
