@@ -40,6 +40,7 @@ type Collector struct {
 	counted int64 // records that the limit is for
 	first   []Record
 	counts  Counts
+	err     error // the sink's, lasting
 }
 
 // NewCollector returns a collector for one job that stops it at the first
@@ -201,11 +202,11 @@ func (c *Collector) take(ctx context.Context, r Record, limited bool) error {
 // after the last Add of a step.
 func (c *Collector) Flush(ctx context.Context) error {
 	c.flushed = time.Now()
-	if len(c.batch) == 0 {
-		return nil
+	if len(c.batch) == 0 || c.err != nil {
+		return c.err
 	}
-	if err := c.sink.Put(ctx, c.stored+1, c.batch); err != nil {
-		return err
+	if c.err = c.sink.Put(ctx, c.stored+1, c.batch); c.err != nil {
+		return c.err
 	}
 	c.stored += int64(len(c.batch))
 	clear(c.batch)

@@ -52,6 +52,8 @@ type Record struct {
 	Value   string // what could not be taken: the field, the key or the row's bytes, see Text
 	Code    uint16 // MySQL or TiDB error number
 	Message string // complete sentence; place and value need not be repeated in it
+
+	err *fault.Error // that New was called with
 }
 
 // codeUnknown is what a client sees of an error without a code.
@@ -62,7 +64,7 @@ const codeUnknown = 1105
 func New(class Class, f *fault.Error, value []byte) Record {
 	r := Record{
 		Class: class, File: Text([]byte(f.At.File), MaxMessageBytes), Line: f.At.Line, Offset: f.At.Offset,
-		Column: f.At.Column, Code: f.Code,
+		Column: f.At.Column, Code: f.Code, err: f,
 	}
 	if r.Code == 0 {
 		r.Code = codeUnknown
@@ -79,14 +81,19 @@ func New(class Class, f *fault.Error, value []byte) Record {
 
 // fault is the record as an error, for the message of a job.
 func (r *Record) fault() *fault.Error {
-	return fault.New(fault.Source, r.Code, "%s", r.Message).Place(fault.Position{
-		File: r.File, Line: r.Line, Offset: r.Offset, Column: r.Column, Value: fault.ShortValue([]byte(r.Value)),
-	})
+	if r.err != nil {
+		return r.err
+	}
+	at := fault.Position{File: r.File, Line: r.Line, Offset: r.Offset, Column: r.Column}
+	if r.Value != "" {
+		at.Value = fault.ShortValue([]byte(r.Value))
+	}
+	return fault.New(fault.Source, r.Code, "%s", r.Message).Place(at)
 }
 
-// bytes is what a record takes in memory, about.
+// bytes is what a record takes in memory, about, with its error.
 func (r *Record) bytes() int {
-	return 128 + len(r.File) + len(r.Column) + len(r.Value) + len(r.Message)
+	return 256 + len(r.File) + len(r.Column) + len(r.Value) + len(r.Message)
 }
 
 // Text returns bytes of the source as text that any client can show: bytes
@@ -134,6 +141,9 @@ type Sink interface {
 
 // Counts are numbers of records by class.
 type Counts [classes]int64
+
+// Add counts one record.
+func (c *Counts) Add(class Class) { c[class]++ }
 
 // Total is the number of all records.
 func (c Counts) Total() int64 {

@@ -54,6 +54,18 @@ type RowPlace struct {
 	Row    int64 // 0-based number in the file
 }
 
+// BadRow is the error of a row that can't be read, though it is certain where
+// it ends: it counts as one row.
+type BadRow struct {
+	Cause error // a *fault.Error with its place
+}
+
+// Error returns the cause's text.
+func (e *BadRow) Error() string { return e.Cause.Error() }
+
+// Unwrap returns the cause.
+func (e *BadRow) Unwrap() error { return e.Cause }
+
 // Splitter cuts one file into blocks. It is used by one goroutine.
 type Splitter interface {
 	// Next returns the next block, or io.EOF after the last one. The receiver
@@ -69,8 +81,13 @@ type RowReader interface {
 	// Reset starts on a block; the reader does not release it.
 	Reset(b *Block)
 	// Next returns the fields of the next row, or io.EOF at the end of the
-	// block. The slice and its bytes are the reader's until the next call.
+	// block. The slice and its bytes are the reader's until the next call. After
+	// a *BadRow the next call goes on behind that row; other errors last.
 	Next() ([]Field, error)
+	// Row returns the bytes of the row that Next returned last (or failed on, up
+	// to the end of the block if its end is unknown), with its line end. They are a
+	// part of the block.
+	Row() []byte
 	// Place tells where the row that Next returned last (or failed on) starts.
 	Place() RowPlace
 }

@@ -23,6 +23,9 @@ type Config struct {
 	// SkipRows is how many lines to skip at the start of each file, \r\n being one line end.
 	// Lines are lines here: quotes have no meaning, and an empty line counts.
 	SkipRows int64
+	// Recover makes splitters and readers go on behind a malformed row where it
+	// is certain where that ends (see the package doc). Both must agree on it.
+	Recover bool
 }
 
 // DefaultConfig returns what IMPORT INTO uses without options: comma, double

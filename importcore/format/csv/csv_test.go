@@ -46,19 +46,23 @@ func read(cfg csv.Config, input string, blockBytes int) (rows []string, places [
 				b.Release()
 				return rows, places, err
 			}
-			var row []string
-			for _, f := range fields {
-				if f.Null {
-					row = append(row, "<nil>")
-				} else {
-					row = append(row, string(f.Bytes))
-				}
-			}
-			rows = append(rows, strings.Join(row, "|"))
+			rows = append(rows, joinFields(fields))
 			places = append(places, r.Place())
 		}
 		b.Release()
 	}
+}
+
+func joinFields(fields []format.Field) string {
+	var row []string
+	for _, f := range fields {
+		if f.Null {
+			row = append(row, "<nil>")
+		} else {
+			row = append(row, string(f.Bytes))
+		}
+	}
+	return strings.Join(row, "|")
 }
 
 func TestRows(t *testing.T) {

@@ -38,4 +38,18 @@
 // Where a row is malformed the splitter may see borders behind it
 // that do not exist, but the row itself is in a block, and its reader
 // reports it. A reader also compares the number of its rows with the splitter's.
+//
+// # Malformed rows
+//
+// By default the first malformed row ends the reading of its file. With
+// Config.Recover it is passed over where its end is certain: at the end of its
+// line, if no quoted field is open there (resync.go has the rule), or at the
+// end of the file, if no line follows. So a row with something between a closing quote
+// and the next separator, or with a quote inside an unquoted field, costs that
+// row alone. A quote that is never closed, or closed by a quote of a later row,
+// leaves open what is a row and what is a field: such a row and the rest
+// of the file are one error, and reading ends. Rows are never guessed.
+//
+// Counting quotes is no way to find borders where rows may be malformed, so
+// with Recover the splitter gives every row that has a quote to the row parser.
 package csv

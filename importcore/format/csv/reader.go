@@ -13,6 +13,7 @@ import (
 // doubtful there, and all rows of other dialects, the row parser takes.
 type reader struct {
 	d      *dialect
+	resync bool // go on behind malformed rows
 	parser rowParser
 	marks  marks
 	fields []format.Field
@@ -33,10 +34,11 @@ type reader struct {
 
 // NewReader returns a reader for blocks that a splitter of the same
 // configuration has cut. Each worker has its own. cfg must be valid. Next
-// fails with a *fault.Error of the source and its place at a malformed row.
+// fails with a *fault.Error of the source and its place at a malformed row; with
+// cfg.Recover, it is in a *format.BadRow if reading can go on behind it.
 func NewReader(cfg Config) format.RowReader {
 	d := newDialect(cfg)
-	return &reader{d: d, parser: rowParser{d: d}, marks: marks{m: d.markers()}}
+	return &reader{d: d, resync: cfg.Recover, parser: rowParser{d: d}, marks: marks{m: d.markers()}}
 }
 
 // Reset starts on a block.
@@ -69,11 +71,7 @@ func (r *reader) exactRow() ([]format.Field, error) {
 		r.err = r.atEnd()
 		return nil, r.err
 	default:
-		r.start = r.parser.start
-		r.rows++
-		place := r.Place()
-		r.err = syntaxError(result, fault.Position{File: r.block.File.Path, Line: place.Line, Offset: place.Offset})
-		return nil, r.err
+		return nil, r.malformed(result)
 	}
 	r.fields, r.scratch = r.fields[:0], r.scratch[:0]
 	for _, f := range r.parser.fields {
@@ -81,6 +79,24 @@ func (r *reader) exactRow() ([]format.Field, error) {
 	}
 	return r.fields, nil
 }
+
+// malformed is the error of the row that the row parser has refused. It lasts
+// unless it is certain where the row ends.
+func (r *reader) malformed(what outcome) error {
+	r.start, r.next = r.parser.start, len(r.data)
+	r.rows++
+	place := r.Place()
+	at := fault.Position{File: r.block.File.Path, Line: place.Line, Offset: place.Offset}
+	if r.resync && r.parser.resync(r.data, what, true) == foundRow {
+		r.next = r.parser.end
+		return &format.BadRow{Cause: syntaxError(what, at, false)}
+	}
+	r.err = syntaxError(what, at, r.resync)
+	return r.err
+}
+
+// Row returns the bytes of the present row.
+func (r *reader) Row() []byte { return r.data[r.start:r.next:r.next] }
 
 // atEnd compares the number of rows with the splitter's: two ways to find row
 // borders that must agree.

@@ -11,6 +11,9 @@ type rowScanner struct {
 	d      *dialect
 	parser rowParser
 	marks  marks
+	// resync makes scan go on behind malformed rows. Then a row with a quote is
+	// always the row parser's: counting quotes doesn't tell a malformed one.
+	resync bool
 
 	// What the buffer holds at all; saves a search per line.
 	hasQuote, hasEsc, hasCR bool
@@ -32,7 +35,7 @@ func (s *rowScanner) scan(data []byte, pos int, final bool) borders {
 		s.hasQuote = s.d.hasQuote && bytes.IndexByte(rest, s.d.quote) >= 0
 		s.hasEsc = s.d.hasEsc && bytes.IndexByte(rest, s.d.esc) >= 0
 		s.hasCR = s.d.autoTerm && bytes.IndexByte(rest, '\r') >= 0
-		if fastMarks && !s.hasEsc && !s.hasCR {
+		if fastMarks && !s.hasEsc && !s.hasCR && !(s.resync && s.hasQuote) {
 			s.markedLines(data, &b)
 		}
 		for s.lines(data, &b) && s.exact(data, &b, false) {
@@ -62,7 +65,27 @@ func (s *rowScanner) exact(data []byte, b *borders, final bool) bool {
 	case foundPart:
 		b.end = s.parser.empty
 	default:
-		b.broken, b.at = result, s.parser.start
+		return s.malformed(data, b, result, final)
+	}
+	return false
+}
+
+// malformed counts a row that the row parser can't take as one, if it is to be
+// passed over and can be.
+func (s *rowScanner) malformed(data []byte, b *borders, what outcome, final bool) bool {
+	result := what
+	if s.resync {
+		result = s.parser.resync(data, what, final)
+	}
+	switch result {
+	case foundRow:
+		b.end = s.parser.end
+		b.rows++
+		return true
+	case foundPart:
+		b.end = s.parser.empty
+	default:
+		b.broken, b.at = what, s.parser.start
 	}
 	return false
 }
@@ -145,6 +168,9 @@ func (s *rowScanner) lines(data []byte, b *borders) bool {
 			continue
 		}
 		if s.hasEsc && !d.harmlessEscapes(line) {
+			return true
+		}
+		if s.resync && s.hasQuote && bytes.IndexByte(line, d.quote) >= 0 {
 			return true
 		}
 		if s.hasQuote && oddQuotes(line, d.quote) {

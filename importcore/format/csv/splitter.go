@@ -43,7 +43,7 @@ type splitter struct {
 //
 // Errors of Next: those of the store; a malformed row that hides where
 // rows end, or one longer than MaxRowBytes (*fault.Error of the source with its
-// place); a malformed row comes in the last block too, so that its reader reports it as well.
+// place); such a malformed row comes in the last block too, so that its reader reports it as well.
 func NewSplitter(ctx context.Context, store source.Store, file *source.File, fileIndex int, cfg Config, pool *format.BlockPool) (format.Splitter, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -53,7 +53,7 @@ func NewSplitter(ctx context.Context, store source.Store, file *source.File, fil
 	s := &splitter{
 		cancel: cancel, blocks: make(chan *format.Block, 1),
 		store: store, file: file, fileIndex: fileIndex, cfg: cfg, pool: pool,
-		scanner: rowScanner{d: d, parser: rowParser{d: d}},
+		scanner: rowScanner{d: d, parser: rowParser{d: d}, resync: cfg.Recover},
 		line:    1,
 	}
 	s.done.Go(func() {
@@ -214,7 +214,7 @@ func (s *splitter) rowError(before []byte, what outcome) error {
 	if c := lineByte(before); c != 0 {
 		at.Line += int64(bytes.Count(before, []byte{c}))
 	}
-	return syntaxError(what, at)
+	return syntaxError(what, at, s.scanner.resync)
 }
 
 var utf8BOM = []byte("\xef\xbb\xbf")

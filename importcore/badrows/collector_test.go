@@ -1,0 +1,302 @@
+package badrows
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sluicedb/sluice/importcore/fault"
+)
+
+// memory is a sink that checks what the collector promises.
+type memory struct {
+	mu      sync.Mutex // to find out that there are two at a time
+	records []Record
+	puts    int
+	err     error
+	errAt   int // fail at this Put
+}
+
+func (m *memory) Put(_ context.Context, first int64, records []Record) error {
+	if !m.mu.TryLock() {
+		return errors.New("two at a time")
+	}
+	defer m.mu.Unlock()
+	m.puts++
+	if m.err != nil && m.puts >= m.errAt {
+		return m.err
+	}
+	if first != int64(len(m.records))+1 || len(records) == 0 || len(records) > batchRecords {
+		return fmt.Errorf("record %d after %d, %d of them", first, len(m.records), len(records))
+	}
+	m.records = append(m.records, records...)
+	return nil
+}
+
+// record is a row's, told apart by its offset.
+func record(n int64) Record {
+	return Record{Class: Class(n % 3), File: "f", Line: n + 1, Offset: n, Column: "c", Value: strings.Repeat("v", int(n%900)), Code: 1366, Message: "m"}
+}
+
+// blocks is a source: how many bad rows each block has. lost is the number of a
+// block that ends the source, -1 for none.
+type blocks struct {
+	bad  []int
+	lost int
+}
+
+func someBlocks(rnd *rand.Rand, n int) blocks {
+	b := blocks{lost: -1}
+	for range n {
+		switch rnd.IntN(6) {
+		case 0:
+			b.bad = append(b.bad, rnd.IntN(2000))
+		case 1:
+			b.bad = append(b.bad, rnd.IntN(5))
+		default:
+			b.bad = append(b.bad, 0)
+		}
+	}
+	return b
+}
+
+var errLost = errors.New("lost")
+
+// run is a job: workers take the blocks in order.
+func (b blocks) run(ctx context.Context, c *Collector, workers int) error {
+	type block struct {
+		seq   int64
+		first int64
+		bad   int
+	}
+	queue := make(chan block)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		defer close(queue)
+		var first int64
+		for seq, bad := range b.bad {
+			select {
+			case queue <- block{int64(seq), first, bad}:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+			first += int64(bad)
+		}
+		return nil
+	})
+	for range workers {
+		group.Go(func() error {
+			for work := range queue {
+				to := c.Block(work.seq)
+				for i := range work.bad {
+					if err := to.Add(ctx, record(work.first+int64(i))); err != nil {
+						return err
+					}
+				}
+				end := to.Done
+				if b.lost == int(work.seq) {
+					end = func(ctx context.Context) error { return to.Fail(ctx, errLost) }
+				}
+				if err := end(ctx); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	err := group.Wait()
+	return errors.Join(err, c.Flush(context.WithoutCancel(ctx)))
+}
+
+// TestOrderIndependentOfWorkers: what is recorded, and the error past the limit,
+// is the same for any number of workers.
+func TestOrderIndependentOfWorkers(t *testing.T) {
+	t.Parallel()
+	rnd := rand.New(rand.NewPCG(1, 42))
+	passed := 0
+	for range 25 {
+		source := someBlocks(rnd, 1+rnd.IntN(60))
+		if rnd.IntN(4) == 0 {
+			source.lost = rnd.IntN(len(source.bad))
+		}
+		total, limit := 0, int64(1)+rnd.Int64N(6000)
+		for seq, n := range source.bad {
+			if total += n; seq == source.lost {
+				break
+			}
+		}
+		var want string
+		for _, workers := range []int{1, 2, 7} {
+			sink := &memory{}
+			c := NewCollector(limit, sink)
+			err := source.run(t.Context(), c, workers)
+			for i, r := range sink.records {
+				require.Equal(t, record(int64(i)), r)
+			}
+			require.EqualValues(t, len(sink.records), c.Counts().Total())
+			require.Empty(t, c.batch)
+			switch {
+			case int64(total) > limit:
+				passed++
+				var over *LimitError
+				require.ErrorAs(t, err, &over)
+				require.Len(t, sink.records, int(limit)+1)
+				require.Len(t, over.First, int(min(limit+1, maxFirst)))
+				require.Equal(t, uint16(1366), fault.As(err).Code)
+				require.ErrorContains(t, err, fmt.Sprintf("more than %d rows can't be imported (max_errors = %d); the first: m (file f, line 1, offset 0, column c)", limit, limit))
+			case source.lost >= 0:
+				require.ErrorIs(t, err, errLost)
+				require.Len(t, sink.records, total)
+			default:
+				require.NoError(t, err)
+				require.Len(t, sink.records, total)
+			}
+			if workers > 1 {
+				require.Equal(t, want, fmt.Sprint(err))
+			}
+			want = fmt.Sprint(err)
+		}
+	}
+	require.Greater(t, passed, 8)
+}
+
+// TestMemoryIsBounded: while the head block is slow, those ahead leave no more
+// than the bounds and then wait, each with one buffer.
+func TestMemoryIsBounded(t *testing.T) {
+	t.Parallel()
+	const ahead = 200
+	sink := &memory{}
+	c := NewCollector(1<<40, sink)
+	head := c.Block(0)
+	group, ctx := errgroup.WithContext(t.Context())
+	var mu sync.Mutex
+	waiting, done := 0, make(chan struct{})
+	for seq := range ahead {
+		group.Go(func() error {
+			b := c.Block(int64(seq) + 1)
+			// 48 KiB: less than what a block buffers on its own.
+			for i := range 40 {
+				r := record(int64(i))
+				r.Value = strings.Repeat("v", 1<<10)
+				if err := b.Add(ctx, r); err != nil {
+					return err
+				}
+			}
+			mu.Lock()
+			if waiting++; waiting == ahead {
+				close(done)
+			}
+			mu.Unlock()
+			return b.Done(ctx)
+		})
+	}
+	<-done
+	c.mu.Lock()
+	require.LessOrEqual(t, c.mu.deposit, depositBytes)
+	require.Less(t, len(c.mu.done), ahead)
+	c.mu.Unlock()
+	require.Empty(t, sink.records)
+	require.NoError(t, head.Add(ctx, record(7)))
+	require.NoError(t, head.Done(ctx))
+	require.NoError(t, group.Wait())
+	require.NoError(t, c.Flush(t.Context()))
+	require.Len(t, sink.records, ahead*40+1)
+	require.EqualValues(t, 7, sink.records[0].Offset)
+	require.Zero(t, c.mu.deposit)
+	require.Empty(t, c.mu.done)
+}
+
+// TestBlockFullOfBadRows: a block whose records alone pass the limit waits for
+// its turn and is not gone through to its end.
+func TestBlockFullOfBadRows(t *testing.T) {
+	t.Parallel()
+	sink := &memory{}
+	c := NewCollector(3, sink)
+	first, second := c.Block(0), c.Block(1)
+	require.NoError(t, first.Add(t.Context(), record(0)))
+	result := make(chan error, 1)
+	go func() {
+		n := int64(1)
+		for ; ; n++ {
+			if err := second.Add(t.Context(), record(n)); err != nil {
+				result <- errors.Join(err, fmt.Errorf("at %d", n))
+				return
+			}
+		}
+	}()
+	require.NoError(t, first.Done(t.Context()))
+	err := <-result
+	var over *LimitError
+	require.ErrorAs(t, err, &over)
+	require.ErrorContains(t, err, "at 4")
+	require.Len(t, sink.records, 4)
+	require.EqualValues(t, 3, sink.records[3].Offset)
+}
+
+func TestWaitingEndsWithTheContext(t *testing.T) {
+	t.Parallel()
+	c := NewCollector(3, &memory{})
+	cause := errors.New("cause")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(cause)
+	require.ErrorIs(t, c.Block(1).Fail(ctx, errLost), cause)
+	b := c.Block(2)
+	var err error
+	for err == nil {
+		err = b.Add(ctx, record(1))
+	}
+	require.ErrorIs(t, err, cause)
+}
+
+func TestSinkErrorsLast(t *testing.T) {
+	t.Parallel()
+	boom := errors.New("boom")
+	for _, errAt := range []int{1, 2} {
+		sink := &memory{err: boom, errAt: errAt}
+		c := NewCollector(1<<40, sink)
+		source := blocks{bad: []int{0, 500, 0, 3000}, lost: -1}
+		require.ErrorIs(t, source.run(t.Context(), c, 2), boom)
+		require.ErrorIs(t, c.Flush(t.Context()), boom)
+		require.Equal(t, errAt, sink.puts, "it is not asked again")
+	}
+}
+
+// TestAfterTheBlocks: later steps add in their own order, and what the user has
+// asked for never passes the limit.
+func TestAfterTheBlocks(t *testing.T) {
+	t.Parallel()
+	sink := &memory{}
+	c := NewCollector(2, sink)
+	require.NoError(t, blocks{bad: []int{1, 0}, lost: -1}.run(t.Context(), c, 2))
+	for n := range int64(1000) {
+		require.NoError(t, c.Note(t.Context(), record(1+n)))
+	}
+	require.NoError(t, c.Add(t.Context(), record(1001)))
+	require.NoError(t, c.Flush(t.Context()))
+	require.NoError(t, c.Flush(t.Context()))
+	require.Len(t, sink.records, 1002)
+	err := c.Add(t.Context(), record(1002))
+	var over *LimitError
+	require.ErrorAs(t, err, &over)
+	require.Len(t, over.First, 3, "notes are not among them")
+	require.Len(t, sink.records, 1003)
+	require.EqualValues(t, 1003, c.Counts().Total())
+}
+
+// TestStepsWithoutBlocks: with the default limit conflicts can still be noted,
+// and the first counted record is too many.
+func TestStepsWithoutBlocks(t *testing.T) {
+	t.Parallel()
+	sink := &memory{}
+	c := NewCollector(0, sink)
+	require.NoError(t, c.Note(t.Context(), record(0)))
+	require.ErrorContains(t, c.Add(t.Context(), record(1)), "more than 0 rows")
+	require.Len(t, sink.records, 2)
+}
