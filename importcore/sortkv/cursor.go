@@ -47,6 +47,7 @@ type cursor struct {
 	value int    // start of the present value
 	size  int    // bytes of the present value
 
+	suffix  int    // bytes at the end of keys that bounds don't have
 	end     []byte // exclusive; nil is unbounded
 	ending  bool   // end may lie in this page: compare
 	loaded  bool   // the page's values are in buf
@@ -74,10 +75,10 @@ func (c *cursor) open(src source, start, end, keyBuf []byte) error {
 	if n == 0 {
 		return nil
 	}
-	if start != nil { // the last page that starts at or before start
+	if start != nil { // the last page that starts before start, where keys may be equal, or at it
 		low, high := 0, n
 		for low+1 < high {
-			if mid := (low + high) / 2; bytes.Compare(src.firstKey(mid), start) <= 0 {
+			if mid := (low + high) / 2; c.compare(src.firstKey(mid), start) <= c.last() {
 				low = mid
 			} else {
 				high = mid
@@ -89,7 +90,7 @@ func (c *cursor) open(src source, start, end, keyBuf []byte) error {
 		return err
 	}
 	c.step()
-	for c.code != noKey && bytes.Compare(c.key, start) < 0 {
+	for c.code != noKey && c.compare(c.key, start) < 0 {
 		if err := c.next(); err != nil {
 			return err
 		}
@@ -98,6 +99,21 @@ func (c *cursor) open(src source, start, end, keyBuf []byte) error {
 		c.code = codeOf(c.key, 0)
 	}
 	return nil
+}
+
+// compare orders a key with a suffix and a bound, which has none.
+func (c *cursor) compare(key, bound []byte) int {
+	return bytes.Compare(key[:len(key)-c.suffix], bound)
+}
+
+// last is how a page's first key must compare at most with a bound so that all
+// that is before the bound, and nothing else, comes before the page's end: with suffixes
+// pairs of the bound's key may be in the page before as well.
+func (c *cursor) last() int {
+	if c.suffix > 0 {
+		return -1
+	}
+	return 0
 }
 
 // loadPage makes page c.page the present one, before its first pair.
@@ -109,7 +125,7 @@ func (c *cursor) loadPage() error {
 	c.present, c.loaded = p, loaded
 	c.buf, c.pos, c.left, c.value = p.buf, 0, p.pairs, len(p.buf)-pageSlack
 	c.ending = c.end != nil &&
-		(c.page+1 == c.src.len() || bytes.Compare(c.src.firstKey(c.page+1), c.end) > 0)
+		(c.page+1 == c.src.len() || c.compare(c.src.firstKey(c.page+1), c.end) > c.last())
 	return nil
 }
 
@@ -120,7 +136,7 @@ func (c *cursor) next() error {
 		return nil
 	}
 	c.page++
-	if c.page >= c.src.len() || c.end != nil && bytes.Compare(c.src.firstKey(c.page), c.end) >= 0 {
+	if c.page >= c.src.len() || c.end != nil && c.compare(c.src.firstKey(c.page), c.end) >= 0 {
 		c.code = noKey
 		return nil
 	}
@@ -170,7 +186,7 @@ func (c *cursor) step() {
 		copy(key[shared:], b[:rest])
 	}
 	c.key = key[:n]
-	if c.ending && bytes.Compare(c.key, c.end) >= 0 {
+	if c.ending && bytes.Compare(c.key[:n-c.suffix], c.end) >= 0 {
 		c.code = noKey
 	}
 }

@@ -90,4 +90,15 @@
 // (Add), while spilling (Add, Arena, Finish), by Finish if nothing was spilled, by
 // FindDuplicate, and in any case by the iterator that meets them, always as a
 // *DuplicateKeyError. Nothing is dropped.
+//
+// # Suffixes
+//
+// With Options.SuffixBytes every key ends in that many bytes that are not part of it: the
+// number of its row, for those who have to see all pairs of one key. Sorting, spilling and
+// merging know nothing of it, a key and its suffix are one string to them. It is cut off at
+// the edges: the checksum, Ranges, the bounds of iterators and Iterator.Key are without it,
+// Iterator.Suffix has it. Only two equal keys with equal suffixes are a *DuplicateKeyError then.
+//
+// This orders pairs by key and then by suffix as long as no key is the start of another one,
+// which is so for the keys of a table: their parts tell where they end.
 package sortkv

@@ -39,6 +39,9 @@ type Options struct {
 	// but 16 KiB to 2 MiB. An arena in use takes twice that from the budget;
 	// if encoders together hold more than half of the budget so, runs get small and many.
 	ArenaBytes int
+	// SuffixBytes is how many bytes at the end of every key aren't part of it but
+	// tell pairs with one key apart and order them; see "Suffixes" in the package's doc.
+	SuffixBytes int
 	// Compression of runs.
 	Compression Compression
 	// FS is where Dir lives; nil is the operating system's file system.
@@ -66,8 +69,8 @@ func (o Options) withDefaults() (Options, error) {
 	if o.ArenaBytes < minArenaBytes || int64(o.ArenaBytes) > o.MemoryBudget/8 {
 		return o, fault.New(fault.User, 0, "the arena size of %d bytes must be between %d and an eighth of the sort memory budget of %d", o.ArenaBytes, minArenaBytes, o.MemoryBudget)
 	}
-	if o.PrefixSkip < 0 {
-		return o, fmt.Errorf("sortkv: negative PrefixSkip %d", o.PrefixSkip)
+	if o.PrefixSkip < 0 || o.SuffixBytes < 0 {
+		return o, fmt.Errorf("sortkv: negative PrefixSkip %d or SuffixBytes %d", o.PrefixSkip, o.SuffixBytes)
 	}
 	if o.FS == nil {
 		o.FS = vfs.Default

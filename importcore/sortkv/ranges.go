@@ -24,16 +24,20 @@ type Range struct {
 func (r *Sorted) sample() {
 	for _, c := range r.chunks {
 		for _, p := range c.pages {
-			r.samples = append(r.samples, sample{p.firstKey(), p.bytes, int64(p.pairs)})
+			r.samples = append(r.samples, r.sampleOf(p.firstKey(), p.bytes, p.pairs))
 		}
 	}
 	for _, run := range r.runs {
 		for i := range run.blocks {
 			b := &run.blocks[i]
-			r.samples = append(r.samples, sample{b.first, b.bytes, int64(b.pairs)})
+			r.samples = append(r.samples, r.sampleOf(b.first, b.bytes, b.pairs))
 		}
 	}
 	slices.SortFunc(r.samples, func(x, y sample) int { return bytes.Compare(x.key, y.key) })
+}
+
+func (r *Sorted) sampleOf(first []byte, bytes int64, pairs int) sample {
+	return sample{r.cut(first), bytes - int64(pairs*r.suffix), int64(pairs)}
 }
 
 // Ranges cuts the key space into ranges of about maxBytes bytes and maxKeys
@@ -42,7 +46,7 @@ func (r *Sorted) sample() {
 // first keys of pages, and a page counts for the range in which it begins, so
 // a range holds more or less than is said by up to a page (64 KiB and less) per
 // source, half of it typically, too much of some sources and too little of others.
-// The slices are shared and must not be changed. No pairs give no ranges.
+// Borders are keys without suffix. The slices are shared and must not be changed. No pairs give no ranges.
 func (r *Sorted) Ranges(maxBytes, maxKeys int64) []Range {
 	var ranges []Range
 	for _, s := range r.samples {
@@ -50,7 +54,7 @@ func (r *Sorted) Ranges(maxBytes, maxKeys int64) []Range {
 		full := n == 0 ||
 			maxBytes > 0 && ranges[n-1].Bytes+s.bytes > maxBytes ||
 			maxKeys > 0 && ranges[n-1].Keys+s.keys > maxKeys
-		// Equal samples (a duplicate key) must stay together.
+		// Equal samples (one key with several suffixes) must stay together.
 		if full && (n == 0 || !bytes.Equal(ranges[n-1].Start, s.key)) {
 			if n > 0 {
 				ranges[n-1].End = s.key

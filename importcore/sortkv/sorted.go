@@ -18,14 +18,15 @@ type Sorted struct {
 	runs     []*run
 	checksum kv.Checksum
 	written  int64
-	max      []byte // the largest key, nil if there are no pairs
+	max      []byte // the largest key without suffix, nil if there are no pairs
+	suffix   int    // bytes
 	samples  []sample
 	// iterBytes is the memory that an iterator takes.
 	iterBytes int64
 	unique    atomic.Bool // FindDuplicate has found none
 }
 
-// Checksum returns the sum of everything that was added.
+// Checksum returns the sum of everything that was added, suffixes left out.
 func (r *Sorted) Checksum() kv.Checksum { return r.checksum }
 
 // Spilled returns the bytes of all runs written to disk; 0 if everything fitted into memory.
@@ -37,7 +38,7 @@ func (r *Sorted) Runs() int { return len(r.runs) }
 // FindDuplicate reports one key that occurs twice as a *DuplicateKeyError, or
 // nil. It is a merge of all keys on all processors; of runs, only the files with keys are
 // read. After a pass without a find it returns at once; Finish has made that
-// pass if nothing was spilled.
+// pass if nothing was spilled. Of keys with a suffix it finds none: use Keys.
 func (r *Sorted) FindDuplicate(ctx context.Context) error {
 	if r.unique.Load() || len(r.chunks)+len(r.runs) < 2 {
 		return nil // within one source sorting has made sure
@@ -81,6 +82,7 @@ type Iterator struct {
 	started bool
 	closed  bool
 	steps   uint
+	suffix  int
 	value   []byte
 }
 
@@ -88,13 +90,23 @@ type Iterator struct {
 // caller closes. Several may run in parallel. An iterator needs a page (64 KiB or less) for
 // each run, taken from the budget: past the first one, Iter waits until others
 // are closed or memory is free, so one goroutine should not hold several. The bounds must not be
-// changed while the iterator lives. Errors: the context's, those of the sort directory.
+// changed while the iterator lives. They are keys without suffix: pairs with one key lie
+// on the same side of any bound. Errors: the context's, those of the sort directory.
 func (r *Sorted) Iter(ctx context.Context, start, end []byte) (*Iterator, error) {
 	return r.iter(ctx, start, end, true)
 }
 
+// Keys is Iter for the keys, with few values or none: NextKey reads the keys'
+// part of a run alone, until LoadValue is called.
+func (r *Sorted) Keys(ctx context.Context, start, end []byte) (*Iterator, error) {
+	return r.iter(ctx, start, end, false)
+}
+
+// cut returns a key without its suffix.
+func (r *Sorted) cut(key []byte) []byte { return key[:len(key)-r.suffix] }
+
 func (r *Sorted) iter(ctx context.Context, start, end []byte, values bool) (*Iterator, error) {
-	it := &Iterator{ctx: ctx, r: r}
+	it := &Iterator{ctx: ctx, r: r, suffix: r.suffix}
 	it.m.values = values
 	if err := it.admit(); err != nil {
 		return nil, err
@@ -169,6 +181,7 @@ func (it *Iterator) open(start, end []byte) error {
 				run: r.runs[j], ctx: it.ctx, dir: r.s.opts.Dir, page: it.pages[j], codec: r.s.codec, stored: &it.scratch,
 			}
 		}
+		it.m.cursors[i].suffix = r.suffix
 		if err := it.m.cursors[i].open(src, start, end, keyBufs(i)); err != nil {
 			return err
 		}
@@ -207,8 +220,30 @@ func (it *Iterator) advance() bool {
 	return !it.closed && it.m.valid()
 }
 
-// Key returns the present key: valid until Next or Close, not to be changed.
-func (it *Iterator) Key() []byte { return it.m.key() }
+// NextKey is Next without the value, which LoadValue then may fetch.
+func (it *Iterator) NextKey() bool { return it.advance() }
+
+// LoadValue returns the value of the pair that NextKey moved to: valid until
+// the next move or Close, not to be changed. An error ends the iteration.
+func (it *Iterator) LoadValue() ([]byte, error) {
+	value, err := it.m.value()
+	if err != nil {
+		it.m.err = err
+	}
+	return value, err
+}
+
+// Key returns the present key without its suffix: valid until Next or Close, not to be changed.
+func (it *Iterator) Key() []byte {
+	key := it.m.key()
+	return key[:len(key)-it.suffix]
+}
+
+// Suffix returns the suffix of the present key: valid as Key is.
+func (it *Iterator) Suffix() []byte {
+	key := it.m.key()
+	return key[len(key)-it.suffix:]
+}
 
 // Value returns the present value: valid until Next or Close, not to be changed.
 func (it *Iterator) Value() []byte { return it.value }

@@ -125,11 +125,16 @@ func (s *Sorter) Add(ctx context.Context, a *kv.Arena) error {
 		s.Discard(a)
 		return nil
 	}
-	if err := checkArena(a); err != nil {
+	suffix := s.opts.SuffixBytes
+	if err := checkArena(a, suffix); err != nil {
 		return s.fail(err)
 	}
 	var sum kv.Checksum
-	sum.AddArena(a)
+	if suffix == 0 {
+		sum.AddArena(a)
+	} else {
+		sum.AddArenaCut(a, suffix)
+	}
 	if err := sortArena(a); err != nil {
 		return s.fail(err)
 	}
@@ -146,14 +151,16 @@ func (s *Sorter) Add(ctx context.Context, a *kv.Arena) error {
 	return context.Cause(ctx)
 }
 
-// checkArena refuses what references and pages can't count.
-func checkArena(a *kv.Arena) error {
+// checkArena refuses what references and pages can't count, and keys without the suffix.
+func checkArena(a *kv.Arena, suffix int) error {
 	if len(a.Buf) > kv.MaxArenaBytes {
 		return fault.New(fault.Sluice, 0, "an arena of %d bytes is larger than references can address", len(a.Buf))
 	}
 	for i := range a.Refs {
 		if n := a.Refs[i].KeyLen; n > maxKeyBytes {
 			return fault.New(fault.Source, 0, "a key of %d bytes is longer than the %d that can be sorted", n, maxKeyBytes)
+		} else if int(n) < suffix {
+			return fault.New(fault.Sluice, 0, "sortkv: a key of %d bytes can't end in a suffix of %d", n, suffix)
 		}
 	}
 	return nil
@@ -218,8 +225,8 @@ func (s *Sorter) fail(err error) error {
 }
 
 // Finish freezes the sorter: no more arenas. If everything fitted into memory
-// it looks for duplicates between arenas (*DuplicateKeyError); if not, ask
-// Sorted.FindDuplicate. If there are so many runs that iterators would lack
+// and keys have no suffix, it looks for duplicates between arenas (*DuplicateKeyError);
+// if not, ask Sorted.FindDuplicate. If there are so many runs that iterators would lack
 // memory it writes the rest as well. The result is valid until Close.
 func (s *Sorter) Finish(ctx context.Context) (*Sorted, error) {
 	if err := s.enter(); err != nil {
@@ -269,8 +276,12 @@ func (s *Sorter) freeze() *Sorted {
 	defer s.mu.Unlock()
 	r := &Sorted{
 		s: s, chunks: s.mu.resident, runs: s.mu.runs,
-		checksum: s.mu.checksum, written: s.mu.written, max: s.mu.maxKey,
+		checksum: s.mu.checksum, written: s.mu.written, suffix: s.opts.SuffixBytes,
 	}
+	if s.mu.maxKey != nil {
+		r.max = r.cut(s.mu.maxKey)
+	}
+	r.unique.Store(r.suffix > 0)
 	r.sample()
 	r.iterBytes = iterNeeds(r.runs, s.opts.pageBytes(), s.codec != nil)
 	return r

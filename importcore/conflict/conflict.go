@@ -1,0 +1,108 @@
+package conflict
+
+import (
+	"context"
+	"encoding/binary"
+
+	"go.uber.org/zap"
+
+	"github.com/sluicedb/sluice/importcore/sortkv"
+)
+
+// Strategy says which rows of a group are lost.
+type Strategy uint8
+
+// The strategies, see the package's doc.
+const (
+	// Find loses no row and finds the first one that INSERT would refuse.
+	Find Strategy = iota
+	Replace
+	Ignore
+	Capture
+)
+
+// TableRow stands for a row of the table in Collision.Other.
+const TableRow int64 = -1
+
+// KeyRange is a part of the key space in which two equal keys are a conflict:
+// the records, or a unique index, of a table or of one of its partitions.
+type KeyRange struct {
+	Start, End []byte // without row number; End is exclusive
+	// Index numbers what the keys belong to: 0 for records, then the table's
+	// unique indexes in the order in which INSERT checks them. Partitions share it.
+	Index int
+}
+
+// Table is the table itself, if it has rows. Its methods are called by several goroutines.
+type Table interface {
+	// Lookup returns the value of each key that the table has, and nil for the
+	// others, all as of one moment.
+	Lookup(ctx context.Context, keys [][]byte) ([][]byte, error)
+	// RecordKey returns the key of the record that a pair belongs to.
+	RecordKey(key, value []byte) ([]byte, error)
+}
+
+// Config is a decision to be made. All but Table, OnLost and Logger are required.
+type Config struct {
+	// Sorted holds the pairs, numbered by kv.Arena.AddNumbered.
+	Sorted *sortkv.Sorted
+	// Keys in ascending order, without overlap.
+	Keys     []KeyRange
+	Strategy Strategy
+	// Table is nil for a table that is known to be empty.
+	Table Table
+	// OnLost, if set, is called for every row that is lost, in their order. Key is
+	// valid during the call only.
+	OnLost func(Collision) error
+	// Dir is the sort directory. MemoryBudget in bytes is for the second sort and
+	// the sets of numbers; at least MinMemoryBudget.
+	Dir          string
+	MemoryBudget int64
+	// Threads is how many goroutines look for groups.
+	Threads int
+	Logger  *zap.Logger
+}
+
+// MinMemoryBudget is the least that a decision needs, in bytes.
+const MinMemoryBudget = 1 << 20
+
+// Collision is a row that shares a key with another one.
+type Collision struct {
+	Row int64
+	// Other is a row with the same key, or TableRow: for Replace the one that
+	// takes Row's place, for Ignore and Find the one before it, for Capture any.
+	Other int64
+	// Index and Key say which: of several keys the one that INSERT checks first.
+	Index int
+	Key   []byte
+}
+
+// Count is how many collisions there were in the keys of one index.
+type Count struct {
+	// Groups of rows that share a key, and the Rows in them, of the source only.
+	Groups, Rows int64
+	// TableRows are groups with a row of the table.
+	TableRows int64
+}
+
+// Result is a decision. The caller closes it after its last use of Survivors.
+type Result struct {
+	// Lost holds the rows that are left out, frozen.
+	Lost *Bits
+	// Counts by KeyRange.Index; indexes without conflict may be missing at the end.
+	Counts []Count
+	// First holds the first few rows that are lost, or for Find the row that
+	// INSERT would refuse first, if there is one.
+	First []Collision
+	// tableRows holds what EachTableRow goes over; nil if there is nothing.
+	tableRows *sortkv.Sorted
+
+	sorted *sortkv.Sorted
+	close  []func() error
+}
+
+// firstKept is how many lost rows Result.First names.
+const firstKept = 3
+
+// NumberOf returns the row number that the suffix of a key holds.
+func NumberOf(suffix []byte) int64 { return int64(binary.BigEndian.Uint64(suffix)) }
