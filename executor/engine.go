@@ -46,6 +46,8 @@ type Task struct {
 	Threads       int
 	MemoryBudget  int64
 	MaxWriteSpeed int64
+	// Owned is importcore.ImportTask's; nil before the job exists.
+	Owned func(context.Context) error
 }
 
 // Summary is what a finished import did.

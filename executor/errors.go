@@ -12,6 +12,7 @@ import (
 	parsermysql "github.com/pingcap/tidb/pkg/parser/mysql"
 
 	"github.com/sluicedb/sluice/executor/job"
+	"github.com/sluicedb/sluice/importcore"
 	"github.com/sluicedb/sluice/importcore/fault"
 	"github.com/sluicedb/sluice/sqlext"
 )
@@ -127,6 +128,14 @@ type stopError struct {
 
 // Error implements error.
 func (e *stopError) Error() string { return e.text }
+
+// Unwrap tells the core that a job whose row isn't ours leaves its table alone.
+func (e *stopError) Unwrap() error {
+	if e.status == "" {
+		return importcore.ErrNotOwner
+	}
+	return nil
+}
 
 // Why a job is stopped before its end.
 var (

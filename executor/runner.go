@@ -14,6 +14,7 @@ import (
 
 	"github.com/sluicedb/sluice/executor/job"
 	"github.com/sluicedb/sluice/executor/jobstore"
+	"github.com/sluicedb/sluice/importcore"
 	"github.com/sluicedb/sluice/importcore/fault"
 )
 
@@ -66,6 +67,7 @@ func (e *Executor) start(ctx context.Context, store *jobstore.Store, engine Engi
 	// blocking statement's context ends.
 	jobCtx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	r.ctx, r.stop = jobCtx, cancel
+	r.task.Owned = r.owned
 
 	e.mu.Lock()
 	closing := e.mu.closing
@@ -215,6 +217,20 @@ func (r *runner) renew(timeout time.Duration) (cancelled bool, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), timeout)
 	defer cancel()
 	return r.store.Renew(ctx, r.record.Lease, r.progress())
+}
+
+// owned renews the lease, so that what follows may rely on it for a while, or
+// says that the job is not certainly ours. Once given up, a job stays so: others
+// may be about to take it.
+func (r *runner) owned(context.Context) error {
+	if cause := context.Cause(r.ctx); errors.Is(cause, importcore.ErrNotOwner) {
+		return cause
+	}
+	_, err := r.renew(r.store.Lease() / 4)
+	if errors.Is(err, jobstore.ErrLost) {
+		return errLeaseLost
+	}
+	return err
 }
 
 // finish writes the job's end and sets r.err.

@@ -38,8 +38,6 @@ func checkSupported(st *sqlext.ImportInto) error {
 		return notSupportedYet("MAX_ERRORS")
 	case o.AllowNonEmpty:
 		return notSupportedYet("ALLOW_NON_EMPTY")
-	case o.KeepPartial:
-		return notSupportedYet("KEEP_PARTIAL")
 	case o.ForceMergeStep:
 		return notSupportedYet("__FORCE_MERGE_STEP")
 	}

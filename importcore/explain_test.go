@@ -20,10 +20,14 @@ func TestErrorsSayWhatIsLeft(t *testing.T) {
 	cancelled, cancel := context.WithCancelCause(t.Context())
 	cancel(stopped)
 	for left, words := range map[string]string{
-		"": "", leftPart: "holds a part of the rows: TRUNCATE", leftUnverified: "nothing says that they are right: TRUNCATE",
-		leftAll: "holds all rows; only",
+		"": "", leftPart: "holds a part of the rows (keep_partial): TRUNCATE it",
+		leftUnverified: "holds the rows, but nothing says that they are right (keep_partial): TRUNCATE it",
+		leftAll:        "holds all rows, only without statistics (keep_partial)",
 	} {
-		r := &run{left: left, plan: &Plan{target: &table.Target{DB: "db", Info: &model.TableInfo{}}}}
+		r := &run{left: left, plan: &Plan{Task: ImportTask{KeepPartial: true}, target: &table.Target{DB: "db", Info: &model.TableInfo{}}}}
+		r.plan.progress.rows.Store(7)
+		r.cleanUp(t.Context())
+		require.Equal(t, left == "", r.plan.Progress().Rows == 0)
 		cause := fault.New(fault.Cluster, 1114, "no space")
 		err := r.explain(t.Context(), cause)
 		require.ErrorContains(t, err, "no space")

@@ -24,14 +24,19 @@ type run struct {
 	summary Summary
 	// left says what the table holds since pairs may have reached it; "" before.
 	left string
+	// committed is set before the first pair is sent.
+	committed commit
+	// fate says what became of the table after an error; see cleanUp.
+	fate string
 }
 
 // Import runs the plan to its end and closes it. events may be nil; it is
 // called in order by one goroutine at a time and must not block.
 //
 // When ctx is cancelled the import stops, gives back its leases and returns
-// the context's cause. Errors are *fault.Error; one that comes after pairs
-// were sent says what the table holds.
+// the context's cause. Errors are *fault.Error. After one that comes when pairs
+// were sent the table is emptied again, which may go on for a while after ctx
+// has ended; the error says what the table holds now.
 func (c *Core) Import(ctx context.Context, plan *Plan, events func(Event)) (_ *Summary, err error) {
 	if events == nil {
 		events = func(Event) {}
@@ -39,7 +44,8 @@ func (c *Core) Import(ctx context.Context, plan *Plan, events func(Event)) (_ *S
 	r := &run{core: c, plan: plan, events: events,
 		log: c.cfg.Logger.With(zap.Int64("job", plan.Task.JobID), zap.Stringer("table", plan.target))}
 	defer func() { err = errors.Join(err, plan.Close()) }()
-	if err := r.steps(ctx); err != nil {
+	if err := fault.Contain(func() error { return r.steps(ctx) })(); err != nil {
+		r.cleanUp(ctx)
 		return nil, r.explain(ctx, err)
 	}
 	return &r.summary, nil
@@ -105,11 +111,11 @@ func (r *run) warn(text string, err error) {
 	r.events(Event{JobID: r.plan.Task.JobID, Time: time.Now(), Step: Step(r.plan.progress.step.Load()), Warning: text})
 }
 
-// What a table holds after an error, by the step that failed.
+// What a table holds after an error, by the step that failed, if it isn't emptied.
 const (
-	leftPart       = "a part of the rows: TRUNCATE it before it is used or imported again"
-	leftUnverified = "the rows, but nothing says that they are right: TRUNCATE it before it is used or imported again"
-	leftAll        = "all rows; only its statistics were not collected"
+	leftPart       = "a part of the rows"
+	leftUnverified = "the rows, but nothing says that they are right"
+	leftAll        = "all rows, only without statistics"
 )
 
 // explain makes sure that an error says what is left in the table.
@@ -120,7 +126,7 @@ func (r *run) explain(ctx context.Context, err error) error {
 	if r.left == "" {
 		return err
 	}
-	left := fmt.Sprintf("; table %s holds %s", r.plan.target, r.left)
+	left := fmt.Sprintf("; table %s %s", r.plan.target, r.fate)
 	told := fault.Error{Whose: fault.Sluice, Message: err.Error() + left, Cause: nil}
 	if f := fault.As(err); f != nil {
 		told.Whose, told.Code, told.Message = f.Whose, f.Code, f.Error()+left

@@ -50,7 +50,7 @@ func (r *run) ingest(ctx context.Context, sorted *sortkv.Sorted, memory memorySp
 // ingestUnder does the ingest while the leases are held.
 func (r *run) ingestUnder(ctx context.Context, sorted *sortkv.Sorted, ranges []sortkv.Range,
 	limits cluster.RegionLimits, memory memorySplit) error {
-	ts, err := r.core.cluster.TSO(ctx)
+	ts, err := r.commitTS(ctx)
 	if err != nil {
 		return err
 	}

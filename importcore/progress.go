@@ -2,7 +2,8 @@ package importcore
 
 import "sync/atomic"
 
-// progress is what the steps count while they run. Every number only grows.
+// progress is what the steps count while they run. Every number only grows,
+// but for the rows of a job that failed.
 type progress struct {
 	step                     atomic.Int32
 	sourceBytes, sourceTotal atomic.Int64

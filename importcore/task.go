@@ -1,6 +1,7 @@
 package importcore
 
 import (
+	"context"
 	"time"
 
 	"github.com/pingcap/tidb/pkg/parser/mysql"
@@ -76,6 +77,10 @@ type ImportTask struct {
 	AllowNonEmpty bool
 	// KeepPartial leaves what a failed job has ingested in the table.
 	KeepPartial bool
+	// Owned tells whether the job is still the caller's to run: nil, or an error
+	// that wraps ErrNotOwner or says why that is not known. It is asked before
+	// a table is emptied; nil means that it always is.
+	Owned func(ctx context.Context) error
 	// MemoryBudget is what the job may hold in memory for blocks, pairs and
 	// merging, in bytes; 0 means the core's.
 	MemoryBudget int64
@@ -114,7 +119,8 @@ func (s Step) String() string {
 	}
 }
 
-// Progress is where a job is. Numbers only grow.
+// Progress is where a job is. Numbers only grow, but Rows is 0 again when the
+// job has failed and none of its rows is in the table.
 type Progress struct {
 	Step Step
 	// SourceBytes of SourceTotal bytes of the files have been encoded into Rows rows.

@@ -258,10 +258,13 @@ func (s *Store) RequestCancel(ctx context.Context, id int64) (bool, error) {
 func (s *Store) FailAbandoned(ctx context.Context) (int64, error) {
 	var n int64
 	err := s.pool.Use(ctx, func(c *sqlconn.Session) error {
-		r, err := c.Exec("UPDATE " + s.schema + ".jobs SET term = term + 1, active_key = NULL, end_time = " + now +
-			", update_time = " + now + ", status = CASE WHEN cancel_requested <> 0 THEN 'cancelled' ELSE 'failed' END, " +
-			"error_code = 1105, message = CONCAT('the Sluice that ran this job (', owner, " +
-			"') stopped or lost the cluster; the table may hold a part of the rows') " +
+		// The message comes first: where assignments see those before them, it
+		// still sees the state that the job had.
+		r, err := c.Exec("UPDATE " + s.schema + ".jobs SET message = CONCAT('the Sluice that ran this job (', owner, " +
+			"') stopped or lost the cluster; ', CASE WHEN status = 'pending' THEN 'the job had not begun, the table is as it was' " +
+			"ELSE 'the table may hold a part of the rows: TRUNCATE it before it is used or imported again' END), " +
+			"error_code = 1105, term = term + 1, active_key = NULL, end_time = " + now + ", update_time = " + now +
+			", status = CASE WHEN cancel_requested <> 0 THEN 'cancelled' ELSE 'failed' END " +
 			"WHERE status IN ('pending', 'running') AND lease_until < " + now + " - " + s.interval())
 		if err == nil {
 			n = int64(r.AffectedRows)

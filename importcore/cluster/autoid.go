@@ -81,6 +81,21 @@ func (c *Cluster) RebaseAutoIDs(ctx context.Context, db, table string, ids AutoI
 	return nil
 }
 
+// UsedIDs returns what makes RebaseAutoIDs bring a new table's allocators to
+// where the allocators of this one are now.
+func (c *Cluster) UsedIDs(ctx context.Context, db, table string) (AutoIDs, error) {
+	next, err := c.nextIDs(ctx, quoteTable(db, table))
+	if err != nil {
+		return AutoIDs{}, err
+	}
+	used := func(alloc string) uint64 { return max(next[alloc], 1) - 1 }
+	return AutoIDs{
+		RowID:         int64(min(used(allocRowID), math.MaxInt64)),
+		AutoIncrement: used(allocAutoIncrement),
+		AutoRandom:    int64(min(used(allocAutoRandom), math.MaxInt64)),
+	}, nil
+}
+
 // nextIDs returns the next id that each allocator of the table will give out.
 func (c *Cluster) nextIDs(ctx context.Context, name string) (map[string]uint64, error) {
 	res, err := c.Query(ctx, "SHOW TABLE "+name+" NEXT_ROW_ID")

@@ -36,6 +36,7 @@ type Config struct {
 // pdAPI is what is used of PD's gRPC client.
 type pdAPI interface {
 	GetTS(ctx context.Context) (physical, logical int64, err error)
+	GetTSAsync(ctx context.Context) pd.TSFuture
 	ScanRegions(ctx context.Context, key, endKey []byte, limit int, opts ...pd.GetRegionOption) ([]*pd.Region, error)
 	GetRegionByID(ctx context.Context, id uint64, opts ...pd.GetRegionOption) (*pd.Region, error)
 	GetStore(ctx context.Context, id uint64) (*metapb.Store, error)

@@ -7,6 +7,9 @@
 //	schema.go      a table's schema, is it empty, has it changed
 //	checksum.go    ADMIN CHECKSUM TABLE and ANALYZE
 //	autoid.go      making the allocators of IDs go on after an import
+//	committs.go    a timestamp that nobody else commits at
+//	others.go      was anything in a table written by others than one ingest?
+//	truncate.go    emptying a table
 //	stores.go      the stores and the connections to them
 //	limits.go      at which size a region is split
 //	regions.go     looking up regions

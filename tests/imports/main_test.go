@@ -151,10 +151,13 @@ func (b *bench) file(name, text string) string {
 	return path
 }
 
-// rows returns a result as text, NULL for nil.
-func rows(t *testing.T, q interface {
+// queryer is what *sql.DB, *sql.Conn and *sql.Tx have in common.
+type queryer interface {
 	QueryContext(context.Context, string, ...any) (*sql.Rows, error)
-}, query string, args ...any) (columns []string, values [][]string, err error) {
+}
+
+// rows returns a result as text, NULL for nil.
+func rows(t *testing.T, q queryer, query string, args ...any) (columns []string, values [][]string, err error) {
 	t.Helper()
 	res, err := q.QueryContext(t.Context(), query, args...)
 	if err != nil {

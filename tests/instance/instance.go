@@ -40,6 +40,8 @@ type Options struct {
 	TiDB string
 	// Import holds further lines of the configuration's [import] section.
 	Import string
+	// Top holds further lines of the configuration before its sections.
+	Top string
 	// Bin is the binary to run; empty means the one that BinEnv names, or one that Start builds.
 	Bin string
 	// Race builds the binary with the race detector (not with Bin or BinEnv set).
@@ -133,6 +135,7 @@ func (in *Instance) user() string { return "sluice_" + in.Password[:6] }
 func (in *Instance) writeConfig(opts Options) (string, error) {
 	text := fmt.Sprintf(`addr = "127.0.0.1:0"
 status-addr = "127.0.0.1:0"
+%s
 
 [log]
 file = %q
@@ -147,7 +150,7 @@ password = %q
 [import]
 sort-dir = %q
 %s
-`, in.LogFile(), opts.TiDB, in.user(), in.Password, in.SortDir(), opts.Import)
+`, opts.Top, in.LogFile(), opts.TiDB, in.user(), in.Password, in.SortDir(), opts.Import)
 	path := filepath.Join(in.Dir, "sluice.toml")
 	return path, os.WriteFile(path, []byte(text), 0o600)
 }

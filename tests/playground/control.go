@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 
 	"github.com/sluicedb/sluice/tests/playground/fault"
 )
@@ -20,6 +21,12 @@ func (c *Cluster) InjectFault(ctx context.Context, rule fault.Rule) error {
 // ClearFaults removes all rules and their counts.
 func (c *Cluster) ClearFaults(ctx context.Context) error {
 	return c.control(ctx, http.MethodDelete, PathFaults, nil, nil)
+}
+
+// RemoveFaults removes the rules for one RPC, named as in Rule.RPC, and lets go
+// what they hold.
+func (c *Cluster) RemoveFaults(ctx context.Context, rpc string) error {
+	return c.control(ctx, http.MethodDelete, PathFaults+"?rpc="+url.QueryEscape(rpc), nil, nil)
 }
 
 // FaultHits returns the rules in the order of adding, each with the number of

@@ -25,7 +25,8 @@ type Store struct {
 // The paths of the control port and their bodies, all JSON. An answer other
 // than 200 carries {"error": text}.
 const (
-	// PathFaults: GET -> []fault.Hit, POST fault.Rule adds one, DELETE clears.
+	// PathFaults: GET -> []fault.Hit, POST fault.Rule adds one, DELETE removes
+	// all, or with ?rpc=name those for that RPC.
 	PathFaults = "/faults"
 	// PathLeaderAway: POST LeaderAway.
 	PathLeaderAway = "/pd/leader-away"

@@ -75,10 +75,14 @@ func (p Parts) routes() http.Handler {
 	mux.HandleFunc("POST "+playground.PathFaults, handle(func(rule fault.Rule) (any, error) {
 		return struct{}{}, p.Faults.Add(rule)
 	}))
-	mux.HandleFunc("DELETE "+playground.PathFaults, handle(func(struct{}) (any, error) {
-		p.Faults.Clear()
-		return struct{}{}, nil
-	}))
+	mux.HandleFunc("DELETE "+playground.PathFaults, func(w http.ResponseWriter, r *http.Request) {
+		if query := r.URL.Query(); query.Has("rpc") {
+			p.Faults.Remove(query.Get("rpc"))
+		} else {
+			p.Faults.Clear()
+		}
+		answer(w, http.StatusOK, struct{}{})
+	})
 	mux.HandleFunc("POST "+playground.PathLeaderAway, handle(func(req playground.LeaderAway) (any, error) {
 		p.LeaderAway(req.Away)
 		return struct{}{}, nil

@@ -9,6 +9,7 @@ package fault
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -35,6 +36,8 @@ const (
 	DropAfter Kind = "DropAfter"
 	// Slow waits for Rule.Delay, then works on.
 	Slow Kind = "Slow"
+	// Hold waits until the rule is removed or the client gives up, then works on.
+	Hold Kind = "Hold"
 	// DiskFull answers as a store without free space does.
 	DiskFull Kind = "DiskFull"
 )
@@ -42,7 +45,7 @@ const (
 // Valid tells whether k is one of the kinds above.
 func (k Kind) Valid() bool {
 	switch k {
-	case NotLeader, EpochNotMatch, ServerIsBusy, RegionNotFound, Drop, DropAfter, Slow, DiskFull:
+	case NotLeader, EpochNotMatch, ServerIsBusy, RegionNotFound, Drop, DropAfter, Slow, Hold, DiskFull:
 		return true
 	}
 	return false
@@ -62,7 +65,12 @@ type Rule struct {
 	Count int `json:"count,omitempty"`
 	// Delay is the pause of a Slow fault.
 	Delay time.Duration `json:"delay,omitempty"`
+
+	removed chan struct{} // of a Hold rule in a Set
 }
+
+// Removed is closed when a Hold rule that Fire returned has been removed.
+func (r Rule) Removed() <-chan struct{} { return r.removed }
 
 func (r Rule) fits(store uint64, methods []string) bool {
 	if r.Store != 0 && r.Store != store {
@@ -107,15 +115,29 @@ func (s *Set) Add(r Rule) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if r.Kind == Hold {
+		r.removed = make(chan struct{})
+	}
 	s.mu.hits = append(s.mu.hits, &Hit{Rule: r})
 	return nil
 }
 
 // Clear removes all rules and their counts.
-func (s *Set) Clear() {
+func (s *Set) Clear() { s.remove(func(Rule) bool { return true }) }
+
+// Remove removes the rules for one RPC, named as in Rule.RPC, and their counts.
+func (s *Set) Remove(rpc string) { s.remove(func(r Rule) bool { return r.RPC == rpc }) }
+
+func (s *Set) remove(which func(Rule) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.mu.hits = nil
+	s.mu.hits = slices.DeleteFunc(s.mu.hits, func(h *Hit) bool {
+		gone := which(h.Rule)
+		if gone && h.Rule.removed != nil {
+			close(h.Rule.removed)
+		}
+		return gone
+	})
 }
 
 // Hits returns every rule in the order of adding, used up ones included, with
@@ -129,6 +151,7 @@ func (s *Set) Hits() []Hit {
 	out := make([]Hit, len(s.mu.hits))
 	for i, h := range s.mu.hits {
 		out[i] = *h
+		out[i].Rule.removed = nil
 	}
 	return out
 }

@@ -66,6 +66,35 @@ func TestRulesInOrder(t *testing.T) {
 	require.Equal(t, []Kind{ServerIsBusy, Drop}, kinds)
 }
 
+func TestHoldUntilRemoved(t *testing.T) {
+	t.Parallel()
+	for name, remove := range map[string]func(*Set){"clear": (*Set).Clear, "remove": func(s *Set) { s.Remove("B/C") }} {
+		var s Set
+		require.NoError(t, s.Add(Rule{Kind: Hold, RPC: "B/C"}))
+		require.NoError(t, s.Add(Rule{Kind: Hold, RPC: "B/D"}))
+		held, ok := s.Fire(1, "/a.B/C")
+		require.True(t, ok)
+		other, ok := s.Fire(1, "/a.B/D")
+		require.True(t, ok)
+		select {
+		case <-held.Removed():
+			require.Fail(t, "released before its time")
+		default:
+		}
+		require.Len(t, s.Hits(), 2)
+		remove(&s)
+		<-held.Removed()
+		_, ok = s.Fire(1, "/a.B/C")
+		require.False(t, ok)
+		if name == "remove" {
+			require.Equal(t, []Hit{{Rule: Rule{Kind: Hold, RPC: "B/D"}, Fired: 1}}, s.Hits())
+			s.Clear()
+		}
+		<-other.Removed()
+		require.Empty(t, s.Hits())
+	}
+}
+
 func TestAddRefuses(t *testing.T) {
 	t.Parallel()
 	for _, r := range []Rule{{}, {Kind: "Fire"}, {Kind: Drop, Count: -1}, {Kind: Slow}} {

@@ -45,8 +45,8 @@ func (s *store) interceptStream(srv any, stream grpc.ServerStream, info *grpc.St
 		return s.drop(ctx)
 	case fault.DropAfter:
 		return joinDrop(next(srv, stream), s.drop(ctx))
-	case fault.Slow:
-		if err := pause(ctx, rule.Delay); err != nil {
+	case fault.Slow, fault.Hold:
+		if err := wait(ctx, rule); err != nil {
 			return err
 		}
 		return next(srv, stream)
@@ -97,8 +97,8 @@ func (s *store) guarded(ctx context.Context, req any, next grpc.UnaryHandler, me
 	case fault.DropAfter:
 		_, err := next(ctx, req)
 		return nil, joinDrop(err, s.drop(ctx))
-	case fault.Slow:
-		if err := pause(ctx, rule.Delay); err != nil {
+	case fault.Slow, fault.Hold:
+		if err := wait(ctx, rule); err != nil {
 			return nil, err
 		}
 		return next(ctx, req)
@@ -139,11 +139,18 @@ func joinDrop(err, dropped error) error {
 	return dropped
 }
 
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
+// wait plays a fault that only takes time.
+func wait(ctx context.Context, rule fault.Rule) error {
+	var over <-chan time.Time
+	if rule.Kind == fault.Slow {
+		t := time.NewTimer(rule.Delay)
+		defer t.Stop()
+		over = t.C
+	}
 	select {
-	case <-t.C:
+	case <-over:
+		return nil
+	case <-rule.Removed():
 		return nil
 	case <-ctx.Done():
 		return status.FromContextError(ctx.Err()).Err()

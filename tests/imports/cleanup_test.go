@@ -1,0 +1,418 @@
+package imports_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicedb/sluice/tests/instance"
+	"github.com/sluicedb/sluice/tests/playground"
+	"github.com/sluicedb/sluice/tests/playground/fault"
+)
+
+// way is how a job is ended before its time.
+type way string
+
+const (
+	byError  way = "error"
+	byCancel way = "CANCEL"
+	byClient way = "client gone"
+	bySignal way = "SIGTERM"
+)
+
+// moment is a point in a job's life at which it can be held.
+type moment struct {
+	name string
+	// big takes the file that keeps the encoder busy for a while.
+	big bool
+	// options of the statement.
+	options string
+	// arm is called before the statement. With byError it lets the job fail by
+	// itself at that moment; the rules of other ways hold it there.
+	arm func(c *cleanupCase)
+	// reached, polled, tells that the job is there, and may steer it there.
+	reached func(c *cleanupCase) bool
+	// fail makes a held job fail; nil if arm has seen to it.
+	fail func(c *cleanupCase)
+	// letGo frees what the clean-up needs, once the job has been told to stop.
+	letGo func(c *cleanupCase)
+	// untouched says that nothing has been sent to the table by then.
+	untouched bool
+	// ways that make sense; nil means all.
+	ways []way
+}
+
+const (
+	rpcSwitch  = "ImportSST/SwitchMode"
+	rpcSplit   = "Tikv/SplitRegion"
+	rpcWrite   = "ImportSST/Write"
+	rpcIngest  = "ImportSST/MultiIngest"
+	rpcCop     = "Tikv/Coprocessor"
+	halfIngest = 7 // calls of MultiIngest that pass, of which two, a probe and an ingest, belong to a file
+)
+
+func moments() []moment {
+	hold := func(rpc string, onError fault.Kind) func(*cleanupCase) {
+		return func(c *cleanupCase) {
+			if c.way == byError {
+				c.inject(fault.Rule{RPC: rpc, Kind: onError, Count: 1})
+			} else {
+				c.inject(fault.Rule{RPC: rpc, Kind: fault.Hold, Count: 1})
+			}
+		}
+	}
+	fired := func(rpc string) func(*cleanupCase) bool {
+		return func(c *cleanupCase) bool { return c.fired(rpc) > 0 }
+	}
+	// afterIngest holds the last call of the ingest until TiDB's reads are held.
+	afterIngest := func(c *cleanupCase) { c.inject(fault.Rule{RPC: rpcIngest, Kind: fault.Hold}) }
+	heldReads := func(statement string) func(*cleanupCase) bool {
+		return func(c *cleanupCase) bool {
+			if c.fired(rpcIngest) > 0 {
+				c.inject(fault.Rule{RPC: rpcCop, Kind: fault.Hold})
+				require.NoError(c.t, c.cluster.RemoveFaults(c.t.Context(), rpcIngest))
+			}
+			return c.fired(rpcCop) > 0 && len(c.running(statement)) > 0
+		}
+	}
+	freeReads := func(c *cleanupCase) { require.NoError(c.t, c.cluster.RemoveFaults(c.t.Context(), rpcCop)) }
+	// kill fails a statement as often as it is tried, each time in a new session.
+	kill := func(statement string, tries int) func(*cleanupCase) {
+		return func(c *cleanupCase) {
+			killed := map[string]bool{}
+			c.eventually(func() bool {
+				for _, id := range c.running(statement) {
+					if !killed[id] {
+						killed[id] = true
+						_, err := c.direct.ExecContext(c.t.Context(), "KILL QUERY "+id)
+						require.NoError(c.t, err)
+					}
+				}
+				return len(killed) == tries
+			})
+		}
+	}
+	return []moment{
+		{name: "encode", big: true, untouched: true, ways: []way{byCancel, byClient, bySignal},
+			reached: func(c *cleanupCase) bool { n := c.row()["Imported_Rows"]; return n != "NULL" && n != "0" }},
+		{name: "spill", big: true, untouched: true,
+			reached: func(c *cleanupCase) bool { return len(c.sortFiles("*.run")) > 0 },
+			fail: func(c *cleanupCase) {
+				for _, dir := range c.sortFiles("") {
+					require.NoError(c.t, os.RemoveAll(dir))
+				}
+			}},
+		{name: "leases", untouched: true, arm: hold(rpcSwitch, fault.ServerIsBusy), reached: fired(rpcSwitch)},
+		// A split that fails costs speed only.
+		{name: "split", arm: hold(rpcSplit, ""), reached: fired(rpcSplit), ways: []way{byCancel, byClient, bySignal}},
+		{name: "write", arm: hold(rpcWrite, fault.DiskFull), reached: fired(rpcWrite)},
+		{name: "ingest", options: ", thread=1",
+			arm: func(c *cleanupCase) {
+				c.inject(fault.Rule{RPC: rpcIngest, Kind: fault.Slow, Delay: time.Nanosecond, Count: halfIngest})
+				hold(rpcIngest, fault.DiskFull)(c)
+			},
+			reached: func(c *cleanupCase) bool { return c.fired(rpcIngest) > halfIngest }},
+		{name: "ingest, answer lost", options: ", thread=1", ways: []way{byError},
+			arm: func(c *cleanupCase) {
+				c.inject(fault.Rule{RPC: rpcIngest, Kind: fault.Slow, Delay: time.Nanosecond, Count: halfIngest - 1})
+				c.inject(fault.Rule{RPC: rpcIngest, Kind: fault.DropAfter, Count: 1})
+				c.inject(fault.Rule{RPC: rpcIngest, Kind: fault.DiskFull})
+			},
+			reached: func(c *cleanupCase) bool { return c.fired(rpcIngest) > halfIngest }},
+		{name: "auto ids", arm: func(c *cleanupCase) { c.leave = c.useTable() },
+			reached: func(c *cleanupCase) bool { return len(c.running("ALTER TABLE")) > 0 },
+			fail:    kill("ALTER TABLE", 1),
+			letGo: func(c *cleanupCase) {
+				c.eventually(func() bool { return len(c.running("ALTER TABLE")) == 0 })
+				c.leave()
+			}},
+		{name: "checksum", arm: afterIngest, reached: heldReads("ADMIN CHECKSUM"), fail: kill("ADMIN CHECKSUM", 3),
+			letGo: func(c *cleanupCase) {
+				c.eventually(func() bool { return len(c.running("ADMIN CHECKSUM")) == 0 })
+				freeReads(c)
+			}},
+		// Statistics that can't be had are a warning, not an error.
+		{name: "analyze", options: ", checksum_table='off'", arm: afterIngest, reached: heldReads("ANALYZE TABLE"),
+			ways: []way{byCancel, byClient, bySignal},
+			letGo: func(c *cleanupCase) {
+				c.eventually(func() bool { return len(c.running("ANALYZE TABLE")) == 0 })
+				freeReads(c)
+			}},
+	}
+}
+
+// TestTableIsEmptyAfterEveryFailure: whenever and however a job ends before
+// its time, the table is empty again, the cluster is as before, the job's row
+// says so, and the same statement then brings in the same rows.
+func TestTableIsEmptyAfterEveryFailure(t *testing.T) {
+	t.Parallel()
+	b := ownBench(t, playground.Options{RegionSplitSize: 64 << 10, RegionSplitKeys: 1_000})
+	const smallRows, bigRows = 6_000, 500_000
+	small, big := b.csvFile("small.csv", smallRows), b.csvFile("big.csv", bigRows)
+	for _, m := range moments() {
+		ways := m.ways
+		if ways == nil {
+			ways = []way{byError, byCancel, byClient, bySignal}
+		}
+		for _, w := range ways {
+			t.Run(m.name+"/"+string(w), func(t *testing.T) {
+				c := &cleanupCase{bench: b.in(t), moment: m, way: w, file: small, rows: smallRows}
+				if m.big {
+					c.file, c.rows = big, bigRows
+				}
+				c.run()
+			})
+		}
+	}
+}
+
+// in returns the bench for a subtest.
+func (b *bench) in(t *testing.T) *bench {
+	sub := *b
+	sub.t = t
+	return &sub
+}
+
+// csvFile writes rows for cleanupTable: ids from 1 on, unless rows is a multiple of 7.
+func (b *bench) csvFile(name string, rows int) string {
+	var text strings.Builder
+	for i := range rows {
+		fmt.Fprintf(&text, "%d,code %d,%d,%s\n", i*7%rows+1, i, i%10, strings.Repeat("x", 60))
+	}
+	return b.file(name, text.String())
+}
+
+const cleanupTable = "(id BIGINT PRIMARY KEY AUTO_INCREMENT, code VARCHAR(40), n INT, note VARCHAR(100), UNIQUE KEY code (code), KEY n (n))"
+
+// cleanupCase is one job that is ended in one way at one moment.
+type cleanupCase struct {
+	*bench
+	moment moment
+	way    way
+	file   string
+	rows   int
+	victim *instance.Instance // runs the job
+	job    string
+	leave  func() // ends the transaction that uses the table
+}
+
+func (c *cleanupCase) run() {
+	t := c.t
+	c.exec("DROP TABLE IF EXISTS t", "CREATE TABLE t "+cleanupTable)
+	before, regions := steering(t, c.cluster), c.regions()
+	c.victim = c.sluice
+	if c.way == bySignal {
+		c.victim = startWith(t, c.cluster, instance.Options{Top: `graceful-wait = "0s"`})
+	}
+	if c.moment.arm != nil {
+		c.moment.arm(c)
+	}
+	end := c.start()
+	if c.way == byError && c.moment.fail == nil {
+		end()
+	} else {
+		c.eventually(func() bool { return c.moment.reached(c) })
+		if c.way == byError {
+			c.moment.fail(c)
+		} else {
+			end()
+		}
+		if c.moment.letGo != nil {
+			c.moment.letGo(c)
+		}
+	}
+	row := c.bench.ended(c.job)
+	require.NoError(t, c.cluster.ClearFaults(context.WithoutCancel(t.Context())))
+	status := "cancelled"
+	if c.way == byError || c.way == bySignal {
+		status = "failed"
+	}
+	require.Equal(t, status, row["Status"], row["Result_Message"])
+	require.Equal(t, "0", row["Imported_Rows"])
+	if c.moment.untouched {
+		require.NotContains(t, row["Result_Message"], "`t`")
+	} else {
+		require.Contains(t, row["Result_Message"], "; table `"+c.name+"`.`t` was emptied again")
+		require.True(t, strings.HasSuffix(row["Result_Message"], "was emptied again"), row["Result_Message"])
+	}
+	for _, hint := range []string{"USE INDEX ()", "FORCE INDEX (code)", "FORCE INDEX (n)"} {
+		require.Equal(t, "0", c.count("t "+hint), hint)
+	}
+	require.Equal(t, before, steering(t, c.cluster))
+	require.Equal(t, regions, c.regions())
+	c.mustImport(fmt.Sprintf("IMPORT INTO t FROM '%s'", c.file))
+	c.consistent("t")
+	n := int64(c.rows)
+	require.Equal(t, []string{fmt.Sprint(n), fmt.Sprint(n * (n + 1) / 2), fmt.Sprint(n), fmt.Sprint(n / 10 * 45)}, c.query("SELECT COUNT(*), SUM(id), COUNT(DISTINCT code), SUM(n) FROM t")[0])
+}
+
+// start runs the statement and returns what ends the job in the case's way.
+func (c *cleanupCase) start() (end func()) {
+	t := c.t
+	proxy, err := c.victim.Open("root", "", c.name)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, proxy.Close()) })
+	stmt := fmt.Sprintf("IMPORT INTO t FROM '%s' WITH disable_precheck%s", c.file, c.moment.options)
+	if c.way != byClient {
+		_, values, err := rows(t, proxy, stmt+", detached")
+		require.NoError(t, err)
+		c.job = values[0][0]
+		return func() {
+			switch c.way {
+			case byCancel:
+				c.cancel(c.job)
+			case bySignal:
+				c.background(func() { assert.NoError(t, c.victim.Close()) })
+			}
+		}
+	}
+	ctx, gone := context.WithCancel(t.Context())
+	c.background(func() {
+		_, err := proxy.ExecContext(ctx, stmt)
+		assert.ErrorIs(t, err, context.Canceled)
+	})
+	c.eventually(func() bool {
+		_, values, err := rows(t, c.direct, "SELECT id FROM sluice.jobs WHERE table_schema = ? AND active_key IS NOT NULL", c.name)
+		require.NoError(t, err)
+		if len(values) == 1 {
+			c.job = values[0][0]
+		}
+		return len(values) == 1
+	})
+	return gone
+}
+
+// background runs f in a goroutine that the test waits for.
+func (c *cleanupCase) background(f func()) {
+	done := make(chan struct{})
+	c.t.Cleanup(func() { <-done })
+	go func() {
+		defer close(done)
+		f()
+	}()
+}
+
+func (c *cleanupCase) eventually(what func() bool) {
+	c.t.Helper()
+	eventually(c.t, what)
+}
+
+// eventually polls in the test's own goroutine, so that what may fail the test.
+func eventually(t *testing.T, what func() bool) {
+	t.Helper()
+	limit := time.NewTimer(2 * time.Minute)
+	defer limit.Stop()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !what() {
+		select {
+		case <-tick.C:
+		case <-limit.C:
+			require.FailNow(t, "it never came")
+		}
+	}
+}
+
+func (b *bench) inject(rule fault.Rule) {
+	b.t.Helper()
+	require.NoError(b.t, b.cluster.InjectFault(b.t.Context(), rule))
+}
+
+// fired counts how often the rules for an RPC have fired.
+func (b *bench) fired(rpc string) (n int) {
+	b.t.Helper()
+	hits, err := b.cluster.FaultHits(b.t.Context())
+	require.NoError(b.t, err)
+	for _, h := range hits {
+		if h.Rule.RPC == rpc {
+			n += h.Fired
+		}
+	}
+	return n
+}
+
+// running returns the ids of the connections that run such a statement.
+func (b *bench) running(statement string) []string {
+	b.t.Helper()
+	_, values, err := rows(b.t, b.direct, "SHOW FULL PROCESSLIST")
+	require.NoError(b.t, err)
+	var ids []string
+	for _, v := range values {
+		if strings.HasPrefix(v[7], statement) {
+			ids = append(ids, v[0])
+		}
+	}
+	return ids
+}
+
+// row is the job's row as its Sluice shows it, or any.
+func (c *cleanupCase) row() jobRow {
+	c.t.Helper()
+	proxy := c.proxy
+	if c.victim != c.sluice {
+		db, err := c.victim.Open("root", "", "")
+		require.NoError(c.t, err)
+		defer func() { require.NoError(c.t, db.Close()) }()
+		proxy = db
+	}
+	columns, values, err := rows(c.t, proxy, "SHOW IMPORT JOB "+c.job)
+	require.NoError(c.t, err)
+	row := jobRow{}
+	for i, name := range columns {
+		row[name] = values[0][i]
+	}
+	return row
+}
+
+// sortFiles lists files in the directories in which jobs sort, "" for the directories.
+func (c *cleanupCase) sortFiles(pattern string) []string {
+	files, err := filepath.Glob(filepath.Join(c.victim.SortDir(), "job-*", pattern))
+	require.NoError(c.t, err)
+	return files
+}
+
+// regions is the number of the table's regions.
+func (b *bench) regions() int {
+	b.t.Helper()
+	_, values, err := rows(b.t, b.direct, "SHOW TABLE t REGIONS")
+	require.NoError(b.t, err)
+	return len(values)
+}
+
+// useTable opens a transaction that uses t, for which DDL on it waits.
+func (b *bench) useTable() (leave func()) {
+	b.t.Helper()
+	tx, err := b.direct.BeginTx(b.t.Context(), nil)
+	require.NoError(b.t, err)
+	_, _, err = rows(b.t, tx, "SELECT id FROM t LIMIT 1")
+	require.NoError(b.t, err)
+	return func() { require.NoError(b.t, tx.Rollback()) }
+}
+
+// startWith starts a further Sluice in front of a cluster, which closes with
+// the test at the latest.
+func startWith(t *testing.T, cluster *playground.Cluster, opts instance.Options) *instance.Instance {
+	t.Helper()
+	opts.TiDB, opts.Race = cluster.TiDB, true
+	if opts.Import == "" {
+		opts.Import = "memory-budget = \"64MiB\"\nthreads = 4"
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute)
+	defer cancel()
+	in, err := instance.Start(ctx, opts)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(in.LogTail(40))
+		}
+		require.NoError(t, in.Close())
+	})
+	return in
+}
