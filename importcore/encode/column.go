@@ -23,10 +23,10 @@ type column struct {
 
 	notNull  bool // explicit NULL is refused (strict) or becomes zero (lax)
 	skipNull bool // a NULL is left out of the record
-	hasField bool
+	hasValue bool // a field or an assignment gives its value
 
 	zero   cell // for NULL in a NOT NULL column under a lax SQL mode
-	preset cell // for a column without field
+	preset cell // for a column without value
 
 	// What parsers need, by type.
 	lo, hi    int64  // signed bounds
@@ -54,14 +54,17 @@ func (p *Plan) compileColumns() error {
 		col.info = info
 		col.notNull = mysql.HasNotNullFlag(info.GetFlag()) || mysql.HasPreventNullInsertFlag(info.GetFlag())
 		col.skipNull = info.GetDefaultValue() == nil && info.GetOriginDefaultValue() == nil
-		col.hasField = p.cfg.Mapping.Field(info.Offset) >= 0
+		col.hasValue = p.cfg.Mapping.Field(info.Offset) >= 0
+		for _, a := range p.cfg.Mapping.Assigned() {
+			col.hasValue = col.hasValue || a.Column == info.Offset
+		}
 		col.compileType()
 		if col.notNull && !p.cfg.SQLMode.HasStrictMode() {
 			if err := conv.preset(col, tidbtable.GetZeroValue(info), &col.zero); err != nil {
 				return err
 			}
 		}
-		if !col.hasField {
+		if !col.hasValue {
 			if err := p.compileDefault(conv, col); err != nil {
 				return err
 			}
@@ -70,16 +73,11 @@ func (p *Plan) compileColumns() error {
 	return nil
 }
 
-// compileDefault finds what every row of the job gets in a column without field.
+// compileDefault finds what every row of the job gets in a column without value.
 func (p *Plan) compileDefault(conv *converter, col *column) error {
 	info := col.info
-	if p.generates(info) {
+	if p.generates(info) || info.IsGenerated() || info.DefaultIsExpr {
 		return nil // filled per row
-	}
-	if info.DefaultIsExpr {
-		return fault.New(fault.User, errno.ErrNotSupportedYet,
-			"Sluice can't import into %s yet: column %s gets no field and its default is an expression",
-			p.cfg.Target, info.Name.O)
 	}
 	noDefault := mysql.HasNoDefaultValueFlag(info.GetFlag()) && info.GetDefaultValue() == nil && info.GetType() != mysql.TypeEnum
 	if noDefault && p.cfg.SQLMode.HasStrictMode() {

@@ -27,6 +27,16 @@ type Encoder struct {
 	intHandle int64  // the row's integer handle
 	json      jsonReader
 
+	computed *computed           // nil: nothing of a row is computed
+	members  [][]cell            // per multi-valued index: the members of the row's array
+	hashes   map[string]struct{} // of one array's members
+	broken   error               // why expressions could not be built
+
+	// The plan's, or with key prefixes of the encoder's own: see partition.go.
+	record  []byte
+	indexes []index
+	part    *partitionState // nil: the table has no partitions
+
 	ids MaxIDs
 }
 
@@ -62,6 +72,13 @@ func (p *Plan) NewEncoder() *Encoder {
 	for i := range p.columns {
 		e.cells[i] = p.columns[i].preset
 	}
+	e.record, e.indexes = p.record, p.indexes
+	// Compile has built the same expressions.
+	e.computed, e.broken = p.newComputed(e.conv)
+	e.members = make([][]cell, p.multi)
+	if p.partitions != nil {
+		e.ownPrefixes()
+	}
 	return e
 }
 
@@ -72,16 +89,19 @@ func (p *Plan) NewEncoder() *Encoder {
 //
 // On error nothing of the row stays in a, and the error is a *fault.Error with
 // code, column and value; the caller knows and adds file and line. Codes are
-// those of INSERT (1048, 1264, 1265, 1292, 1366, 1406, ...), and 1261 or 1262
-// for too few or too many fields.
+// those of INSERT (1048, 1264, 1265, 1292, 1366, 1406, 3819, ...), and 1261 or
+// 1262 for too few or too many fields.
 func (e *Encoder) EncodeRow(fields []format.Field, rowID int64, a *kv.Arena) error {
-	if len(fields) != len(e.plan.fields) {
+	if len(fields) != len(e.plan.fields) && !e.plan.mayMiss(len(fields)) {
 		return e.fieldCount(len(fields))
 	}
 	e.scratch = e.scratch[:0]
-	for i := range e.plan.fields {
+	for i := range fields {
 		to, field := &e.plan.fields[i], &fields[i]
 		if to.offset == table.Dropped {
+			if to.variable > 0 {
+				e.setVariable(to.variable-1, field)
+			}
 			continue
 		}
 		c := &e.cells[to.offset]
@@ -93,20 +113,44 @@ func (e *Encoder) EncodeRow(fields []format.Field, rowID int64, a *kv.Arena) err
 			return err
 		}
 	}
+	if e.plan.compute != nil {
+		if err := e.computeValues(rowID); err != nil {
+			return err
+		}
+	}
 	if e.plan.auto.kind != autoNone {
 		if err := e.fillAuto(rowID); err != nil {
+			return err
+		}
+	}
+	if e.plan.compute != nil {
+		if err := e.computeGenerated(); err != nil {
 			return err
 		}
 	}
 	if err := e.setHandle(rowID); err != nil {
 		return err
 	}
+	if e.part != nil {
+		if err := e.enterPartition(fields); err != nil {
+			return err
+		}
+	}
 	// From here on nothing can fail, so there is nothing to roll back.
 	e.appendRecord(a)
-	for i := range e.plan.indexes {
-		e.appendEntry(&e.plan.indexes[i], a)
+	for i := range e.indexes {
+		if idx := &e.indexes[i]; idx.multi == nil {
+			e.appendEntry(idx, a)
+		} else {
+			e.appendMembers(idx, a)
+		}
 	}
 	return nil
+}
+
+// mayMiss reports whether a row of n fields only lacks fields that are dropped anyway.
+func (p *Plan) mayMiss(n int) bool {
+	return n < len(p.fields) && len(p.fields)-n <= p.cfg.Mapping.Optional()
 }
 
 // setCell sets the cell of a column to a field that its parser didn't take.

@@ -24,7 +24,7 @@ type quickIndex struct {
 
 // compileQuick sees whether idx, which is complete otherwise, is of the common kind.
 func (idx *index) compileQuick() {
-	q := quickIndex{ok: true}
+	q := quickIndex{ok: !idx.global && idx.multi == nil}
 	for i := range idx.parts {
 		q.ok = q.ok && idx.parts[i].sort != keyCollated
 		q.cut = q.cut || idx.parts[i].limit >= 0

@@ -1,6 +1,7 @@
 package encode
 
 import (
+	"math"
 	"slices"
 
 	"github.com/pingcap/tidb/pkg/errno"
@@ -107,7 +108,8 @@ type auto struct {
 	column     int
 	zeroIsNull bool // 0 asks for a value too
 	unsigned   bool
-	max        uint64 // greatest value of the column's type
+	float      bool   // FLOAT or DOUBLE
+	max        uint64 // greatest value of the column's type; not for float
 	shard      shard  // autoRandom
 }
 
@@ -137,6 +139,9 @@ func (p *Plan) compileAuto() {
 	p.auto.column = col.Offset
 	p.auto.zeroIsNull = p.cfg.SQLMode&mysql.ModeNoAutoValueOnZero == 0
 	c := &p.columns[col.Offset]
+	if p.auto.float = c.class == classFloat; p.auto.float {
+		return
+	}
 	if p.auto.unsigned = c.unsigned; c.unsigned {
 		p.auto.max = c.max
 	} else {
@@ -150,7 +155,10 @@ func (e *Encoder) fillAuto(rowID int64) error {
 	a := &e.plan.auto
 	c := &e.cells[a.column]
 	col := &e.plan.columns[a.column]
-	if !col.hasField || c.null || (c.u == 0 && a.zeroIsNull) {
+	if a.float {
+		return e.fillAutoFloat(col, c, rowID)
+	}
+	if !col.hasValue || c.null || (c.u == 0 && a.zeroIsNull) {
 		id, ok := rowID, rowID > 0
 		if a.kind == autoRandom {
 			id, ok = a.shard.compose(rowID)
@@ -166,6 +174,29 @@ func (e *Encoder) fillAuto(rowID int64) error {
 	case a.kind == autoIncrement && (positive || a.unsigned):
 		e.ids.AutoIncrement = max(e.ids.AutoIncrement, c.u)
 	}
+	return nil
+}
+
+// fillAutoFloat is fillAuto for FLOAT and DOUBLE, of which the nearest integer
+// counts.
+func (e *Encoder) fillAutoFloat(col *column, c *cell, rowID int64) error {
+	a := &e.plan.auto
+	missing, id := !col.hasValue || c.null, int64(0)
+	if !missing {
+		id = int64(math.Round(floatOf(c.u)))
+	}
+	if id == 0 {
+		if missing || a.zeroIsNull {
+			id = rowID
+		}
+		if id < 0 {
+			return e.exhausted(col, rowID)
+		}
+		if err := e.conv.store(col, types.NewIntDatum(id), c); err != nil {
+			return err
+		}
+	}
+	e.ids.AutoIncrement = max(e.ids.AutoIncrement, uint64(max(id, 0)))
 	return nil
 }
 
@@ -210,8 +241,8 @@ func (e *Encoder) setHandle(rowID int64) error {
 func (e *Encoder) appendRecord(a *kv.Arena) {
 	p := e.plan
 	size := p.row.narrowSize(e.cells)
-	a.Buf = slices.Grow(a.Buf, len(p.record)+len(e.common)+8+size+slack)
-	a.Buf = append(a.Buf, p.record...)
+	a.Buf = slices.Grow(a.Buf, len(e.record)+len(e.common)+8+size+slack)
+	a.Buf = append(a.Buf, e.record...)
 	a.Buf = e.appendRecordHandle(a.Buf)
 	a.EndKey()
 	if size > 0 {

@@ -30,12 +30,20 @@ import (
 // Values of tables with a common handle (version 1):
 //
 //	0 | 125 | 1 | [127 | length u16 | handle]  if distinct | [row]  if anything is restored
+//
+// Values of global indexes, over all partitions of a table, have
+//
+//	126 | id of the partition, as an integer in a key
+//
+// in front of the row, whether there is one or not; with an integer handle they
+// have the form with length and tail.
 const (
 	plainIndexValue    = '0'
 	minRestoredValue   = 10
 	commonVersionFlag  = 125
 	commonVersion      = 1
 	commonHandleMarker = 127
+	partitionMarker    = 126
 )
 
 // sortKey is how a string is keyed.
@@ -59,8 +67,10 @@ type indexPart struct {
 
 // index is one index of the plan.
 type index struct {
-	prefix []byte // of its keys
+	prefix []byte       // of its keys
+	multi  *multiValued // nil: one entry per row
 	unique bool
+	global bool // over all partitions: keys are the table's, values name the partition
 	parts  []indexPart
 
 	restored rowPlan          // empty: nothing is restored
@@ -89,6 +99,10 @@ func (p *Plan) compileParts(idx *model.IndexInfo) []indexPart {
 func (p *Plan) compilePart(ic *model.IndexColumn) indexPart {
 	col := &p.columns[ic.Offset]
 	part := indexPart{column: ic.Offset, class: col.class, limit: -1}
+	if col.info.FieldType.IsArray() {
+		p.compileArray(&part, &col.info.FieldType)
+		return part
+	}
 	if col.class != classBytes {
 		return part
 	}
@@ -157,9 +171,10 @@ func (e *Encoder) appendKey(dst []byte, part *indexPart, c *cell) []byte {
 }
 
 func (p *Plan) compileIndex(info *model.IndexInfo) index {
-	idx := index{unique: info.Unique, parts: p.compileParts(info)}
+	idx := index{unique: info.Unique, global: info.Global, parts: p.compileParts(info)}
 	idx.prefix = append(append([]byte(nil), p.shared...), 'i')
 	idx.prefix = appendKeyInt(idx.prefix, info.ID)
+	p.compileMultiValued(&idx, info)
 	if p.handle.kind == handleCommon {
 		p.restoreCommon(&idx)
 	} else {
@@ -182,7 +197,7 @@ func (p *Plan) restoreInt(idx *index) {
 	var cols []rowCol
 	for i := range idx.parts {
 		col := &p.columns[idx.parts[i].column]
-		cols = append(cols, rowCol{id: uint32(col.info.ID), cell: i, class: col.class, notNull: col.neverNull()})
+		cols = append(cols, rowCol{id: uint32(col.info.ID), cell: i, class: idx.parts[i].class, notNull: col.neverNull()})
 		idx.restore = append(idx.restore, restoredColumn{part: i})
 	}
 	idx.restored = newRowPlan(cols)
@@ -271,7 +286,7 @@ func (e *Encoder) appendEntry(idx *index, a *kv.Arena) {
 }
 
 func (e *Encoder) appendIntValue(idx *index, distinct bool, a *kv.Arena) {
-	if len(idx.restored.cols) == 0 {
+	if len(idx.restored.cols) == 0 && !idx.global {
 		if distinct {
 			a.Buf = binary.BigEndian.AppendUint64(a.Buf, uint64(e.intHandle))
 		} else {
@@ -281,7 +296,12 @@ func (e *Encoder) appendIntValue(idx *index, distinct bool, a *kv.Arena) {
 	}
 	start := len(a.Buf)
 	a.Buf = append(a.Buf, 0)
-	a.Buf = idx.restored.appendRow(a.Buf, e.restoredCells(idx))
+	if idx.global {
+		a.Buf = appendKeyInt(append(a.Buf, partitionMarker), e.part.id)
+	}
+	if len(idx.restored.cols) > 0 {
+		a.Buf = idx.restored.appendRow(a.Buf, e.restoredCells(idx))
+	}
 	tail := len(a.Buf)
 	if distinct {
 		a.Buf = binary.BigEndian.AppendUint64(a.Buf, uint64(e.intHandle))
@@ -299,6 +319,9 @@ func (e *Encoder) appendCommonValue(idx *index, distinct bool, a *kv.Arena) {
 		a.Buf = append(a.Buf, commonHandleMarker)
 		a.Buf = binary.BigEndian.AppendUint16(a.Buf, uint16(len(e.common)))
 		a.Buf = append(a.Buf, e.common...)
+	}
+	if idx.global {
+		a.Buf = appendKeyInt(append(a.Buf, partitionMarker), e.part.id)
 	}
 	if len(idx.restored.cols) > 0 {
 		a.Buf = idx.restored.appendRow(a.Buf, e.restoredCells(idx))

@@ -53,6 +53,14 @@ type Config struct {
 	Location *time.Location
 	// Now is what CURRENT_TIMESTAMP defaults give to every row of the job.
 	Now time.Time
+	// SysVars are variables of the session that expressions depend on, by name:
+	// those that exprstatic.ExprContext.LoadSystemVars knows. May be nil.
+	SysVars map[string]string
+	// User is what USER() gives, user@host; "" means that there is none.
+	User string
+	// Partitions are the places, among the definitions, of the partitions that
+	// rows may go to; a row of another one is an error. nil means all of them.
+	Partitions []int
 	// KeyspacePrefix goes in front of every key; empty in a cluster without keyspaces.
 	KeyspacePrefix []byte
 }
@@ -64,12 +72,17 @@ type Plan struct {
 	columns []column    // by column offset
 	fields  []fieldPlan // per field of a row
 
-	shared  []byte // what all keys start with
+	shared  []byte // what the keys of the table (not of its partitions) start with
+	common  []byte // what all keys start with
 	record  []byte // shared + "r"
 	handle  handle
 	auto    auto
 	row     rowPlan
 	indexes []index
+	multi   int          // how many of indexes are multi-valued
+	compute *computePlan // nil: nothing of a row is computed
+
+	partitions *partitioning // nil: none
 
 	collators []collate.Collator // of index parts; encoders work with clones
 }
@@ -79,12 +92,14 @@ type fieldPlan struct {
 	offset int     // of the column, or table.Dropped
 	column *column // nil if dropped
 	parse  parser  // the column's, may be nil
+
+	variable int // 1 more than its index, for a field that an assignment may use
 }
 
 // Compile checks the configuration and builds the plan. Errors are
 // *fault.Error: what Target.CheckEncodable refuses, 1364 for a column that has
-// neither field nor default under a strict SQL mode, and 1235 for a column
-// without a field whose default is an expression.
+// neither field nor default under a strict SQL mode, and TiDB's code or 1235 for
+// an expression that can't be evaluated.
 func Compile(cfg Config) (*Plan, error) {
 	if cfg.Target == nil || cfg.Mapping == nil {
 		return nil, fault.New(fault.Sluice, 0, "an encoder needs a target table and a field mapping")
@@ -99,13 +114,16 @@ func Compile(cfg Config) (*Plan, error) {
 	if err := p.compileColumns(); err != nil {
 		return nil, err
 	}
-	for i := 0; i < cfg.Mapping.Fields(); i++ {
-		to := fieldPlan{offset: cfg.Mapping.Column(i)}
-		if to.offset != table.Dropped {
+	p.fields = make([]fieldPlan, cfg.Mapping.Fields())
+	if err := p.compileCompute(); err != nil {
+		return nil, err
+	}
+	for i := range p.fields {
+		to := &p.fields[i]
+		if to.offset = cfg.Mapping.Column(i); to.offset != table.Dropped {
 			to.column = &p.columns[to.offset]
 			to.parse = to.column.parse
 		}
-		p.fields = append(p.fields, to)
 	}
 	info := cfg.Target.Info
 	p.shared = append(append([]byte(nil), cfg.KeyspacePrefix...), 't')
@@ -117,12 +135,18 @@ func Compile(cfg Config) (*Plan, error) {
 	for _, idx := range cfg.Target.Indexes() {
 		p.indexes = append(p.indexes, p.compileIndex(idx))
 	}
+	if err := p.compilePartitions(); err != nil {
+		return nil, err
+	}
+	p.common = p.commonPrefix()
 	return p, nil
 }
 
-// SharedPrefix returns the bytes that every key of the table starts with:
-// keyspace, 't', table id, '_'. It is not to be changed.
-func (p *Plan) SharedPrefix() []byte { return p.shared }
+// SharedPrefix returns the bytes that every key starts with: keyspace, 't',
+// table id, '_', or only the part of it that the ids of Tables share. It is
+// not to be changed.
+func (p *Plan) SharedPrefix() []byte { return p.common }
 
-// PairsPerRow returns how many pairs one row becomes.
-func (p *Plan) PairsPerRow() int { return 1 + len(p.indexes) }
+// PairsPerRow returns how many pairs one row becomes, without those of
+// multi-valued indexes, whose number depends on the row.
+func (p *Plan) PairsPerRow() int { return 1 + len(p.indexes) - p.multi }

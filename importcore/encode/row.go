@@ -273,12 +273,12 @@ func (p *rowPlan) appendLarge(dst []byte, cells []cell) []byte {
 }
 
 // compileRow lists the columns that records hold: all but those that can be
-// read back from the key.
+// read back from the key, and those that are computed when they are read.
 func (p *Plan) compileRow() {
 	var cols []rowCol
 	for i := range p.columns {
 		col := &p.columns[i]
-		if p.inHandle(i) {
+		if p.inHandle(i) || col.info.IsVirtualGenerated() {
 			continue
 		}
 		cols = append(cols, rowCol{id: uint32(col.info.ID), cell: i, class: col.class, skipNull: col.skipNull, notNull: col.neverNull()})

@@ -3,17 +3,22 @@ package encode
 import (
 	"errors"
 	"fmt"
+	"math"
+	"strings"
 	"time"
 
 	"github.com/pingcap/tidb/pkg/errctx"
 	"github.com/pingcap/tidb/pkg/errno"
+	"github.com/pingcap/tidb/pkg/expression/expropt"
 	"github.com/pingcap/tidb/pkg/expression/exprstatic"
+	"github.com/pingcap/tidb/pkg/parser/auth"
 	"github.com/pingcap/tidb/pkg/parser/mysql"
 	"github.com/pingcap/tidb/pkg/parser/terror"
 	tidbtable "github.com/pingcap/tidb/pkg/table"
 	"github.com/pingcap/tidb/pkg/types"
 	"github.com/pingcap/tidb/pkg/util"
 	"github.com/pingcap/tidb/pkg/util/codec"
+	contextutil "github.com/pingcap/tidb/pkg/util/context"
 
 	"github.com/sluicedb/sluice/importcore/fault"
 )
@@ -25,6 +30,7 @@ type converter struct {
 	loc    *time.Location
 	ctx    *exprstatic.ExprContext
 	sink   warnSink
+	vars   rowVariables
 
 	count int64
 	first []Warning
@@ -55,15 +61,46 @@ func newConverter(cfg *Config) *converter {
 	levels[errctx.ErrGroupNoDefault] = errctx.ResolveErrLevel(false, lax)
 	levels[errctx.ErrGroupDividedByZero] = errctx.ResolveErrLevel(!cfg.SQLMode.HasErrorForDivisionByZeroMode(), lax)
 	now := cfg.Now
-	cv.ctx = exprstatic.NewExprContext(exprstatic.WithEvalCtx(exprstatic.NewEvalContext(
+	evalCtx := []exprstatic.EvalCtxOption{
 		exprstatic.WithWarnHandler(&cv.sink),
 		exprstatic.WithSQLMode(cfg.SQLMode),
 		exprstatic.WithTypeFlags(util.GetTypeFlagsForInsert(types.DefaultStmtFlags, cfg.SQLMode, false)),
 		exprstatic.WithLocation(cfg.Location),
 		exprstatic.WithErrLevelMap(levels),
 		exprstatic.WithCurrentTime(func() (time.Time, error) { return now, nil }),
-	)))
+		exprstatic.WithUserVarsReader(&cv.vars),
+	}
+	if user := identity(cfg.User); user != nil {
+		evalCtx = append(evalCtx, exprstatic.WithOptionalProperty(expropt.CurrentUserPropProvider(
+			func() (*auth.UserIdentity, []*auth.RoleIdentity) { return user, nil })))
+	}
+	// A tracker of its own, because the default one wants plans that can be kept for other parameters.
+	plain := contextutil.NewPlanCacheTracker(&cv.sink)
+	cv.ctx = exprstatic.NewExprContext(exprstatic.WithEvalCtx(exprstatic.NewEvalContext(evalCtx...)),
+		exprstatic.WithPlanCacheTracker(&plain))
 	return cv
+}
+
+// identity is the user as USER() shows it, nil for none.
+func identity(user string) *auth.UserIdentity {
+	at := strings.LastIndexByte(user, '@')
+	if at < 0 {
+		return nil
+	}
+	return &auth.UserIdentity{Username: user[:at], Hostname: user[at+1:]}
+}
+
+// loadSysVars sets what of the session expressions depend on.
+func (cv *converter) loadSysVars(vars map[string]string) error {
+	if len(vars) == 0 {
+		return nil
+	}
+	ctx, err := cv.ctx.LoadSystemVars(vars)
+	if err != nil {
+		return fault.Wrap(err, fault.User, 0, "the variables of the session can't be used for expressions")
+	}
+	cv.ctx = ctx
+	return nil
 }
 
 // convert sets c to what an INSERT of the field as a string literal stores.
@@ -71,7 +108,16 @@ func (cv *converter) convert(col *column, field []byte, c *cell) error {
 	var d types.Datum
 	// A copy: warnings and JSON values keep parts of it after the field is gone.
 	d.SetString(string(field), mysql.DefaultCollationName)
+	return cv.store(col, d, c)
+}
+
+// store sets c to what an INSERT of d stores; NULL stays NULL whatever the column.
+func (cv *converter) store(col *column, d types.Datum, c *cell) error {
 	casted, err := tidbtable.CastColumnValue(cv.ctx, d, col.info, false, false)
+	var field []byte
+	if err != nil || len(cv.sink.pending) > 0 {
+		field = textOf(&d)
+	}
 	cv.drain(col, field)
 	if types.ErrTimestampInDSTTransition.Equal(err) && !cv.strict {
 		// The value is already moved to the end of the gap.
@@ -86,6 +132,18 @@ func (cv *converter) convert(col *column, field []byte, c *cell) error {
 		return cv.fail(col, field, err)
 	}
 	return nil
+}
+
+// textOf shows a value.
+func textOf(d *types.Datum) []byte {
+	if k := d.Kind(); k == types.KindString || k == types.KindBytes {
+		return d.GetBytes()
+	}
+	text, err := d.ToString()
+	if err != nil {
+		return nil
+	}
+	return []byte(text)
 }
 
 // preset sets c, which outlives the row, to a value that the table brings along.
@@ -106,7 +164,10 @@ func (cv *converter) setCell(d *types.Datum, c *cell) (err error) {
 	case types.KindInt64, types.KindUint64:
 		c.u = d.GetUint64()
 	case types.KindFloat32, types.KindFloat64:
-		c.u = floatBits(d.GetFloat64())
+		f := d.GetFloat64()
+		if c.u = floatBits(f); f == 0 && math.Signbit(f) {
+			c.b = negativeZero
+		}
 	case types.KindString, types.KindBytes:
 		c.b = d.GetBytes()
 	case types.KindMysqlTime:

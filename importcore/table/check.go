@@ -13,7 +13,7 @@ import (
 // that rows can't be encoded for yet, or nil. It must be asked before anything
 // is written.
 func (t *Target) CheckEncodable() error {
-	for _, check := range []func() error{t.checkKind, t.checkShape, t.checkColumns, t.checkIndexes} {
+	for _, check := range []func() error{t.checkKind, t.checkShape, t.checkPartitions, t.checkColumns, t.checkIndexes} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -42,12 +42,6 @@ func (t *Target) checkKind() error {
 func (t *Target) checkShape() error {
 	info := t.Info
 	switch {
-	case info.Partition != nil:
-		return t.refuse("it is partitioned")
-	case len(info.ForeignKeys) > 0:
-		return t.refuse("it has the foreign key %s", info.ForeignKeys[0].Name.O)
-	case len(info.Constraints) > 0:
-		return t.refuse("it has the CHECK constraint %s", info.Constraints[0].Name.O)
 	case info.ExchangePartitionInfo != nil:
 		return t.refuse("an exchange of partitions is in progress")
 	case info.IsCommonHandle && info.CommonHandleVersion != 1:
@@ -66,14 +60,10 @@ func (t *Target) checkColumns() error {
 		switch {
 		case col.State != model.StatePublic, col.ChangeStateInfo != nil, col.ChangingFieldType != nil:
 			return t.refuse("a change of column %s is in progress", col.Name.O)
-		case col.IsGenerated() && col.Hidden:
-			return t.refuse("it has an index on an expression (hidden column %s)", col.Name.O)
-		case col.IsGenerated():
-			return t.refuse("column %s is generated", col.Name.O)
-		case col.FieldType.IsArray():
+		case col.FieldType.IsArray() && !(col.Hidden && col.IsVirtualGenerated()):
 			return t.refuse("column %s is an array", col.Name.O)
-		case mysql.HasAutoIncrementFlag(col.GetFlag()) && !mysql.IsIntegerType(col.GetType()):
-			return t.refuse("the AUTO_INCREMENT column %s is not an integer", col.Name.O)
+		case mysql.HasAutoIncrementFlag(col.GetFlag()) && !countable(col.GetType()):
+			return t.refuse("the AUTO_INCREMENT column %s is not a number", col.Name.O)
 		case !knownType(col.GetType()):
 			return t.refuse("column %s has the type %s", col.Name.O, types.TypeStr(col.GetType()))
 		}
@@ -90,10 +80,8 @@ func (t *Target) checkIndexes() error {
 			continue // TiFlash builds these from the records
 		}
 		switch {
-		case idx.MVIndex:
-			return t.refuse("index %s is multi-valued", idx.Name.O)
-		case idx.Global:
-			return t.refuse("index %s is global", idx.Name.O)
+		case idx.Global && t.Partitioning() == nil:
+			return t.refuse("index %s is global, but the table has no partitions", idx.Name.O)
 		}
 		for _, ic := range idx.Columns {
 			if ic.UseChangingType {
@@ -105,6 +93,23 @@ func (t *Target) checkIndexes() error {
 		}
 	}
 	return nil
+}
+
+// countable reports whether TiDB allows AUTO_INCREMENT for the type.
+func countable(tp byte) bool {
+	return mysql.IsIntegerType(tp) || tp == mysql.TypeFloat || tp == mysql.TypeDouble
+}
+
+// ForeignKeys returns the foreign keys that TiDB checks when a row is
+// inserted: not those made while it did not know them yet.
+func (t *Target) ForeignKeys() []*model.FKInfo {
+	var fks []*model.FKInfo
+	for _, fk := range t.Info.ForeignKeys {
+		if fk.Version >= model.FKVersion1 && fk.State == model.StatePublic {
+			fks = append(fks, fk)
+		}
+	}
+	return fks
 }
 
 func (t *Target) refuse(format string, args ...any) error {

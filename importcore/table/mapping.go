@@ -5,6 +5,7 @@ import (
 
 	"github.com/pingcap/tidb/pkg/errno"
 	"github.com/pingcap/tidb/pkg/meta/model"
+	"github.com/pingcap/tidb/pkg/parser/ast"
 
 	"github.com/sluicedb/sluice/importcore/fault"
 )
@@ -13,59 +14,120 @@ import (
 type FieldTarget struct {
 	// Column is a column of the target, in any case.
 	Column string
-	// Var is a user variable without its @: the field is read and dropped.
+	// Var is a user variable without its @: the field is read, for assignments
+	// to use, and goes to no column.
 	Var string
+}
+
+// Assignment is "column = expression" of a SET clause.
+type Assignment struct {
+	// Column is a column of the target, in any case.
+	Column string
+	// Expr may name variables of the field list, but no column. It is not changed.
+	Expr ast.ExprNode
+}
+
+// Assigned is an assignment whose column has been found.
+type Assigned struct {
+	Column int // offset
+	Expr   ast.ExprNode
 }
 
 // Dropped is the offset of a field that goes to no column.
 const Dropped = -1
 
-// Mapping assigns the fields of a row to columns. It is immutable.
+// Mapping assigns the fields of a row, and expressions, to columns. It is
+// immutable.
 type Mapping struct {
-	offsets []int // per field: column offset, or Dropped
-	fieldOf []int // per column offset: field, or -1
+	offsets  []int    // per field: column offset, or Dropped
+	vars     []string // per field: its variable in lower case, or ""
+	optional int      // so many of the last fields may be missing
+	fieldOf  []int    // per column offset: field, or -1
+	assigned []Assigned
 }
 
-// Fields returns how many fields a row must have.
+// Fields returns how many fields a row has; all but Optional of them must be there.
 func (m *Mapping) Fields() int { return len(m.offsets) }
+
+// Optional returns how many of the last fields may be missing from a row: those
+// of generated columns at the table's end, if no list of fields was given.
+func (m *Mapping) Optional() int { return m.optional }
 
 // Column returns the offset of the column that a field goes to, or Dropped.
 func (m *Mapping) Column(field int) int { return m.offsets[field] }
 
+// Var returns the variable that a field goes to, in lower case, or "".
+func (m *Mapping) Var(field int) string { return m.vars[field] }
+
 // Field returns the field that a column (by offset) gets, or -1.
 func (m *Mapping) Field(column int) int { return m.fieldOf[column] }
 
-// Map checks a list of field targets and returns the mapping. An empty list
-// stands for all visible columns in table order. Errors are *fault.Error:
-// 1054 for an unknown column, 1110 for one named twice, 3105 for a generated one.
-func (t *Target) Map(targets []FieldTarget) (*Mapping, error) {
+// Assigned returns the columns that get the value of an expression, in the order
+// of the SET clause; not to be changed.
+func (m *Mapping) Assigned() []Assigned { return m.assigned }
+
+// Map checks a list of field targets and assignments and returns the mapping.
+// An empty list stands for all visible columns in table order; as in TiDB's
+// IMPORT INTO, generated columns have a field too, which is read and dropped.
+// Errors are *fault.Error: 1054 for an unknown column, 1110 for one named twice
+// (also by list and assignment), 3105 for a generated one.
+func (t *Target) Map(targets []FieldTarget, assignments ...Assignment) (*Mapping, error) {
 	m := &Mapping{fieldOf: make([]int, len(t.Info.Columns))}
 	for i := range m.fieldOf {
 		m.fieldOf[i] = -1
 	}
 	if len(targets) == 0 {
-		for _, col := range t.columns {
-			if !col.Hidden && !col.IsGenerated() {
-				m.add(col.Offset)
-			}
-		}
-		return m, nil
+		t.mapAll(m)
 	}
-	for _, target := range targets {
-		if target.Column == "" {
-			m.add(Dropped)
-			continue
-		}
-		col, err := t.mappable(target.Column)
+	taken := make([]bool, len(t.Info.Columns))
+	for i, f := range m.fieldOf {
+		taken[i] = f >= 0
+	}
+	claim := func(name string) (*model.ColumnInfo, error) {
+		col, err := t.mappable(name)
 		if err != nil {
 			return nil, err
 		}
-		if m.fieldOf[col.Offset] >= 0 {
-			return nil, fault.New(fault.User, errno.ErrFieldSpecifiedTwice, "Column '%s' specified twice", target.Column)
+		if taken[col.Offset] {
+			return nil, fault.New(fault.User, errno.ErrFieldSpecifiedTwice, "Column '%s' specified twice", name)
 		}
-		m.add(col.Offset)
+		taken[col.Offset] = true
+		return col, nil
+	}
+	for _, target := range targets {
+		if target.Column == "" {
+			m.add(Dropped, strings.ToLower(target.Var))
+			continue
+		}
+		col, err := claim(target.Column)
+		if err != nil {
+			return nil, err
+		}
+		m.add(col.Offset, "")
+	}
+	for _, a := range assignments {
+		col, err := claim(a.Column)
+		if err != nil {
+			return nil, err
+		}
+		m.assigned = append(m.assigned, Assigned{Column: col.Offset, Expr: a.Expr})
 	}
 	return m, nil
+}
+
+// mapAll gives every visible column a field.
+func (t *Target) mapAll(m *Mapping) {
+	for _, col := range t.columns {
+		switch {
+		case col.Hidden:
+		case col.IsGenerated():
+			m.add(Dropped, "")
+			m.optional++
+		default:
+			m.add(col.Offset, "")
+			m.optional = 0
+		}
+	}
 }
 
 func (t *Target) mappable(name string) (*model.ColumnInfo, error) {
@@ -80,9 +142,10 @@ func (t *Target) mappable(name string) (*model.ColumnInfo, error) {
 	return col, nil
 }
 
-func (m *Mapping) add(offset int) {
+func (m *Mapping) add(offset int, variable string) {
 	if offset != Dropped {
 		m.fieldOf[offset] = len(m.offsets)
 	}
 	m.offsets = append(m.offsets, offset)
+	m.vars = append(m.vars, variable)
 }

@@ -4,9 +4,11 @@ import (
 	"testing"
 
 	"github.com/pingcap/tidb/pkg/meta/model"
+	"github.com/pingcap/tidb/pkg/parser/ast"
 	pmodel "github.com/pingcap/tidb/pkg/parser/model"
 	"github.com/pingcap/tidb/pkg/parser/mysql"
 	"github.com/pingcap/tidb/pkg/types"
+	_ "github.com/pingcap/tidb/pkg/types/parser_driver" // literals
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicedb/sluice/importcore/fault"
@@ -37,27 +39,43 @@ func TestMap(t *testing.T) {
 
 	m, err := target.Map(nil)
 	require.NoError(t, err)
-	require.Equal(t, 3, m.Fields())
+	require.Equal(t, 4, m.Fields(), "the visible generated column has a field too")
+	require.Equal(t, 1, m.Optional(), "which is the last one and may be missing")
 	require.Equal(t, []int{0, 1, 2, -1, -1}, m.fieldOf)
+	require.Equal(t, []int{0, 1, 2, Dropped}, m.offsets)
 
 	m, err = target.Map([]FieldTarget{{Column: "B"}, {Var: "x"}, {Column: "ID"}})
 	require.NoError(t, err)
 	require.Equal(t, []int{2, Dropped, 0}, m.offsets)
 	require.Equal(t, 1, m.Field(2)+m.Field(0)-1)
 	require.Equal(t, -1, m.Field(1))
+	require.Equal(t, []string{"", "x", ""}, m.vars)
+	require.Zero(t, m.Optional())
+
+	five := ast.NewValueExpr(5, "", "")
+	m, err = target.Map([]FieldTarget{{Var: "X"}, {Column: "ID"}}, Assignment{Column: "B", Expr: five})
+	require.NoError(t, err)
+	require.Equal(t, []Assigned{{Column: 2, Expr: five}}, m.Assigned())
+	require.Equal(t, -1, m.Field(2))
+	require.Equal(t, "x", m.Var(0))
 
 	for _, c := range []struct {
 		name    string
 		targets []FieldTarget
+		assign  string
 		code    uint16
 		text    string
 	}{
-		{"unknown", []FieldTarget{{Column: "zz"}}, 1054, "Unknown column 'zz' in 'field list'"},
-		{"hidden", []FieldTarget{{Column: "hidden"}}, 1054, "Unknown column 'hidden' in 'field list'"},
-		{"twice", []FieldTarget{{Column: "a"}, {Column: "A"}}, 1110, "Column 'A' specified twice"},
-		{"generated", []FieldTarget{{Column: "gen"}}, 3105, "generated column 'gen' in table 'T'"},
+		{"unknown", []FieldTarget{{Column: "zz"}}, "b", 1054, "Unknown column 'zz' in 'field list'"},
+		{"hidden", []FieldTarget{{Column: "hidden"}}, "b", 1054, "Unknown column 'hidden' in 'field list'"},
+		{"twice", []FieldTarget{{Column: "a"}, {Column: "A"}}, "b", 1110, "Column 'A' specified twice"},
+		{"generated", []FieldTarget{{Column: "gen"}}, "b", 3105, "generated column 'gen' in table 'T'"},
+		{"unknown assigned", nil, "zz", 1054, "Unknown column 'zz' in 'field list'"},
+		{"listed and assigned", []FieldTarget{{Column: "a"}}, "A", 1110, "Column 'A' specified twice"},
+		{"implied and assigned", nil, "A", 1110, "Column 'A' specified twice"},
+		{"generated assigned", []FieldTarget{{Column: "a"}}, "gen", 3105, "generated column 'gen' in table 'T'"},
 	} {
-		_, err := target.Map(c.targets)
+		_, err := target.Map(c.targets, Assignment{Column: c.assign})
 		require.ErrorContains(t, err, c.text, c.name)
 		require.Equal(t, c.code, fault.As(err).Code, c.name)
 		require.Equal(t, fault.User, fault.As(err).Whose, c.name)
@@ -80,21 +98,22 @@ func TestCheckEncodable(t *testing.T) {
 		}
 	}
 	for why, change := range map[string]func(*model.TableInfo){
-		"is not BASE TABLE":                   func(i *model.TableInfo) { i.View = &model.ViewInfo{} },
-		"'db.T' is not BASE TABLE":            func(i *model.TableInfo) { i.Sequence = &model.SequenceInfo{} },
-		"temporary table":                     func(i *model.TableInfo) { i.TempTableType = model.TempTableGlobal },
-		"cached table":                        func(i *model.TableInfo) { i.TableCacheStatusType = model.TableCacheStatusEnable },
-		"partitioned":                         func(i *model.TableInfo) { i.Partition = &model.PartitionInfo{Enable: true} },
-		"foreign key f":                       func(i *model.TableInfo) { i.ForeignKeys = []*model.FKInfo{{Name: pmodel.NewCIStr("f")}} },
-		"CHECK constraint c":                  func(i *model.TableInfo) { i.Constraints = []*model.ConstraintInfo{{Name: pmodel.NewCIStr("c")}} },
-		"release candidate":                   func(i *model.TableInfo) { i.IsCommonHandle = true },
-		"without column":                      func(i *model.TableInfo) { i.PKIsHandle = true },
-		"AUTO_RANDOM bits without":            func(i *model.TableInfo) { i.AutoRandomBits = 5 },
-		"change of column b is in progress":   func(i *model.TableInfo) { i.Columns[2].State = model.StateWriteReorganization },
-		"column a is generated":               func(i *model.TableInfo) { i.Columns[1].GeneratedExprString = "1" },
+		"is not BASE TABLE":                 func(i *model.TableInfo) { i.View = &model.ViewInfo{} },
+		"'db.T' is not BASE TABLE":          func(i *model.TableInfo) { i.Sequence = &model.SequenceInfo{} },
+		"temporary table":                   func(i *model.TableInfo) { i.TempTableType = model.TempTableGlobal },
+		"cached table":                      func(i *model.TableInfo) { i.TableCacheStatusType = model.TableCacheStatusEnable },
+		"partitioned":                       func(i *model.TableInfo) { i.Partition = &model.PartitionInfo{Enable: true} },
+		"release candidate":                 func(i *model.TableInfo) { i.IsCommonHandle = true },
+		"without column":                    func(i *model.TableInfo) { i.PKIsHandle = true },
+		"AUTO_RANDOM bits without":          func(i *model.TableInfo) { i.AutoRandomBits = 5 },
+		"change of column b is in progress": func(i *model.TableInfo) { i.Columns[2].State = model.StateWriteReorganization },
+		"column a is an array":              func(i *model.TableInfo) { i.Columns[1].FieldType.SetArray(true) },
+		"column a is not a number": func(i *model.TableInfo) {
+			i.Columns[1].SetType(mysql.TypeVarchar)
+			i.Columns[1].AddFlag(mysql.AutoIncrementFlag)
+		},
 		"column a has the type geometry":      func(i *model.TableInfo) { i.Columns[1].SetType(mysql.TypeGeometry) },
 		"change of index k is in progress":    index(func(x *model.IndexInfo) { x.State = model.StateDeleteOnly }),
-		"index k is multi-valued":             index(func(x *model.IndexInfo) { x.MVIndex = true }),
 		"index k is global":                   index(func(x *model.IndexInfo) { x.Global = true }),
 		"names a column that the schema does": index(func(x *model.IndexInfo) { x.Columns[0].Offset = 9 }),
 	} {
@@ -131,6 +150,17 @@ func TestTargetParts(t *testing.T) {
 	info.Indices = append(info.Indices, &model.IndexInfo{ID: 3, Primary: true, State: model.StatePublic, Columns: []*model.IndexColumn{{Offset: 2}, {Offset: 0}}})
 	require.Same(t, info.Columns[2], target.AutoRandom())
 	require.Equal(t, "`db`.`T`", target.String())
+}
+
+func TestForeignKeys(t *testing.T) {
+	t.Parallel()
+	info := sample()
+	info.ForeignKeys = []*model.FKInfo{
+		{ID: 1, Name: pmodel.NewCIStr("old"), State: model.StatePublic},
+		{ID: 2, Name: pmodel.NewCIStr("checked"), State: model.StatePublic, Version: model.FKVersion1},
+		{ID: 3, Name: pmodel.NewCIStr("coming"), State: model.StateWriteOnly, Version: model.FKVersion1},
+	}
+	require.Equal(t, info.ForeignKeys[1:2], newTarget(t, info).ForeignKeys())
 }
 
 func TestOneCollationPerProcess(t *testing.T) {
