@@ -67,6 +67,10 @@ bench: build ## Sluice, tidb-lightning and IMPORT INTO side by side; BENCHFLAGS=
 bench-compare: build ## this tree and BASE=<rev> side by side, ratios of the one to the other; BENCHFLAGS="-cases demo"
 	@tests/bench/compare.sh "$(BASE)" $(BENCHFLAGS)
 
+.PHONY: bench/stages
+bench/stages: build ## where each CPU second of an import goes, beside what this machine can do at most
+	$(BINS) go run ./tests/bench -profile 30 -runs 5 $(BENCHFLAGS)
+
 .PHONY: bench/go
 bench/go: ## Go benchmarks of the hot paths; BENCH=regexp picks
 	go test -run '^$$' -bench '$(BENCH)' -benchmem $(PRODUCT)

@@ -103,7 +103,7 @@ func (s *Sorter) tryArena() (a *kv.Arena, spill []*chunk, err error) {
 		return a, nil, nil
 	}
 	if s.mu.spills == 0 && len(s.mu.resident) > 0 {
-		return nil, s.takeResidentLocked(), nil
+		return nil, s.takeSpillLocked(), nil
 	}
 	return nil, nil, nil
 }
@@ -177,9 +177,31 @@ func (s *Sorter) keep(c *chunk, last []byte, sum kv.Checksum) (spill []*chunk) {
 	s.mu.resident = append(s.mu.resident, c)
 	s.mu.bytes += c.size
 	if s.mu.bytes >= s.budget.total/4*3 {
-		return s.takeResidentLocked()
+		return s.takeSpillLocked()
 	}
 	return nil
+}
+
+// spillParts are in how many parts the resident chunks are divided for the
+// first spills, of which one is written; all of them are from then on. So a
+// sorter that is not much too small writes little more than what does not fit,
+// and one that is far too small gets no more than a few runs more.
+var spillParts = [...]int{4, 4, 4, 4, 2, 2}
+
+// takeSpillLocked hands resident chunks, at least one, over to the caller, who must call spill.
+func (s *Sorter) takeSpillLocked() []*chunk {
+	parts := 1
+	if spills := len(s.mu.runs) + s.mu.spills; spills < len(spillParts) {
+		parts = spillParts[spills]
+	}
+	n := (len(s.mu.resident) + parts - 1) / parts
+	chunks := s.mu.resident[:n:n]
+	s.mu.resident = s.mu.resident[n:]
+	for _, c := range chunks {
+		s.mu.bytes -= c.size
+	}
+	s.mu.spills++
+	return chunks
 }
 
 // takeResidentLocked hands all resident chunks over to the caller, who must call spill.

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/pprof/profile"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicedb/sluice/tests/dataset"
@@ -181,4 +182,37 @@ func TestChecksRefuseWhatDiffers(t *testing.T) {
 		require.Error(t, c.compare(in, wrong))
 	}
 	require.NoError(t, c.compare(input{table: in.table, rows: 11}, contents{rows: 11}))
+}
+
+// A sample belongs to the innermost frame that a stage names.
+func TestStageOf(t *testing.T) {
+	t.Parallel()
+	sample := func(frames ...string) *profile.Sample {
+		s := &profile.Sample{}
+		for _, f := range frames {
+			s.Location = append(s.Location, &profile.Location{Line: []profile.Line{{Function: &profile.Function{Name: f}}}})
+		}
+		return s
+	}
+	const add = "github.com/sluicedb/sluice/importcore/sortkv.(*Sorter).Add"
+	for want, s := range map[string]*profile.Sample{
+		"sort":              sample("runtime.memmove", "github.com/sluicedb/sluice/importcore/sortkv.newChunk", add),
+		"checksum":          sample("github.com/sluicedb/sluice/importcore/kv.(*Checksum).AddArena", add),
+		"fields":            sample("github.com/sluicedb/sluice/importcore/format/csv.(*reader).walk", "github.com/sluicedb/sluice/importcore.(*worker).encodeBlock"),
+		"spill":             sample("runtime.memmove", "github.com/sluicedb/sluice/importcore/sortkv.(*runWriter).add", "github.com/sluicedb/sluice/importcore/sortkv.(*Sorter).spill", add),
+		"garbage collector": sample("runtime.scanobject", "runtime.gcBgMarkWorker"),
+		otherStage:          sample("runtime.futex", "runtime.mcall"),
+	} {
+		require.Equal(t, want, stageOf(stages(), s))
+	}
+}
+
+func TestLimitsAreMeasured(t *testing.T) {
+	t.Parallel()
+	l, err := measureLimits(t.Context(), t.TempDir())
+	require.NoError(t, err)
+	for _, rate := range []float64{l.copyRate, l.crcRate, l.readRate, l.writeRate, l.sendRate} {
+		require.Greater(t, rate, 1e6)
+	}
+	require.Equal(t, time.Second, limits{copyRate: 100}.copy(100))
 }

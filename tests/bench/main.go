@@ -67,6 +67,7 @@ type options struct {
 	extras    bool
 	dir       string
 	json      string
+	profile   int    // seconds; 0 is none
 	base      string // sluice binary of another revision
 }
 
@@ -85,6 +86,8 @@ func parseFlags(args []string) (options, error) {
 	flags.BoolVar(&o.extras, "extras", true, "measure 1 against 2 cores and a memory budget that fits too")
 	flags.StringVar(&o.dir, "dir", os.TempDir(), "where files and sorting go; on a disk, several GiB")
 	flags.StringVar(&o.json, "json", "", "file for all figures as JSON")
+	flags.IntVar(&o.profile, "profile", 0,
+		"instead of comparing: profile Sluice for as many seconds, which its import must not outlast, and print the CPU time of each stage beside the machine's limits")
 	flags.StringVar(&o.base, "base", "", "sluice binary of another revision: measure only both, in turn, and print the ratios")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -133,6 +136,9 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	defer b.cleanUp()
+	if o.profile > 0 {
+		return b.runStages(ctx, cases[0])
+	}
 	if slices.ContainsFunc(programs, func(p program) bool { return p.name == lightningName }) {
 		if err := b.prepareLightning(ctx); err != nil {
 			return err

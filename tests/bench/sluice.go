@@ -11,15 +11,17 @@ import (
 )
 
 func runSluice(ctx context.Context, _ *bench, env *environment) (measurement, error) {
-	return runBinary(ctx, "", env)
+	return runBinary(ctx, "", env, nil)
 }
 
 func runBase(ctx context.Context, b *bench, env *environment) (measurement, error) {
-	return runBinary(ctx, b.o.base, env)
+	return runBinary(ctx, b.o.base, env, nil)
 }
 
-// runBinary starts a Sluice in front of the cluster and sends it the statement.
-func runBinary(ctx context.Context, bin string, env *environment) (m measurement, err error) {
+// runBinary starts a Sluice in front of the cluster and sends it the
+// statement. during, if any, gets its status address just before that; what it
+// returns is called after the import.
+func runBinary(ctx context.Context, bin string, env *environment, during func(status string) (after func() error)) (m measurement, err error) {
 	opts := instance.Options{TiDB: env.cluster.TiDB, Env: env.sluice.env, Bin: bin}
 	if env.sluice.memory != "" {
 		opts.Import = fmt.Sprintf("memory-budget = %q", env.sluice.memory)
@@ -43,6 +45,10 @@ func runBinary(ctx context.Context, bin string, env *environment) (m measurement
 	if err != nil {
 		return m, err
 	}
+	ended := func() error { return nil }
+	if during != nil {
+		ended = during(sluice.Status)
+	}
 	before, err := env.use(sluice.PID())
 	if err != nil {
 		return m, err
@@ -53,6 +59,9 @@ func runBinary(ctx context.Context, bin string, env *environment) (m measurement
 	}
 	after, err := env.use(sluice.PID())
 	if err != nil {
+		return m, err
+	}
+	if err := ended(); err != nil {
 		return m, err
 	}
 	m = after.measurement(before)
