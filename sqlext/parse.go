@@ -30,6 +30,9 @@ var parsers = sync.Pool{New: func() any { return parser.New() }}
 func Parse(sql string, mode mysql.SQLMode) (Statement, error) {
 	nodes, err := parseText(sql, mode)
 	if err != nil {
+		if quoted, ok := quoteOnDuplicate(sql, mode); ok {
+			return Parse(quoted, mode)
+		}
 		if rest, names, ok := cutPartitions(sql, mode); ok {
 			return parsePartitioned(rest, names, mode)
 		}

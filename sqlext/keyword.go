@@ -1,0 +1,60 @@
+package sqlext
+
+import (
+	"strings"
+
+	"github.com/pingcap/tidb/pkg/parser/mysql"
+)
+
+// ON_DUPLICATE is a keyword of TiDB's parser, which takes no keyword for the
+// name of an option and so refuses every text with it. In quotes it is a name.
+
+// quoteOnDuplicate puts the option's bare name, where a text that begins with
+// IMPORT INTO has it, into backquotes. ok tells whether there was one.
+func quoteOnDuplicate(sql string, mode mysql.SQLMode) (quoted string, ok bool) {
+	s := clauseScanner{rest: []byte(sql), ansiQuotes: mode.HasANSIQuotesMode()}
+	if !s.word("IMPORT") || !s.word("INTO") {
+		return "", false
+	}
+	var b strings.Builder
+	done := 0 // bytes of sql that are in b
+	starts := false
+	for s.blanks(); len(s.rest) > 0; s.blanks() {
+		at := len(sql) - len(s.rest)
+		word, rest := cutWord(s.rest)
+		if len(word) == 0 {
+			starts = s.rest[0] == ','
+			s.skipSymbol(mode.HasNoBackslashEscapesMode())
+			continue
+		}
+		s.rest = rest
+		if starts && foldEqual(word, "ON_DUPLICATE") && s.symbol('=') {
+			b.WriteString(sql[done:at] + "`" + string(word) + "`")
+			done = at + len(word)
+		}
+		starts = foldEqual(word, "WITH")
+	}
+	return b.String() + sql[done:], done > 0
+}
+
+// skipSymbol drops one byte, or a whole text or name in quotes.
+func (s *clauseScanner) skipSymbol(noEscapes bool) {
+	quote := s.rest[0]
+	s.rest = s.rest[1:]
+	if quote != '\'' && quote != '"' && quote != '`' {
+		return
+	}
+	escapes := !noEscapes && quote != '`' && (quote != '"' || !s.ansiQuotes)
+	for len(s.rest) > 0 {
+		c := s.rest[0]
+		s.rest = s.rest[1:]
+		switch {
+		case c == '\\' && escapes && len(s.rest) > 0:
+			s.rest = s.rest[1:]
+		case c == quote && len(s.rest) > 0 && s.rest[0] == quote:
+			s.rest = s.rest[1:]
+		case c == quote:
+			return
+		}
+	}
+}
