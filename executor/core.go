@@ -47,7 +47,7 @@ func (e *coreEngine) Plan(ctx context.Context, t Task) (Plan, error) {
 		Columns: fieldTargets(t.Fields), SQLMode: t.SQLMode, TimeZone: t.TimeZone,
 		Threads: t.Threads, MaxWriteSpeed: t.MaxWriteSpeed, MemoryBudget: t.MemoryBudget,
 		Checksum: checksumLevel(t.Options.ChecksumTable), DisableImportMode: t.Options.DisableTiKVImportMode,
-		OnDuplicate: onDuplicate(t.Options.OnDuplicate), MaxErrors: t.Options.MaxErrors,
+		OnDuplicate: onDuplicate(t.Options.OnDuplicate), MaxErrors: t.Options.MaxErrors, BadRows: t.BadRows,
 		AllowNonEmpty: t.Options.AllowNonEmpty, KeepPartial: t.Options.KeepPartial,
 		Owned: t.Owned,
 	})

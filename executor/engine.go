@@ -7,6 +7,7 @@ import (
 	parsermysql "github.com/pingcap/tidb/pkg/parser/mysql"
 
 	"github.com/sluicedb/sluice/executor/job"
+	"github.com/sluicedb/sluice/importcore/badrows"
 	"github.com/sluicedb/sluice/sqlext"
 )
 
@@ -46,6 +47,8 @@ type Task struct {
 	Threads       int
 	MemoryBudget  int64
 	MaxWriteSpeed int64
+	// BadRows keeps rows that are left out; nil until the job has a row.
+	BadRows badrows.Sink
 	// Owned is importcore.ImportTask's; nil before the job exists.
 	Owned func(context.Context) error
 }

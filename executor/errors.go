@@ -65,12 +65,16 @@ func classify(err error) (code uint16, state, message string) {
 		theirs *mysql.MyError
 	)
 	var failed *jobError
+	var left *badRowsError
 	switch {
 	case err == nil:
 		return 0, "", "unknown error"
 	case errors.As(err, &failed):
 		code, state, message = classify(failed.cause)
 		return code, state, fmt.Sprintf("import job %d: %s", failed.id, message)
+	case errors.As(err, &left):
+		code, state, message = classify(left.cause)
+		return code, state, message + "; " + left.told
 	case errors.As(err, &stop):
 		// The core adds what is left in the table to the cause that we gave.
 		return stop.code, "", err.Error()

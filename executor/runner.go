@@ -40,6 +40,8 @@ type runner struct {
 	log    *zap.Logger
 	// warnings go into the message of a finished job.
 	warnings []string
+	// badRows keeps the rows that the job leaves out.
+	badRows *badRowSink
 
 	ctx  context.Context // of the job, cancelled with a *stopError
 	stop func(error)     // idempotent: the first cause counts
@@ -63,6 +65,8 @@ func (e *Executor) start(ctx context.Context, store *jobstore.Store, engine Engi
 		log:  e.log.With(zap.Int64("job", record.ID), zap.String("table", record.DB+"."+record.Table)),
 		done: make(chan struct{}),
 	}
+	r.badRows = &badRowSink{store: store, lease: record.Lease}
+	r.task.BadRows = r.badRows
 	// The job outlives the statement that asked for it; wait ends it when a
 	// blocking statement's context ends.
 	jobCtx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
@@ -113,7 +117,7 @@ func (r *runner) run() {
 	summary, err := r.work()
 	close(quit)
 	<-beating
-	r.finish(summary, err)
+	r.finish(summary, r.badRows.wrap(err))
 }
 
 func (r *runner) unregister() {
@@ -262,6 +266,9 @@ func (r *runner) finish(summary Summary, err error) {
 func (r *runner) outcome(summary Summary, err error) job.Outcome {
 	if err == nil {
 		messages := append(append([]string(nil), r.warnings...), summary.Warnings...)
+		if left := r.badRows.told("rows left out"); left != "" {
+			messages = append(messages, left)
+		}
 		return job.Outcome{Status: job.Finished, Rows: &summary.Rows, Checksum: &summary.Checksum,
 			Message: messageText(strings.Join(messages, "; "))}
 	}

@@ -34,8 +34,6 @@ func checkSupported(st *sqlext.ImportInto) error {
 		return notSupportedYet("__MAX_ENGINE_SIZE")
 	case o.OnDuplicate != sqlext.DuplicateError:
 		return notSupportedYet("ON_DUPLICATE '" + string(o.OnDuplicate) + "'")
-	case o.MaxErrors != 0:
-		return notSupportedYet("MAX_ERRORS")
 	case o.AllowNonEmpty:
 		return notSupportedYet("ALLOW_NON_EMPTY")
 	case o.ForceMergeStep:

@@ -101,6 +101,7 @@ func (c *Core) completeTask(task *ImportTask) error {
 			task.MemoryBudget, MinMemoryBudget)
 	}
 	task.Threads = max(task.Threads, 1)
+	task.CSV.Recover = task.MaxErrors > 0
 	return task.CSV.Validate()
 }
 
@@ -117,6 +118,7 @@ func (c *Core) planTable(ctx context.Context, p *Plan) error {
 	if err != nil {
 		return err
 	}
+	p.mapping = mapping
 	// The cluster's clock, not this machine's, is what CURRENT_TIMESTAMP means.
 	ts, err := c.cluster.TSO(ctx)
 	if err != nil {

@@ -5,12 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"sync"
-	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/sluicedb/sluice/importcore/badrows"
 	"github.com/sluicedb/sluice/importcore/cluster"
 	"github.com/sluicedb/sluice/importcore/encode"
 	"github.com/sluicedb/sluice/importcore/fault"
@@ -29,14 +28,14 @@ type numberedBlock struct {
 
 // encode reads every file, encodes every row and returns the sorted pairs,
 // which hold no key twice. Of several bad rows the first one in the order of
-// the files is reported, whichever worker met its own first.
+// the files is reported, whichever worker met its own first; with MaxErrors they
+// are left out (see badRows).
 func (r *run) encode(ctx context.Context, memory memorySplit) (*sortkv.Sorted, error) {
 	base, err := r.core.cluster.NextRowID(ctx, r.plan.Task.DB, r.plan.Task.Table)
 	if err != nil {
 		return nil, err
 	}
-	bad := &firstBad{}
-	bad.seq.Store(math.MaxInt64)
+	bad := r.newBadRows()
 	blocks := make(chan numberedBlock, r.plan.Task.Threads)
 	pool := format.NewBlockPool(memory.blockBytes, memory.blocks)
 	group, groupCtx := errgroup.WithContext(ctx)
@@ -48,11 +47,7 @@ func (r *run) encode(ctx context.Context, memory memorySplit) (*sortkv.Sorted, e
 	for range r.plan.Task.Threads {
 		group.Go(fault.Contain(func() error { return r.encodeBlocks(groupCtx, blocks, bad, tally) }))
 	}
-	err = group.Wait()
-	if bad.err != nil {
-		return nil, bad.err
-	}
-	if err != nil {
+	if err = bad.end(ctx, group.Wait()); err != nil {
 		return nil, r.describeDuplicate(err)
 	}
 	r.ids = cluster.AutoIDs(tally.ids)
@@ -68,7 +63,7 @@ func (r *run) encode(ctx context.Context, memory memorySplit) (*sortkv.Sorted, e
 }
 
 // split cuts the files into blocks, in order, and numbers the rows.
-func (r *run) split(ctx context.Context, pool *format.BlockPool, blocks chan<- numberedBlock, rowID int64, bad *firstBad) error {
+func (r *run) split(ctx context.Context, pool *format.BlockPool, blocks chan<- numberedBlock, rowID int64, bad *badRows) error {
 	var seq int64
 	for i := range r.plan.Files {
 		splitter, err := csv.NewSplitter(ctx, r.plan.store, &r.plan.Files[i], i, r.plan.Task.CSV, pool)
@@ -83,8 +78,7 @@ func (r *run) split(ctx context.Context, pool *format.BlockPool, blocks chan<- n
 				}
 				if fault.As(err) != nil && ctx.Err() == nil {
 					// A fault of the data: rows before it may be bad as well and come first.
-					bad.report(seq, err)
-					return nil
+					return bad.lost(ctx, seq, err)
 				}
 				if err != nil {
 					return err
@@ -109,7 +103,7 @@ func (r *run) split(ctx context.Context, pool *format.BlockPool, blocks chan<- n
 }
 
 // encodeBlocks is one worker.
-func (r *run) encodeBlocks(ctx context.Context, blocks <-chan numberedBlock, bad *firstBad, tally *tally) error {
+func (r *run) encodeBlocks(ctx context.Context, blocks <-chan numberedBlock, bad *badRows, tally *tally) error {
 	w := &worker{run: r, encoder: r.plan.encoding.NewEncoder(), reader: csv.NewReader(r.plan.Task.CSV)}
 	err := w.consume(ctx, blocks, bad)
 	if w.arena != nil {
@@ -118,14 +112,6 @@ func (r *run) encodeBlocks(ctx context.Context, blocks <-chan numberedBlock, bad
 		} else {
 			r.sorter.Discard(w.arena)
 		}
-	}
-	// A splitter that waits for room must not wait for a worker that has gone.
-	for err != nil {
-		block, ok := <-blocks
-		if !ok {
-			break
-		}
-		block.Release()
 	}
 	tally.add(w.encoder)
 	return err
@@ -138,50 +124,58 @@ type worker struct {
 	arena   *kv.Arena
 }
 
-func (w *worker) consume(ctx context.Context, blocks <-chan numberedBlock, bad *firstBad) error {
+func (w *worker) consume(ctx context.Context, blocks <-chan numberedBlock, bad *badRows) error {
 	for block := range blocks {
-		if ctx.Err() != nil || block.seq > bad.seq.Load() {
+		if ctx.Err() != nil || bad.before(block.seq) {
 			block.Release()
 			if err := context.Cause(ctx); err != nil {
 				return err
 			}
 			continue
 		}
-		rows, err := w.encodeBlock(ctx, block)
+		left := bad.block(block.seq)
+		rows, err := w.encodeBlock(ctx, block, left)
 		w.plan.progress.rows.Add(rows)
 		w.plan.progress.sourceBytes.Add(int64(len(block.Data)))
 		block.Release()
-		if isRowFault(err) {
-			bad.report(block.seq, err)
-			continue
-		}
-		if err != nil {
+		if err = bad.ended(ctx, block.seq, left, err); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// encodeBlock encodes the rows of a block and returns how many it did.
-func (w *worker) encodeBlock(ctx context.Context, block numberedBlock) (rows int64, err error) {
+// encodeBlock encodes the rows of a block and returns how many it did. Rows that
+// are wrong go to left; without it, the first one is the error, a *rowFault.
+func (w *worker) encodeBlock(ctx context.Context, block numberedBlock, left *badrows.Block) (rows int64, err error) {
 	w.reader.Reset(block.Block)
 	full := w.sorter.ArenaBytes()
-	for ; ; rows++ {
+	skipped := int64(0)
+	for rowID := block.rowID; ; rowID++ {
 		fields, err := w.reader.Next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
-			return rows, &rowFault{err}
+			if err = w.unreadable(ctx, left, err); err != nil {
+				return rows, err
+			}
+			skipped++
+			continue
 		}
 		if w.arena == nil {
 			if w.arena, err = w.sorter.Arena(ctx); err != nil {
 				return rows, err
 			}
 		}
-		if err := w.encoder.EncodeRow(fields, block.rowID+rows, w.arena); err != nil {
-			return rows, &rowFault{w.place(err, block)}
+		if err := w.encoder.EncodeRow(fields, rowID, w.arena); err != nil {
+			if err = w.unfit(ctx, left, w.place(err, block), fields); err != nil {
+				return rows, err
+			}
+			skipped++
+			continue
 		}
+		rows++
 		if w.arena.Bytes() >= full {
 			arena := w.arena
 			w.arena = nil
@@ -190,9 +184,9 @@ func (w *worker) encodeBlock(ctx context.Context, block numberedBlock) (rows int
 			}
 		}
 	}
-	if rows != block.Rows {
+	if rows+skipped != block.Rows {
 		return rows, fault.New(fault.Sluice, 0, "a block of %s at offset %d was counted to hold %d rows, but %d were read",
-			block.File.Path, block.Offset, block.Rows, rows)
+			block.File.Path, block.Offset, block.Rows, rows+skipped)
 	}
 	return rows, nil
 }
@@ -206,34 +200,6 @@ func (w *worker) place(err error, block numberedBlock) error {
 	at := w.reader.Place()
 	f.At.File, f.At.Line, f.At.Offset = block.File.Path, at.Line, at.Offset
 	return err
-}
-
-// rowFault marks an error as one of the data, to be ordered by place.
-type rowFault struct{ error }
-
-func (e *rowFault) Unwrap() error { return e.error }
-
-func isRowFault(err error) bool {
-	var f *rowFault
-	return errors.As(err, &f)
-}
-
-// firstBad keeps the error of the earliest block that has one.
-type firstBad struct {
-	seq atomic.Int64 // of the block with err; MaxInt64 while there is none
-	mu  sync.Mutex
-	err error
-}
-
-func (b *firstBad) found() bool { return b.seq.Load() != math.MaxInt64 }
-
-func (b *firstBad) report(seq int64, err error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if seq < b.seq.Load() {
-		b.seq.Store(seq)
-		b.err = err
-	}
 }
 
 // tally collects what the workers' encoders know at their end.

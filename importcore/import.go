@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/sluicedb/sluice/importcore/badrows"
 	"github.com/sluicedb/sluice/importcore/cluster"
 	"github.com/sluicedb/sluice/importcore/fault"
 	"github.com/sluicedb/sluice/importcore/sortkv"
@@ -21,6 +22,7 @@ type run struct {
 	events  func(Event)
 	sorter  *sortkv.Sorter
 	ids     cluster.AutoIDs
+	bad     *badrows.Collector // nil if the task has no sink
 	summary Summary
 	// left says what the table holds since pairs may have reached it; "" before.
 	left string
@@ -44,6 +46,11 @@ func (c *Core) Import(ctx context.Context, plan *Plan, events func(Event)) (_ *S
 	r := &run{core: c, plan: plan, events: events,
 		log: c.cfg.Logger.With(zap.Int64("job", plan.Task.JobID), zap.Stringer("table", plan.target))}
 	defer func() { err = errors.Join(err, plan.Close()) }()
+	if sink := plan.Task.BadRows; sink != nil {
+		r.bad = badrows.NewCollector(plan.Task.MaxErrors, sink)
+	} else if plan.Task.MaxErrors > 0 {
+		return nil, fault.New(fault.Sluice, 0, "bad rows are to be recorded, but there is no sink for them")
+	}
 	if err := fault.Contain(func() error { return r.steps(ctx) })(); err != nil {
 		r.cleanUp(ctx)
 		return nil, r.explain(ctx, err)

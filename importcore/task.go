@@ -6,6 +6,7 @@ import (
 
 	"github.com/pingcap/tidb/pkg/parser/mysql"
 
+	"github.com/sluicedb/sluice/importcore/badrows"
 	"github.com/sluicedb/sluice/importcore/encode"
 	"github.com/sluicedb/sluice/importcore/format/csv"
 	"github.com/sluicedb/sluice/importcore/kv"
@@ -73,6 +74,8 @@ type ImportTask struct {
 	OnDuplicate OnDuplicate
 	// MaxErrors is how many bad rows are recorded and left out before the job fails.
 	MaxErrors int64
+	// BadRows keeps the records of rows that are left out; required with MaxErrors.
+	BadRows badrows.Sink
 	// AllowNonEmpty lets the import add to a table that has rows.
 	AllowNonEmpty bool
 	// KeepPartial leaves what a failed job has ingested in the table.
@@ -169,6 +172,7 @@ type Plan struct {
 
 	store    source.Store
 	target   *table.Target
+	mapping  *table.Mapping
 	encoding *encode.Plan
 	progress progress
 }

@@ -113,6 +113,8 @@ type Job struct {
 	SourceBytes int64
 	// Rows is the number of rows imported so far; nil when unknown.
 	Rows *int64
+	// ErrorRows is the number of rows that were recorded as wrong.
+	ErrorRows int64
 	// ErrorCode and Message tell why a job failed or was cancelled; Message of
 	// a finished job holds its warnings. No credentials.
 	ErrorCode uint16

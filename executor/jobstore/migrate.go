@@ -59,6 +59,23 @@ var migrations = []migration{
 			KEY lease (status, lease_until)
 		) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin`,
 	}},
+	{"rows that are left out", []string{
+		`CREATE TABLE IF NOT EXISTS %s.job_errors (
+			job_id BIGINT NOT NULL,
+			seq BIGINT NOT NULL,
+			class VARCHAR(16) NOT NULL,
+			file TEXT NOT NULL,
+			line BIGINT NOT NULL,
+			byte_offset BIGINT NOT NULL,
+			column_name VARCHAR(64) NOT NULL,
+			value TEXT NOT NULL,
+			error_code INT NOT NULL,
+			message TEXT NOT NULL,
+			recorded_time DATETIME(6) NOT NULL,
+			PRIMARY KEY (job_id, seq)
+		) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin`,
+		`ALTER TABLE %s.jobs ADD COLUMN IF NOT EXISTS error_rows BIGINT NOT NULL DEFAULT 0`,
+	}},
 }
 
 // migrateLimit bounds the time that all migrations take, waiting for another

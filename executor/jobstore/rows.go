@@ -15,7 +15,7 @@ const timeLayout = "2006-01-02 15:04:05.999999"
 func (s *Store) selectJobs() string {
 	return "SELECT id, group_key, data_source, table_schema, table_name, table_id, statement, options, format_version, " +
 		"status, phase, step, source_bytes, imported_rows, error_code, message, created_by, create_time, start_time, " +
-		"end_time, update_time, owner, term, lease_until, cancel_requested FROM " + s.schema + ".jobs"
+		"end_time, update_time, owner, term, lease_until, cancel_requested, error_rows FROM " + s.schema + ".jobs"
 }
 
 // scanJobs reads rows of selectJobs.
@@ -51,6 +51,7 @@ func scanJobs(r *mysql.Result) ([]job.Job, error) {
 		sc.int(&term)
 		sc.time(&j.LeaseUntil)
 		sc.int(&cancel)
+		sc.int(&j.ErrorRows)
 		if sc.err != nil {
 			return nil, fmt.Errorf("job row: %w", sc.err)
 		}

@@ -1,0 +1,83 @@
+package executor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sluicedb/sluice/executor/job"
+	"github.com/sluicedb/sluice/executor/jobstore"
+	"github.com/sluicedb/sluice/importcore/badrows"
+)
+
+// badRowSink keeps the rows that a job leaves out in the cluster, next to the
+// job's own row. The job's goroutines write to it one at a time; what it has
+// counted is read when they are done.
+type badRowSink struct {
+	store  *jobstore.Store
+	lease  job.Lease
+	counts badrows.Counts
+}
+
+// Put implements badrows.Sink. While the cluster is away it tries again, as
+// long as a job's end would be tried.
+func (s *badRowSink) Put(ctx context.Context, first int64, records []badrows.Record) error {
+	for i := range records {
+		records[i].File, records[i].Message = redactText(records[i].File), redactText(records[i].Message)
+	}
+	giveUp := time.Now().Add(endTimeout)
+	for {
+		err := s.store.AddBadRows(ctx, s.lease, first, records)
+		switch {
+		case err == nil:
+			for i := range records {
+				s.counts.Add(records[i].Class)
+			}
+			return nil
+		case errors.Is(err, jobstore.ErrLost):
+			return errLeaseLost
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case time.Now().After(giveUp):
+			return err
+		}
+		wait := time.NewTimer(endRetry)
+		select {
+		case <-wait.C:
+		case <-ctx.Done():
+			wait.Stop()
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// told says how many rows there are and where to see them; "" if there are none.
+func (s *badRowSink) told(what string) string {
+	n := s.counts.Total()
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s: %d (%s), shown by SELECT * FROM %s WHERE job_id = %d",
+		what, n, s.counts, s.store.BadRowsTable(), s.lease.JobID)
+}
+
+// badRowsError is the error of a job that has recorded rows before.
+type badRowsError struct {
+	cause error
+	told  string
+}
+
+// Error implements error.
+func (e *badRowsError) Error() string { return e.cause.Error() + "; " + e.told }
+
+// Unwrap returns the job's own error.
+func (e *badRowsError) Unwrap() error { return e.cause }
+
+// wrap adds to a job's error what was recorded.
+func (s *badRowSink) wrap(err error) error {
+	if told := s.told("bad rows"); err != nil && told != "" {
+		return &badRowsError{cause: err, told: told}
+	}
+	return err
+}

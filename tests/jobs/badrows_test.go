@@ -1,0 +1,169 @@
+package jobs_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-mysql-org/go-mysql/client"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicedb/sluice/executor/job"
+	"github.com/sluicedb/sluice/executor/jobstore"
+	"github.com/sluicedb/sluice/importcore/badrows"
+	"github.com/sluicedb/sluice/importcore/cluster/sqlconn"
+)
+
+// TestBadRowRecords runs the store's table of bad rows on TiDB and MariaDB.
+func TestBadRowRecords(t *testing.T) {
+	t.Parallel()
+	for name, db := range map[string]database{"TiDB": onTiDB, "MariaDB": onMariaDB} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := db(t)
+			t.Run("Kept", func(t *testing.T) {
+				t.Parallel()
+				testBadRowsKept(t, p)
+			})
+			t.Run("Fenced", func(t *testing.T) {
+				t.Parallel()
+				testBadRowsFenced(t, p)
+			})
+			t.Run("Upgrade", func(t *testing.T) {
+				t.Parallel()
+				testBadRowsUpgrade(t, p)
+			})
+		})
+	}
+}
+
+// someBadRows are records with texts of all lengths that can occur.
+func someBadRows(n int) []badrows.Record {
+	records := make([]badrows.Record, n)
+	for i := range records {
+		records[i] = badrows.Record{
+			Class: badrows.Class(i % 4), File: "/data/é'\\😀.csv", Line: int64(i) + 1, Offset: 1<<40 + int64(i),
+			Column: "c`'ö", Value: "x'\"\\\n\x00😀" + strings.Repeat("\\xff", i%badrows.MaxValueBytes),
+			Code: uint16(1000 + i), Message: fmt.Sprintf("message %d: é", i) + strings.Repeat("m", badrows.MaxMessageBytes),
+		}
+	}
+	return records
+}
+
+// runningJob is a claimed job of a store.
+func runningJob(t *testing.T, s *jobstore.Store) job.Job {
+	t.Helper()
+	j, err := s.Create(t.Context(), aJob(7))
+	require.NoError(t, err)
+	require.NoError(t, s.Claim(t.Context(), j.Lease))
+	return j
+}
+
+// badRowsOf reads a job's records as a user does.
+func badRowsOf(t *testing.T, c *client.Conn, s *jobstore.Store, id int64) (seqs []int64, records []badrows.Record) {
+	t.Helper()
+	r, err := c.Execute(fmt.Sprintf("SELECT seq, class, file, line, byte_offset, column_name, value, error_code, message, "+
+		"recorded_time > NOW() - INTERVAL 2 DAY FROM %s WHERE job_id = %d", s.BadRowsTable(), id))
+	require.NoError(t, err)
+	classes := map[string]badrows.Class{"type": badrows.Type, "syntax": badrows.Syntax, "charset": badrows.Charset, "conflict": badrows.Conflict}
+	for i := range r.RowNumber() {
+		text := func(col int) string {
+			v, err := r.GetString(i, col)
+			require.NoError(t, err)
+			return strings.Clone(v)
+		}
+		number := func(col int) int64 {
+			v, err := r.GetInt(i, col)
+			require.NoError(t, err)
+			return v
+		}
+		class, known := classes[text(1)]
+		require.True(t, known, text(1))
+		require.EqualValues(t, 1, number(9))
+		seqs = append(seqs, number(0))
+		records = append(records, badrows.Record{Class: class, File: text(2), Line: number(3), Offset: number(4), Column: text(5),
+			Value: text(6), Code: uint16(number(7)), Message: text(8)})
+	}
+	return seqs, records
+}
+
+func testBadRowsKept(t *testing.T, p jobstore.Params) {
+	ctx := t.Context()
+	s := open(t, p, newSchema(), "a:1", time.Minute)
+	j := runningJob(t, s)
+	want := someBadRows(600)
+	require.NoError(t, s.AddBadRows(ctx, j.Lease, 1, nil))
+	require.NoError(t, s.AddBadRows(ctx, j.Lease, 1, want[:256]))
+	// The answer to the first attempt got lost.
+	require.NoError(t, s.AddBadRows(ctx, j.Lease, 257, want[256:512]))
+	require.NoError(t, s.AddBadRows(ctx, j.Lease, 257, want[256:512]))
+	require.NoError(t, s.AddBadRows(ctx, j.Lease, 513, want[512:]))
+	c := connect(t, p)
+	seqs, got := badRowsOf(t, c, s, j.ID)
+	require.Len(t, got, len(want))
+	for i := range got {
+		require.EqualValues(t, i+1, seqs[i])
+		require.Equal(t, want[i], got[i])
+	}
+	j, err := s.Get(ctx, j.ID)
+	require.NoError(t, err)
+	require.EqualValues(t, len(want), j.ErrorRows)
+	require.NoError(t, s.End(ctx, j.Lease, job.Outcome{Status: job.Finished, Rows: ptr(1)}))
+	_, got = badRowsOf(t, c, s, j.ID)
+	require.Len(t, got, len(want), "they outlive the job")
+}
+
+func testBadRowsFenced(t *testing.T, p jobstore.Params) {
+	ctx := t.Context()
+	s := open(t, p, newSchema(), "a:1", time.Minute)
+	j, err := s.Create(ctx, aJob(7))
+	require.NoError(t, err)
+	records := someBadRows(3)
+	require.ErrorIs(t, s.AddBadRows(ctx, j.Lease, 1, records), jobstore.ErrLost, "the job isn't running yet")
+	require.NoError(t, s.Claim(ctx, j.Lease))
+	for _, stranger := range []job.Lease{
+		{JobID: j.ID, Owner: "b:1", Term: 1}, {JobID: j.ID, Owner: "a:1", Term: 2}, {JobID: j.ID + 1, Owner: "a:1", Term: 1},
+	} {
+		require.ErrorIs(t, s.AddBadRows(ctx, stranger, 1, records), jobstore.ErrLost)
+	}
+	require.NoError(t, s.End(ctx, j.Lease, job.Outcome{Status: job.Failed}))
+	require.ErrorIs(t, s.AddBadRows(ctx, j.Lease, 1, records), jobstore.ErrLost, "the job has ended")
+	c := connect(t, p)
+	_, got := badRowsOf(t, c, s, j.ID)
+	require.Empty(t, got)
+
+	// A statement that can't be run leaves no count behind.
+	j = runningJob(t, s)
+	records[1].Column = strings.Repeat("c", 65)
+	require.Error(t, s.AddBadRows(ctx, j.Lease, 1, records))
+	_, got = badRowsOf(t, c, s, j.ID)
+	require.Empty(t, got)
+	j, err = s.Get(ctx, j.ID)
+	require.NoError(t, err)
+	require.Zero(t, j.ErrorRows)
+}
+
+// testBadRowsUpgrade starts on the tables of a Sluice that had no bad rows, with a job in them.
+func testBadRowsUpgrade(t *testing.T, p jobstore.Params) {
+	ctx := t.Context()
+	schema := newSchema()
+	s := open(t, p, schema, "a:1", time.Minute)
+	j := runningJob(t, s)
+	c := connect(t, p)
+	quoted := sqlconn.QuoteName(schema)
+	for _, sql := range []string{"DROP TABLE " + s.BadRowsTable(), "ALTER TABLE " + quoted + ".jobs DROP COLUMN error_rows",
+		"DELETE FROM " + quoted + ".migrations WHERE version > 1"} {
+		_, err := c.Execute(sql)
+		require.NoError(t, err)
+	}
+	s = open(t, p, schema, "a:1", time.Minute)
+	before := j
+	j, err := s.Get(ctx, j.ID)
+	require.NoError(t, err)
+	require.Equal(t, before.Statement, j.Statement)
+	require.Zero(t, j.ErrorRows)
+	require.NoError(t, s.AddBadRows(ctx, j.Lease, 1, someBadRows(2)))
+	seqs, _ := badRowsOf(t, c, s, j.ID)
+	require.Equal(t, []int64{1, 2}, seqs)
+}
