@@ -30,7 +30,10 @@ type Encoder struct {
 	computed *computed           // nil: nothing of a row is computed
 	members  [][]cell            // per multi-valued index: the members of the row's array
 	hashes   map[string]struct{} // of one array's members
-	broken   error               // why expressions could not be built
+	// The keys of one array's members, to the place among those kept.
+	memberKeys map[string]int
+	memberKey  []byte
+	broken     error // why expressions could not be built
 
 	// The plan's, or with key prefixes of the encoder's own: see partition.go.
 	record  []byte

@@ -44,13 +44,14 @@ func memberClass(ft *types.FieldType) class {
 // multiValued is what is special about a multi-valued index.
 type multiValued struct {
 	column  int // the array's
+	part    int // the array's place among the parts
 	members int // index into Encoder.members
 }
 
 func (p *Plan) compileMultiValued(idx *index, info *model.IndexInfo) {
-	for _, ic := range info.Columns {
+	for i, ic := range info.Columns {
 		if p.columns[ic.Offset].info.FieldType.IsArray() {
-			idx.multi = &multiValued{column: ic.Offset, members: p.multi}
+			idx.multi = &multiValued{column: ic.Offset, part: i, members: p.multi}
 			p.multi++
 			return
 		}
@@ -80,9 +81,37 @@ func (e *Encoder) findMembers() error {
 		if err != nil {
 			return err
 		}
+		if !idx.unique {
+			cells = e.lastOfKey(&idx.parts[idx.multi.part], cells)
+		}
 		e.members[idx.multi.members] = cells
 	}
 	return nil
+}
+
+// lastOfKey drops members whose key a later one has too: strings that differ
+// in trailing spaces, 0 and -0. TiDB writes one after the other to the same
+// key; in a unique index it refuses the row as one that collides with itself.
+func (e *Encoder) lastOfKey(part *indexPart, cells []cell) []cell {
+	if len(cells) < 2 || part.class != classBytes && part.class != classFloat {
+		return cells
+	}
+	if e.memberKeys == nil {
+		e.memberKeys = make(map[string]int)
+	}
+	clear(e.memberKeys)
+	kept := cells[:0]
+	for i := range cells {
+		c := cells[i]
+		e.memberKey = e.appendKey(e.memberKey[:0], part, &c)
+		if at, met := e.memberKeys[string(e.memberKey)]; met {
+			kept[at] = c
+			continue
+		}
+		e.memberKeys[string(e.memberKey)] = len(kept)
+		kept = append(kept, c)
+	}
+	return kept
 }
 
 func (e *Encoder) membersOf(col *column, c *cell, to []cell) ([]cell, error) {

@@ -56,6 +56,8 @@ type Config struct {
 	// SysVars are variables of the session that expressions depend on, by name:
 	// those that exprstatic.ExprContext.LoadSystemVars knows. May be nil.
 	SysVars map[string]string
+	// CurrentDB is the session's database, "" for none.
+	CurrentDB string
 	// User is what USER() gives, user@host; "" means that there is none.
 	User string
 	// Partitions are the places, among the definitions, of the partitions that

@@ -69,6 +69,7 @@ func newConverter(cfg *Config) *converter {
 		exprstatic.WithErrLevelMap(levels),
 		exprstatic.WithCurrentTime(func() (time.Time, error) { return now, nil }),
 		exprstatic.WithUserVarsReader(&cv.vars),
+		exprstatic.WithCurrentDB(cfg.CurrentDB),
 	}
 	if user := identity(cfg.User); user != nil {
 		evalCtx = append(evalCtx, exprstatic.WithOptionalProperty(expropt.CurrentUserPropProvider(
