@@ -44,7 +44,8 @@ func (e *coreEngine) Plan(ctx context.Context, t Task) (Plan, error) {
 			LinesTerminatedBy:  t.Options.LinesTerminatedBy,
 			SkipRows:           t.Options.SkipRows,
 		},
-		Columns: fieldTargets(t.Fields), SQLMode: t.SQLMode, TimeZone: t.TimeZone,
+		Columns: fieldTargets(t.Fields), Assignments: assignments(t.Assignments),
+		SysVars: t.SysVars, User: t.User, CurrentDB: t.CurrentDB, IgnoreForeignKeys: t.IgnoreForeignKeys, SQLMode: t.SQLMode, TimeZone: t.TimeZone,
 		Threads: t.Threads, MaxWriteSpeed: t.MaxWriteSpeed, MemoryBudget: t.MemoryBudget,
 		Checksum: checksumLevel(t.Options.ChecksumTable), DisableImportMode: t.Options.DisableTiKVImportMode,
 		OnDuplicate: onDuplicate(t.Options.OnDuplicate), MaxErrors: t.Options.MaxErrors, BadRows: t.BadRows,
@@ -63,6 +64,14 @@ func fieldTargets(fields []sqlext.Field) []table.FieldTarget {
 		targets[i] = table.FieldTarget{Column: f.Column, Var: f.Var}
 	}
 	return targets
+}
+
+func assignments(list []sqlext.Assignment) []table.Assignment {
+	out := make([]table.Assignment, len(list))
+	for i, a := range list {
+		out[i] = table.Assignment{Column: a.Column, Expr: a.Expr}
+	}
+	return out
 }
 
 func checksumLevel(c sqlext.Checksum) importcore.ChecksumLevel {

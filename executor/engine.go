@@ -37,16 +37,23 @@ type Plan interface {
 
 // Task is an import as the statement, the session and the configuration want it.
 type Task struct {
-	JobID         int64
-	DB, Table     string
-	Location      string
-	Fields        []sqlext.Field
-	Options       sqlext.Options
-	SQLMode       parsermysql.SQLMode
-	TimeZone      *time.Location
-	Threads       int
-	MemoryBudget  int64
-	MaxWriteSpeed int64
+	JobID       int64
+	DB, Table   string
+	Location    string
+	Fields      []sqlext.Field
+	Assignments []sqlext.Assignment
+	Options     sqlext.Options
+	SQLMode     parsermysql.SQLMode
+	// SysVars are the session's variables that expressions depend on, by name;
+	// User is its USER(), CurrentDB its DATABASE(), IgnoreForeignKeys its foreign_key_checks = 0.
+	SysVars           map[string]string
+	User              string
+	CurrentDB         string
+	IgnoreForeignKeys bool
+	TimeZone          *time.Location
+	Threads           int
+	MemoryBudget      int64
+	MaxWriteSpeed     int64
 	// BadRows keeps rows that are left out; nil until the job has a row.
 	BadRows badrows.Sink
 	// Owned is importcore.ImportTask's; nil before the job exists.

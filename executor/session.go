@@ -35,24 +35,33 @@ type sessionState struct {
 	snapshot string
 	charset  string // character_set_client
 	inTxn    bool
+
+	user        string            // USER(): user@host of the client
+	foreignKeys bool              // foreign_key_checks
+	sysVars     map[string]string // expressionVars
 }
+
+// expressionVars are the variables that the value of an expression can depend
+// on, beside sql_mode, time_zone and the clock.
+var expressionVars = []string{"div_precision_increment", "default_week_format", "block_encryption_mode", "max_allowed_packet"}
 
 func askSession(ctx context.Context, s Session) (*sessionState, error) {
 	// In hexadecimal what may hold any character: results come in the session's
 	// character_set_results.
-	r, err := s.Query(ctx, "SELECT HEX(DATABASE()), HEX(CURRENT_USER()), @@sql_mode, @@time_zone, @@system_time_zone, "+
-		"@@tidb_snapshot, @@character_set_client, @@tidb_current_ts")
+	r, err := s.Query(ctx, "SELECT HEX(DATABASE()), HEX(CURRENT_USER()), HEX(USER()), @@sql_mode, @@time_zone, @@system_time_zone, "+
+		"@@tidb_snapshot, @@character_set_client, @@tidb_current_ts, @@foreign_key_checks, @@"+strings.Join(expressionVars, ", @@"))
 	if err != nil {
 		return nil, err
 	}
-	var texts [8]string
+	const fixed = 10
+	texts := make([]string, fixed+len(expressionVars))
 	for i := range texts {
 		if texts[i], err = r.GetString(0, i); err != nil {
 			return nil, fmt.Errorf("read session state: %w", err)
 		}
 		texts[i] = strings.Clone(texts[i])
 	}
-	for i := range 2 {
+	for i := range 3 {
 		text, err := hex.DecodeString(texts[i])
 		if err != nil {
 			return nil, fmt.Errorf("read session state: %w", err)
@@ -60,13 +69,17 @@ func askSession(ctx context.Context, s Session) (*sessionState, error) {
 		texts[i] = string(text)
 	}
 	state := &sessionState{
-		db: texts[0], account: texts[1], snapshot: texts[5], charset: strings.ToLower(texts[6]),
-		inTxn: r.Status&mysql.SERVER_STATUS_IN_TRANS != 0 || texts[7] != "0",
+		db: texts[0], account: texts[1], user: texts[2], snapshot: texts[6], charset: strings.ToLower(texts[7]),
+		inTxn:       r.Status&mysql.SERVER_STATUS_IN_TRANS != 0 || texts[8] != "0",
+		foreignKeys: texts[9] != "0" && !strings.EqualFold(texts[9], "OFF"), sysVars: make(map[string]string),
 	}
-	if state.sqlMode, err = parsermysql.GetSQLMode(texts[2]); err != nil {
+	for i, name := range expressionVars {
+		state.sysVars[name] = texts[fixed+i]
+	}
+	if state.sqlMode, err = parsermysql.GetSQLMode(texts[3]); err != nil {
 		return nil, fmt.Errorf("read session state: %w", err)
 	}
-	if state.timeZone, err = parseTimeZone(texts[3], texts[4]); err != nil {
+	if state.timeZone, err = parseTimeZone(texts[4], texts[5]); err != nil {
 		return nil, err
 	}
 	return state, nil

@@ -114,7 +114,7 @@ func (c *Core) planTable(ctx context.Context, p *Plan) error {
 	if p.target, err = table.NewTarget(p.Task.DB, info, newCollation); err != nil {
 		return err
 	}
-	mapping, err := p.target.Map(p.Task.Columns)
+	mapping, err := p.target.Map(p.Task.Columns, p.Task.Assignments...)
 	if err != nil {
 		return err
 	}
@@ -127,6 +127,7 @@ func (c *Core) planTable(ctx context.Context, p *Plan) error {
 	now := time.UnixMilli(int64(ts >> physicalShift))
 	p.encoding, err = encode.Compile(encode.Config{
 		Target: p.target, Mapping: mapping, SQLMode: p.Task.SQLMode, Location: p.Task.TimeZone, Now: now,
+		SysVars: p.Task.SysVars, User: p.Task.User, CurrentDB: p.Task.CurrentDB,
 	})
 	if err != nil {
 		return err

@@ -22,8 +22,9 @@ import (
 // numberedBlock is a block with its place in the job.
 type numberedBlock struct {
 	*format.Block
-	seq   int64 // blocks of the job before it
-	rowID int64 // of its first row
+	seq   int64     // blocks of the job before it
+	rowID int64     // of its first row
+	drawn [][]int64 // values of sequences for its rows
 }
 
 // encode reads every file, encodes every row and returns the sorted pairs,
@@ -65,6 +66,7 @@ func (r *run) encode(ctx context.Context, memory memorySplit) (*sortkv.Sorted, e
 // split cuts the files into blocks, in order, and numbers the rows.
 func (r *run) split(ctx context.Context, pool *format.BlockPool, blocks chan<- numberedBlock, rowID int64, bad *badRows) error {
 	var seq int64
+	sequences := newSequenceFeed(r.core.cluster, r.plan.encoding.Sequences())
 	for i := range r.plan.Files {
 		splitter, err := csv.NewSplitter(ctx, r.plan.store, &r.plan.Files[i], i, r.plan.Task.CSV, pool)
 		if err != nil {
@@ -84,6 +86,10 @@ func (r *run) split(ctx context.Context, pool *format.BlockPool, blocks chan<- n
 					return err
 				}
 				n := numberedBlock{Block: block, seq: seq, rowID: rowID}
+				if n.drawn, err = sequences.take(ctx, block.Rows); err != nil {
+					block.Release()
+					return err
+				}
 				seq++
 				rowID += block.Rows
 				select {
@@ -149,6 +155,7 @@ func (w *worker) consume(ctx context.Context, blocks <-chan numberedBlock, bad *
 // are wrong go to left; without it, the first one is the error, a *rowFault.
 func (w *worker) encodeBlock(ctx context.Context, block numberedBlock, left *badrows.Block) (rows int64, err error) {
 	w.reader.Reset(block.Block)
+	w.encoder.UseSequences(block.rowID, block.drawn)
 	full := w.sorter.ArenaBytes()
 	skipped := int64(0)
 	for rowID := block.rowID; ; rowID++ {

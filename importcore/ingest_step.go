@@ -151,6 +151,9 @@ func (r *run) finish(ctx context.Context) error {
 	if err := r.compareChecksum(ctx); err != nil {
 		return err
 	}
+	if err := r.checkForeignKeys(ctx); err != nil {
+		return err
+	}
 	if r.left != "" {
 		r.left = leftAll
 	}

@@ -58,6 +58,15 @@ type ImportTask struct {
 	// Columns says where each field goes, in field order; empty means the
 	// table's visible columns in their order.
 	Columns []table.FieldTarget
+	// Assignments are columns that get the value of an expression instead of a field.
+	Assignments []table.Assignment
+	// SysVars are variables of the session that expressions depend on, by name;
+	// see encode.Config. User is what USER() gives, CurrentDB what DATABASE() does.
+	SysVars         map[string]string
+	User, CurrentDB string
+	// IgnoreForeignKeys is foreign_key_checks = 0. Otherwise the rows are checked
+	// once all are there.
+	IgnoreForeignKeys bool
 	// SQLMode decides, as for INSERT, what a value that does not fit means.
 	SQLMode mysql.SQLMode
 	// TimeZone is what TIMESTAMP values are written in; nil means UTC.

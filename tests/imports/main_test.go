@@ -263,3 +263,12 @@ func (b *bench) count(table string) string {
 
 // lines joins CSV lines.
 func lines(rows ...string) string { return strings.Join(rows, "\n") + "\n" }
+
+// mysqlCode is the number of a server's error, 0 for others.
+func mysqlCode(err error) uint16 {
+	var e *mysql.MySQLError
+	if errors.As(err, &e) {
+		return e.Number
+	}
+	return 0
+}
