@@ -177,9 +177,13 @@ func (e *Encoder) setNull(offset int, col *column, c *cell) error {
 		*c = cell{null: true}
 		return nil
 	}
-	err := fault.New(fault.Source, errno.ErrBadNull, "Column '%s' cannot be null", col.info.Name.O).
-		Place(fault.Position{Column: col.info.Name.O, Value: "NULL"})
-	if e.plan.cfg.SQLMode.HasStrictMode() || col.info.FieldType.EvalType().IsVectorKind() {
+	at := fault.Position{Column: col.info.Name.O, Value: "NULL"}
+	if col.info.FieldType.EvalType().IsVectorKind() {
+		// A vector has no zero value, so no mode makes one of NULL; and TiDB has no code for this.
+		return fault.New(fault.Source, errno.ErrUnknown, "VECTOR column '%s' cannot be null", col.info.Name.O).Place(at)
+	}
+	err := fault.New(fault.Source, errno.ErrBadNull, "Column '%s' cannot be null", col.info.Name.O).Place(at)
+	if e.plan.cfg.SQLMode.HasStrictMode() {
 		return err
 	}
 	e.conv.warned(col, err.Code, err.Message)
