@@ -143,7 +143,7 @@ func (e *Encoder) compute(offset int, expr expression.Expression) error {
 	}
 	ctx := e.conv.ctx.GetEvalCtx()
 	d, err := expr.Eval(ctx, row)
-	if tc := ctx.TypeCtx(); err != nil {
+	if tc := ctx.TypeCtx(); err != nil && !e.plan.columns[offset].info.FieldType.IsArray() {
 		err = tc.HandleTruncate(err) // under a lax SQL mode a warning
 	}
 	if err != nil {

@@ -240,7 +240,9 @@ func TestOptionalFields(t *testing.T) {
 		require.NoError(t, e.EncodeRow(fields("1", "x", "2", "x", "x")[:n], int64(n), a))
 		require.Equal(t, first, string(a.Value(a.Refs[len(a.Refs)-1])))
 	}
-	require.Equal(t, uint16(1261), fault.As(e.EncodeRow(fields("1", "x"), 9, a)).Code)
+	few := fault.As(e.EncodeRow(fields("1", "x"), 9, a))
+	require.Equal(t, uint16(1261), few.Code)
+	require.Contains(t, few.Message, "generated columns have a field too")
 	require.Equal(t, uint16(1262), fault.As(e.EncodeRow(fields("1", "x", "2", "x", "x", "x"), 9, a)).Code)
 }
 
@@ -275,12 +277,15 @@ func TestMultiValuedIndex(t *testing.T) {
 		distinct, want int
 	}{
 		{"UNSIGNED", "[3, 1, 3, 2, 1]", false, 3, 3}, {"UNSIGNED", "[]", false, 0, 0}, {"UNSIGNED", `\N`, false, 1, 1}, {"UNSIGNED", "5", false, 1, 1},
-		{"SIGNED", "[-1, 1]", true, 2, 2}, {"CHAR(10)", `["a", "A", "b", "a"]`, false, 3, 3}, {"CHAR(10)", `["a", "a ", "a  "]`, false, 1, 1},
-		{"CHAR(10)", `["a", "a "]`, true, 1, 2}, {"DOUBLE", "[0.5, 1e2, 100]", false, 2, 2},
+		{"SIGNED", "[-1, 1]", true, 2, 2}, {"CHAR(10)", `["a", "A", "b", "a"]`, false, 3, 3}, {"CHAR(10)", `["a", "a ", "a  "]`, false, 3, 3},
+		{"CHAR(10)", `["a", "a "]`, true, 2, 2}, {"DOUBLE", "[0.5, 1e2, 100]", false, 2, 2}, {"DOUBLE", "[0.0, -0.0, 1]", false, 2, 2}, {"DOUBLE", "[0.0, -0.0]", true, 1, 2},
 	} {
 		distinct, pairs := count(multi(c.sql, c.unique), c.json)
 		require.Equal(t, [2]int{c.distinct, c.want}, [2]int{distinct, pairs}, "%s: %s", c.sql, c.json)
 	}
+	info := multi("UNSIGNED", false).plan.cfg.Target.Info
+	lax := compile(t, info, 0, time.UTC, list("id", "j", "k")...).NewEncoder()
+	require.Equal(t, uint16(3752), fault.As(lax.EncodeRow(fields("1", "[-1]", "7"), 1, kv.NewArena(1<<10, 1))).Code, "a lax SQL mode too")
 	for code, j := range map[uint16]string{3903: `["x"]`, 3752: "[-1]"} {
 		a := kv.NewArena(1<<12, 10)
 		err := multi("UNSIGNED", false).EncodeRow(fields("1", j, "7"), 1, a)

@@ -30,10 +30,7 @@ type Encoder struct {
 	computed *computed           // nil: nothing of a row is computed
 	members  [][]cell            // per multi-valued index: the members of the row's array
 	hashes   map[string]struct{} // of one array's members
-	// The keys of one array's members, to the place among those kept.
-	memberKeys map[string]int
-	memberKey  []byte
-	broken     error // why expressions could not be built
+	broken   error               // why expressions could not be built
 
 	// The plan's, or with key prefixes of the encoder's own: see partition.go.
 	record  []byte
@@ -195,7 +192,7 @@ func (e *Encoder) fieldCount(n int) error {
 	want := len(e.plan.fields)
 	if n < want {
 		return fault.New(fault.Source, errno.ErrWarnTooFewRecords,
-			"Row doesn't contain data for all columns: it has %d fields, %d are needed", n, want)
+			"Row doesn't contain data for all columns: it has %d fields, %d are needed%s", n, want, e.plan.cfg.Mapping.Hint())
 	}
 	return fault.New(fault.Source, errno.ErrWarnTooManyRecords,
 		"Row contains more data than there are columns: it has %d fields, %d are needed", n, want)

@@ -100,7 +100,7 @@ func (p *Plan) compilePart(ic *model.IndexColumn) indexPart {
 	col := &p.columns[ic.Offset]
 	part := indexPart{column: ic.Offset, class: col.class, limit: -1}
 	if col.info.FieldType.IsArray() {
-		p.compileArray(&part, &col.info.FieldType)
+		part.class = memberClass(col.info.FieldType.ArrayType())
 		return part
 	}
 	if col.class != classBytes {

@@ -13,16 +13,8 @@ import (
 // for each distinct member of it, with the member in the array's place; none
 // if the array is empty; one if it is NULL.
 
-// compileArray makes part the one of an array: its entries hold members.
-func (p *Plan) compileArray(part *indexPart, ft *types.FieldType) {
-	part.class = memberClass(ft.ArrayType())
-	if part.class == classBytes && p.cfg.Target.NewCollation {
-		part.sort = keyTrimmed // members have the collation utf8mb4_bin
-	}
-}
-
 // memberClass is how the members of an array are held in a cell. CAST ... AS
-// ... ARRAY makes no others.
+// ... ARRAY makes no others. Strings among them are keyed as they are.
 func memberClass(ft *types.FieldType) class {
 	switch ft.EvalType() {
 	case types.ETInt:
@@ -89,26 +81,23 @@ func (e *Encoder) findMembers() error {
 	return nil
 }
 
-// lastOfKey drops members whose key a later one has too: strings that differ
-// in trailing spaces, 0 and -0. TiDB writes one after the other to the same
-// key; in a unique index it refuses the row as one that collides with itself.
+// lastOfKey drops members whose key a later one has too: 0 and -0. TiDB writes
+// one after the other to the same key; in a unique index it refuses the row as
+// one that collides with itself.
 func (e *Encoder) lastOfKey(part *indexPart, cells []cell) []cell {
-	if len(cells) < 2 || part.class != classBytes && part.class != classFloat {
+	if part.class != classFloat {
 		return cells
 	}
-	if e.memberKeys == nil {
-		e.memberKeys = make(map[string]int)
-	}
-	clear(e.memberKeys)
-	kept := cells[:0]
-	for i := range cells {
-		c := cells[i]
-		e.memberKey = e.appendKey(e.memberKey[:0], part, &c)
-		if at, met := e.memberKeys[string(e.memberKey)]; met {
-			kept[at] = c
+	zero, kept := -1, cells[:0]
+	for _, c := range cells {
+		switch {
+		case c.null || c.u != floatBits(0):
+		case zero >= 0:
+			kept[zero] = c
 			continue
+		default:
+			zero = len(kept)
 		}
-		e.memberKeys[string(e.memberKey)] = len(kept)
 		kept = append(kept, c)
 	}
 	return kept

@@ -42,6 +42,7 @@ type Mapping struct {
 	offsets  []int    // per field: column offset, or Dropped
 	vars     []string // per field: its variable in lower case, or ""
 	optional int      // so many of the last fields may be missing
+	inner    bool     // a generated column has a field that may not be missing
 	fieldOf  []int    // per column offset: field, or -1
 	assigned []Assigned
 }
@@ -52,6 +53,14 @@ func (m *Mapping) Fields() int { return len(m.offsets) }
 // Optional returns how many of the last fields may be missing from a row: those
 // of generated columns at the table's end, if no list of fields was given.
 func (m *Mapping) Optional() int { return m.optional }
+
+// Hint completes the message for a row with too few fields, or is "".
+func (m *Mapping) Hint() string {
+	if m.inner {
+		return "; without a column list generated columns have a field too"
+	}
+	return ""
+}
 
 // Column returns the offset of the column that a field goes to, or Dropped.
 func (m *Mapping) Column(field int) int { return m.offsets[field] }
@@ -125,6 +134,7 @@ func (t *Target) mapAll(m *Mapping) {
 			m.optional++
 		default:
 			m.add(col.Offset, "")
+			m.inner = m.inner || m.optional > 0
 			m.optional = 0
 		}
 	}
