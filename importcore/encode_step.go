@@ -158,6 +158,7 @@ func (w *worker) encodeBlock(ctx context.Context, block numberedBlock, left *bad
 	w.encoder.UseSequences(block.rowID, block.drawn)
 	full := w.sorter.ArenaBytes()
 	skipped := int64(0)
+	var before encode.Mark
 	for rowID := block.rowID; ; rowID++ {
 		fields, err := w.reader.Next()
 		if errors.Is(err, io.EOF) {
@@ -175,10 +176,14 @@ func (w *worker) encodeBlock(ctx context.Context, block numberedBlock, left *bad
 				return rows, err
 			}
 		}
+		if left != nil {
+			before = w.encoder.Mark()
+		}
 		if err := w.encoder.EncodeRow(fields, rowID, w.arena); err != nil {
 			if err = w.unfit(ctx, left, w.place(err, block), fields); err != nil {
 				return rows, err
 			}
+			w.encoder.Rewind(before)
 			skipped++
 			continue
 		}

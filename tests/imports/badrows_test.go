@@ -283,6 +283,14 @@ func TestBadRowsLeaveNoTrace(t *testing.T) {
 		b.exec("INSERT INTO " + table + " (a) VALUES (7)")
 		require.Equal(t, [][]string{{"1"}}, b.query(fmt.Sprintf("SELECT COUNT(*) FROM %s WHERE a = 7 AND %s > 6", table, id)))
 	}
+
+	// A row that is refused after its id was seen.
+	b.exec("CREATE TABLE brought (id BIGINT PRIMARY KEY AUTO_INCREMENT, a INT, g TINYINT AS (a * 100) STORED) AUTO_ID_CACHE 1")
+	job := b.mustImport(fmt.Sprintf("IMPORT INTO brought FROM '%s' WITH max_errors=3", b.file("y.csv", lines("5,1", "1000,9", "6,1"))))
+	require.Equal(t, [][]string{{"type", "g", "1264"}}, b.query("SELECT class, column_name, error_code FROM sluice.job_errors WHERE job_id = ?", job["Job_ID"]))
+	b.consistent("brought")
+	b.exec("INSERT INTO brought (a) VALUES (0)")
+	require.Equal(t, [][]string{{"5"}, {"6"}, {"7"}}, b.query("SELECT id FROM brought ORDER BY id"))
 }
 
 // TestBadRowsWhateverTheWorkers: many bad rows among good ones in files of

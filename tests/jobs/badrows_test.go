@@ -63,6 +63,8 @@ func runningJob(t *testing.T, s *jobstore.Store) job.Job {
 // badRowsOf reads a job's records as a user does.
 func badRowsOf(t *testing.T, c *client.Conn, s *jobstore.Store, id int64) (seqs []int64, records []badrows.Record) {
 	t.Helper()
+	_, err := c.Execute("SET NAMES utf8mb4") // MariaDB's default is another
+	require.NoError(t, err)
 	r, err := c.Execute(fmt.Sprintf("SELECT seq, class, file, line, byte_offset, column_name, value, error_code, message, "+
 		"recorded_time > NOW() - INTERVAL 2 DAY FROM %s WHERE job_id = %d", s.BadRowsTable(), id))
 	require.NoError(t, err)
@@ -166,4 +168,71 @@ func testBadRowsUpgrade(t *testing.T, p jobstore.Params) {
 	require.NoError(t, s.AddBadRows(ctx, j.Lease, 1, someBadRows(2)))
 	seqs, _ := badRowsOf(t, c, s, j.ID)
 	require.Equal(t, []int64{1, 2}, seqs)
+}
+
+// TestBadRowsOfAJob: what the core hands over while a job runs is in the
+// cluster at once, and the job's message says where; secrets stay out of it.
+func TestBadRowsOfAJob(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		err     error
+		state   string
+		message string
+	}{
+		"finished": {nil, "finished", "rows left out: 2 (1 type, 1 syntax), shown by SELECT * FROM "},
+		// Redaction takes the semicolon for a part of the URL.
+		"failed": {errBoom, "failed", "boom at s3://b/p?secret-access-key=xxxxxx bad rows: 2 (1 type, 1 syntax), shown by SELECT * FROM "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f, _, s, schema := fakeSetup(t)
+			out := s.background(t.Context(), importA+" WITH max_errors=7")
+			p := <-f.running
+			require.EqualValues(t, 7, p.task.Options.MaxErrors)
+			records := someBadRows(2)
+			records[0].File, records[1].Message = "s3://b/p/a.csv?secret-access-key=SSSS", "at s3://b/p?secret-access-key=SSSS"
+			require.NoError(t, p.task.BadRows.Put(t.Context(), 1, records))
+			table := sqlconn.QuoteName(schema) + ".job_errors"
+			r := s.must("SELECT file, message FROM " + table + " ORDER BY seq")
+			require.Equal(t, 2, r.RowNumber())
+			for i, col := range []int{0, 1} {
+				text, err := r.GetString(i, col)
+				require.NoError(t, err)
+				require.NotContains(t, text, "SSSS")
+				require.Contains(t, text, "xxxxxx")
+			}
+			p.end(5, tc.err)
+			a := <-out
+			row := s.row("SHOW IMPORT JOB 1")
+			require.Equal(t, tc.state, row["Status"])
+			require.Equal(t, tc.message+table+" WHERE job_id = 1", row["Result_Message"])
+			if tc.err != nil {
+				_, message := a.message(t)
+				require.Equal(t, "import job 1: "+row["Result_Message"], message)
+			} else {
+				require.NoError(t, a.err)
+			}
+			r = s.must("SELECT error_rows FROM " + sqlconn.QuoteName(schema) + ".jobs")
+			n, err := r.GetInt(0, 0)
+			require.NoError(t, err)
+			require.EqualValues(t, 2, n)
+		})
+	}
+}
+
+// TestBadRowsOfALostJob: a Sluice whose job was taken from it records nothing
+// more and leaves the row to its new owner.
+func TestBadRowsOfALostJob(t *testing.T) {
+	t.Parallel()
+	f, _, s, schema := fakeSetup(t)
+	out := s.background(t.Context(), importA+" WITH max_errors=7")
+	p := <-f.running
+	s.must("UPDATE " + sqlconn.QuoteName(schema) + ".jobs SET term = term + 1, owner = 'other:1'")
+	err := p.task.BadRows.Put(t.Context(), 1, someBadRows(2))
+	require.ErrorContains(t, err, "lost the job")
+	p.end(0, err)
+	_, message := (<-out).message(t)
+	require.Contains(t, message, "lost the job")
+	require.Zero(t, s.must("SELECT * FROM "+sqlconn.QuoteName(schema)+".job_errors").RowNumber())
+	require.Equal(t, "running", s.row("SHOW IMPORT JOB 1")["Status"])
 }
