@@ -35,7 +35,7 @@ func (e *coreEngine) Close() error { return e.core.Close() }
 // Plan implements Engine.
 func (e *coreEngine) Plan(ctx context.Context, t Task) (Plan, error) {
 	plan, err := e.core.Plan(ctx, importcore.ImportTask{
-		JobID: t.JobID, DB: t.DB, Table: t.Table, Location: t.Location,
+		JobID: t.JobID, DB: t.DB, Table: t.Table, Partitions: t.Partitions, Location: t.Location,
 		CSV: csv.Config{
 			FieldsTerminatedBy: t.Options.FieldsTerminatedBy,
 			FieldsEnclosedBy:   t.Options.FieldsEnclosedBy,

@@ -39,6 +39,7 @@ type Plan interface {
 type Task struct {
 	JobID       int64
 	DB, Table   string
+	Partitions  []string
 	Location    string
 	Fields      []sqlext.Field
 	Assignments []sqlext.Assignment

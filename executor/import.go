@@ -95,7 +95,7 @@ func (e *Executor) checkedTask(ctx context.Context, s Session, st *sqlext.Import
 		return Task{}, err
 	}
 	return Task{
-		DB: db, Table: st.Table, Location: st.Location.Raw, Fields: st.Fields, Options: st.Options,
+		DB: db, Table: st.Table, Partitions: st.Partitions, Location: st.Location.Raw, Fields: st.Fields, Options: st.Options,
 		Assignments: st.Assignments, SysVars: state.sysVars, User: state.user, CurrentDB: state.db, IgnoreForeignKeys: !state.foreignKeys,
 		SQLMode: state.sqlMode, TimeZone: state.timeZone, Threads: e.threads(st.Options.Thread),
 		MemoryBudget: e.cfg.MemoryBudget, MaxWriteSpeed: st.Options.MaxWriteSpeed,

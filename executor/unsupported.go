@@ -30,10 +30,6 @@ func checkSupported(st *sqlext.ImportInto) error {
 		return notSupportedYet("CLOUD_STORAGE_URI")
 	case o.MaxEngineSize != 0:
 		return notSupportedYet("__MAX_ENGINE_SIZE")
-	case o.OnDuplicate != sqlext.DuplicateError:
-		return notSupportedYet("ON_DUPLICATE '" + string(o.OnDuplicate) + "'")
-	case o.AllowNonEmpty:
-		return notSupportedYet("ALLOW_NON_EMPTY")
 	case o.ForceMergeStep:
 		return notSupportedYet("__FORCE_MERGE_STEP")
 	}

@@ -57,9 +57,10 @@ var ErrNotOwner = errors.New("the job is no longer this process's")
 
 // What the clean-up says of the table, after its name.
 const (
-	fateEmptied  = "was emptied again"
-	fateReplaced = "was truncated, dropped or replaced meanwhile and holds no row of this job"
-	adviceEmpty  = ": TRUNCATE it before it is used or imported again"
+	fateEmptied    = "was emptied again"
+	fatePartitions = "is as before: its partitions %s were emptied again"
+	fateReplaced   = "was truncated, dropped or replaced meanwhile and holds no row of this job"
+	adviceEmpty    = ": TRUNCATE it before it is used or imported again"
 )
 
 // commitTS returns the timestamp that the pairs of the job get, and notes what
@@ -156,7 +157,12 @@ func (r *run) empty(ctx context.Context) (fate string, err error) {
 	if err := r.owned(ctx); err != nil {
 		return "", err
 	}
-	if err := c.Truncate(ctx, task.DB, task.Table, id); err != nil {
+	if len(task.Partitions) > 0 {
+		err = c.TruncatePartitions(ctx, task.DB, task.Table, physical)
+	} else {
+		err = c.Truncate(ctx, task.DB, task.Table, id)
+	}
+	if err != nil {
 		return "", err
 	}
 	return r.emptied(ctx, physical), nil
@@ -169,12 +175,19 @@ func (r *run) emptied(ctx context.Context, physical []int64) (fate string) {
 	r.plan.progress.rows.Store(0)
 	fate = fateEmptied
 	back := fmt.Sprintf("FLASHBACK TABLE %s TO another name brings the old rows back while tikv_gc_life_time lasts", r.plan.target)
+	if len(task.Partitions) > 0 {
+		fate = fmt.Sprintf(fatePartitions, strings.Join(task.Partitions, ", "))
+		back = "SELECT ... AS OF TIMESTAMP shows the old rows while tikv_gc_life_time lasts"
+	}
 	others, err := c.WrittenByOthers(ctx, physical, r.committed.ts)
 	switch {
 	case err != nil:
 		fate += fmt.Sprintf("; it is not known whether others wrote to it in that moment (%s); %s", brief(err), back)
 	case others != "":
 		fate += "; with it went " + others + " in that moment; " + back
+	}
+	if len(task.Partitions) > 0 {
+		return fate
 	}
 	if err := c.RebaseAutoIDs(ctx, task.DB, task.Table, r.committed.used); err != nil {
 		fate += "; its next automatic ids could not be put back: " + brief(err)
@@ -187,6 +200,17 @@ func (r *run) emptied(ctx context.Context, physical []int64) (fate string) {
 // when the job began.
 func (r *run) physicalIDs(ctx context.Context) ([]int64, error) {
 	task, was := r.plan.Task, r.plan.target
+	if len(task.Partitions) > 0 {
+		places, err := was.FindPartitions(task.Partitions)
+		if err != nil {
+			return nil, err
+		}
+		var ids []int64
+		for _, at := range places {
+			ids = append(ids, was.Partitioning().Definitions[at].ID)
+		}
+		return ids, nil
+	}
 	now, _, err := r.core.cluster.LoadTable(ctx, task.DB, task.Table)
 	if err != nil {
 		return nil, err

@@ -125,11 +125,18 @@ func (c *Core) planTable(ctx context.Context, p *Plan) error {
 		return err
 	}
 	now := time.UnixMilli(int64(ts >> physicalShift))
+	partitions, err := p.target.FindPartitions(p.Task.Partitions)
+	if err != nil {
+		return err
+	}
 	p.encoding, err = encode.Compile(encode.Config{
 		Target: p.target, Mapping: mapping, SQLMode: p.Task.SQLMode, Location: p.Task.TimeZone, Now: now,
-		SysVars: p.Task.SysVars, User: p.Task.User, CurrentDB: p.Task.CurrentDB,
+		Partitions: partitions, SysVars: p.Task.SysVars, User: p.Task.User, CurrentDB: p.Task.CurrentDB,
 	})
 	if err != nil {
+		return err
+	}
+	if err := checkCapacity(p.Task, p.SourceBytes, p.encoding.PairsPerRow()-1); err != nil {
 		return err
 	}
 	return c.checkEmpty(ctx, p)
@@ -140,9 +147,16 @@ func (c *Core) checkEmpty(ctx context.Context, p *Plan) error {
 	for _, idx := range p.target.Indexes() {
 		indexes = append(indexes, idx.Name.O)
 	}
-	empty, err := c.cluster.TableIsEmpty(ctx, p.Task.DB, p.Task.Table, indexes...)
+	empty, err := c.cluster.TableIsEmpty(ctx, p.Task.DB, p.Task.Table, p.Task.Partitions, indexes)
 	if err != nil {
 		return err
+	}
+	if !empty && p.Task.AllowNonEmpty {
+		p.filled = true
+		return nil
+	}
+	if !empty && len(p.Task.Partitions) > 0 {
+		return fault.New(fault.User, codePrecheckFailed, "PreCheck failed: target partition is not empty")
 	}
 	if !empty {
 		return fault.New(fault.User, codePrecheckFailed, "PreCheck failed: target table is not empty")

@@ -19,7 +19,8 @@
 // # The steps of a job
 //
 //	prepare   files listed, table loaded and found empty, mapping compiled (Plan)
-//	encode    every row encoded and sorted; equal keys found; nothing of the cluster touched yet
+//	encode    every row encoded and sorted; equal keys found; rows that collide resolved, and those that the
+//	          table has and the task replaces deleted; nothing else of the cluster touched yet
 //	ingest    leases taken (import mode, schedulers); regions split, scattered; ranges ingested
 //	checksum  auto IDs rebased; the table's checksum compared with the sum of the pairs
 //	analyze   statistics; a failure here is a warning
@@ -28,6 +29,14 @@
 // one the table is emptied again (see cleanup.go), unless the task wants to keep
 // what is there or the table had rows before; the error says what it holds.
 // Leases are given back on every way out.
+//
+// # Rows that collide
+//
+// By default pairs carry nothing but themselves, and two equal keys end the
+// job: the source is read again for the places of both rows (findduplicate.go). With
+// ON_DUPLICATE or for a table that has rows, every key is followed by the number of its
+// row while it is sorted, package conflict decides which rows stay, and
+// the ingest leaves out the others (rownumber.go, conflict_step.go, tablerows.go, content.go).
 //
 // # Errors
 //

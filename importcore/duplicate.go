@@ -12,26 +12,45 @@ import (
 	"github.com/pingcap/tidb/pkg/types"
 	"github.com/pingcap/tidb/pkg/util/codec"
 
+	"github.com/sluicedb/sluice/importcore/badrows"
 	"github.com/sluicedb/sluice/importcore/fault"
 	"github.com/sluicedb/sluice/importcore/sortkv"
 	"github.com/sluicedb/sluice/importcore/table"
 )
 
-// describeDuplicate turns two equal keys into the error that MySQL users know.
+// describeDuplicate turns two equal keys into the error that MySQL users know;
+// locateDuplicate completes it. With row numbers two equal keys are a mistake of ours.
 func (r *run) describeDuplicate(err error) error {
 	var dup *sortkv.DuplicateKeyError
 	if !errors.As(err, &dup) {
 		return err
 	}
-	index, values := describeKey(r.plan.target, dup.Key)
-	return fault.New(fault.Source, mysql.ErrDupEntry, "Duplicate entry '%s' for key '%s.%s': the source holds more than one row with it",
-		values, r.plan.target.Info.Name.O, index)
+	if r.numbered {
+		return fault.New(fault.Sluice, 0, "one row has made the same key twice: %s", dup.Error())
+	}
+	index, values := describeKey(r.plan.target, dup.Key, nil)
+	return &duplicateFound{key: dup.Key, told: fault.New(fault.Source, mysql.ErrDupEntry,
+		"Duplicate entry '%s' for key '%s.%s': the source holds more than one row with it",
+		values, r.plan.target.Info.Name.O, index)}
+}
+
+// describeConflict is describeKey for a key of the row that rows has read last:
+// texts are shown as that row has them.
+func (r *run) describeConflict(key []byte, rows *rowReader) (index, values string) {
+	return describeKey(r.plan.target, key, func(col *model.ColumnInfo) (string, bool) {
+		field := r.plan.mapping.Field(col.Offset)
+		if rows.bad || field < 0 || field >= len(rows.fields) || rows.fields[field].Null {
+			return "", false
+		}
+		return badrows.Text(rows.fields[field].Bytes, fault.ValueLimit), true
+	})
 }
 
 // describeKey names the index that a key belongs to and shows its values,
 // joined by '-' as MySQL does. Strings whose collation keeps only weights in
-// the key are shown as those weights, in hexadecimal.
-func describeKey(target *table.Target, key []byte) (index, values string) {
+// the key are shown as what text returns for their column, or else as those weights,
+// in hexadecimal. text may be nil.
+func describeKey(target *table.Target, key []byte, text func(*model.ColumnInfo) (string, bool)) (index, values string) {
 	_, indexID, isRecord, err := tablecodec.DecodeKeyHead(key)
 	if err != nil {
 		return "unknown", hex.EncodeToString(key)
@@ -44,11 +63,11 @@ func describeKey(target *table.Target, key []byte) (index, values string) {
 		if handle.IsInt() {
 			return "PRIMARY", showInt(target.HandleColumn(), handle.IntValue())
 		}
-		return "PRIMARY", showParts(handle.Encoded(), target, target.PrimaryIndex())
+		return "PRIMARY", showParts(handle.Encoded(), target, target.PrimaryIndex(), text)
 	}
 	for _, idx := range target.Indexes() {
 		if idx.ID == indexID {
-			return idx.Name.O, showParts(tablecodec.CutIndexPrefix(key), target, idx)
+			return idx.Name.O, showParts(tablecodec.CutIndexPrefix(key), target, idx, text)
 		}
 	}
 	return "unknown", hex.EncodeToString(key)
@@ -62,12 +81,18 @@ func showInt(col *model.ColumnInfo, v int64) string {
 }
 
 // showParts shows the columns of an index from their encoded form.
-func showParts(encoded []byte, target *table.Target, idx *model.IndexInfo) string {
+func showParts(encoded []byte, target *table.Target, idx *model.IndexInfo, text func(*model.ColumnInfo) (string, bool)) string {
 	var parts []string
-	for _, col := range idx.Columns {
-		part, rest, err := showPart(encoded, &target.Info.Columns[col.Offset].FieldType)
+	for _, ic := range idx.Columns {
+		col := target.Info.Columns[ic.Offset]
+		part, rest, err := showPart(encoded, &col.FieldType)
 		if err != nil {
 			return hex.EncodeToString(encoded)
+		}
+		if text != nil && hidesText(&col.FieldType) {
+			if s, ok := text(col); ok {
+				part = s
+			}
 		}
 		parts = append(parts, part)
 		encoded = rest

@@ -36,6 +36,7 @@ func (r *run) encode(ctx context.Context, memory memorySplit) (*sortkv.Sorted, e
 	if err != nil {
 		return nil, err
 	}
+	r.firstRowID = base
 	bad := r.newBadRows()
 	blocks := make(chan numberedBlock, r.plan.Task.Threads)
 	pool := format.NewBlockPool(memory.blockBytes, memory.blocks)
@@ -85,6 +86,10 @@ func (r *run) split(ctx context.Context, pool *format.BlockPool, blocks chan<- n
 				if err != nil {
 					return err
 				}
+				if err := r.blocks.add(block, rowID-r.firstRowID); err != nil {
+					block.Release()
+					return err
+				}
 				n := numberedBlock{Block: block, seq: seq, rowID: rowID}
 				if n.drawn, err = sequences.take(ctx, block.Rows); err != nil {
 					block.Release()
@@ -110,7 +115,7 @@ func (r *run) split(ctx context.Context, pool *format.BlockPool, blocks chan<- n
 
 // encodeBlocks is one worker.
 func (r *run) encodeBlocks(ctx context.Context, blocks <-chan numberedBlock, bad *badRows, tally *tally) error {
-	w := &worker{run: r, encoder: r.plan.encoding.NewEncoder(), reader: csv.NewReader(r.plan.Task.CSV)}
+	w := &worker{run: r, encoder: r.plan.encoding.NewEncoder(), reader: csv.NewReader(r.plan.Task.CSV), single: r.newSingle()}
 	err := w.consume(ctx, blocks, bad)
 	if w.arena != nil {
 		if err == nil && len(w.arena.Refs) > 0 {
@@ -128,6 +133,7 @@ type worker struct {
 	encoder *encode.Encoder
 	reader  format.RowReader
 	arena   *kv.Arena
+	single  *kv.Arena // see encodeRow
 }
 
 func (w *worker) consume(ctx context.Context, blocks <-chan numberedBlock, bad *badRows) error {
@@ -179,7 +185,7 @@ func (w *worker) encodeBlock(ctx context.Context, block numberedBlock, left *bad
 		if left != nil {
 			before = w.encoder.Mark()
 		}
-		if err := w.encoder.EncodeRow(fields, rowID, w.arena); err != nil {
+		if err := w.encodeRow(fields, rowID); err != nil {
 			if err = w.unfit(ctx, left, w.place(err, block), fields); err != nil {
 				return rows, err
 			}

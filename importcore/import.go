@@ -10,20 +10,30 @@ import (
 
 	"github.com/sluicedb/sluice/importcore/badrows"
 	"github.com/sluicedb/sluice/importcore/cluster"
+	"github.com/sluicedb/sluice/importcore/conflict"
 	"github.com/sluicedb/sluice/importcore/fault"
+	"github.com/sluicedb/sluice/importcore/kv"
 	"github.com/sluicedb/sluice/importcore/sortkv"
 )
 
 // run is one Import under way.
 type run struct {
-	core    *Core
-	plan    *Plan
-	log     *zap.Logger
-	events  func(Event)
-	sorter  *sortkv.Sorter
-	ids     cluster.AutoIDs
-	bad     *badrows.Collector // nil if the task has no sink
-	summary Summary
+	core   *Core
+	plan   *Plan
+	log    *zap.Logger
+	events func(Event)
+	sorter *sortkv.Sorter
+	ids    cluster.AutoIDs
+	bad    *badrows.Collector // nil if the task has no sink
+	dir    string             // for sorting
+	// numbered tells that the keys of pairs end in the number of their row, counted from firstRowID.
+	numbered   bool
+	firstRowID int64            // row id of the source's first row
+	blocks     *blockIndex      // where rows are, by number; nil unless numbered
+	resolved   *conflict.Result // nil until resolve is done
+	before     kv.Checksum      // of the rows that the table had before the ingest
+	unverified bool             // before is not to be had
+	summary    Summary
 	// left says what the table holds since pairs may have reached it; "" before.
 	left string
 	// committed is set before the first pair is sent.
@@ -52,6 +62,7 @@ func (c *Core) Import(ctx context.Context, plan *Plan, events func(Event)) (_ *S
 		return nil, fault.New(fault.Sluice, 0, "bad rows are to be recorded, but there is no sink for them")
 	}
 	if err := fault.Contain(func() error { return r.steps(ctx) })(); err != nil {
+		r.sayDeleted()
 		r.cleanUp(ctx)
 		return nil, r.explain(ctx, err)
 	}
@@ -64,30 +75,35 @@ func (r *run) steps(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { r.cleaned(dir.remove()) }()
+	r.dir = dir.path
 	memory := splitMemory(r.plan.Task.MemoryBudget, r.plan.Task.Threads)
-	r.sorter, err = sortkv.New(sortkv.Options{
-		Dir: dir.path, MemoryBudget: memory.sort, ArenaBytes: memory.arenaBytes,
-		PrefixSkip: len(r.plan.encoding.SharedPrefix()), Logger: r.log,
-	})
-	if err != nil {
+	if r.numbered = r.plan.Task.OnDuplicate != DuplicateError || r.plan.filled; r.numbered {
+		memory = memory.withConflicts()
+		r.blocks = &blockIndex{dir: r.dir}
+	}
+	if r.sorter, err = r.newSorter(memory); err != nil {
 		return err
 	}
-	defer func() { r.cleaned(r.sorter.Close()) }()
+	defer func() { r.cleaned(errors.Join(r.closeConflicts(), r.sorter.Close())) }()
 
 	r.enter(StepEncode)
 	sorted, err := r.encode(ctx, memory)
 	if err != nil {
+		return r.locateDuplicate(ctx, err, memory)
+	}
+	src, err := r.resolve(ctx, sorted, memory)
+	if err != nil {
 		return err
 	}
-	r.summary.Local = sorted.Checksum()
-	r.summary.Rows = r.plan.progress.rows.Load()
+	r.summary.Local = src.Checksum()
+	r.summary.Rows = r.plan.progress.rows.Load() - r.summary.LostRows
 	r.summary.SourceBytes = r.plan.progress.sourceBytes.Load()
 	r.summary.SpilledBytes = sorted.Spilled()
 	r.plan.progress.spilled.Store(sorted.Spilled())
 	r.plan.progress.pairs.Store(int64(r.summary.Local.Pairs))
 
 	r.enter(StepIngest)
-	if err := r.ingest(ctx, sorted, memory); err != nil {
+	if err := r.ingest(ctx, src, memory); err != nil {
 		return err
 	}
 	return r.finish(ctx)
@@ -159,6 +175,7 @@ type memorySplit struct {
 	blocks     int // number of source blocks in flight
 	blockBytes int
 	sort       int64 // arenas, spilling, merging
+	conflicts  int64 // looking for rows that collide, see package conflict
 	arenaBytes int   // size of one arena, a part of sort
 	ingest     int64 // batches under way to the stores
 }
@@ -179,5 +196,13 @@ func splitMemory(budget int64, threads int) memorySplit {
 	// Every worker holds one arena; together they must leave half of the
 	// sorter's budget to those that wait to be spilled.
 	m.arenaBytes = int(min(m.sort/16, m.sort*7/16/int64(threads), maxArenaBytes))
+	return m
+}
+
+// withConflicts takes an eighth of the sorter's part for the search for rows that collide.
+func (m memorySplit) withConflicts() memorySplit {
+	m.conflicts = m.sort / 8
+	m.sort -= m.conflicts
+	m.arenaBytes = min(m.arenaBytes, int(m.sort/16))
 	return m
 }

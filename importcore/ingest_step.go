@@ -12,8 +12,8 @@ import (
 )
 
 // ingest writes the sorted pairs into the cluster.
-func (r *run) ingest(ctx context.Context, sorted *sortkv.Sorted, memory memorySplit) error {
-	if sorted.Checksum().Pairs == 0 {
+func (r *run) ingest(ctx context.Context, src *content, memory memorySplit) error {
+	if src.Checksum().Pairs == 0 {
 		return nil
 	}
 	task := r.plan.Task
@@ -21,20 +21,20 @@ func (r *run) ingest(ctx context.Context, sorted *sortkv.Sorted, memory memorySp
 	if err := r.core.cluster.CheckTableUnchanged(ctx, task.DB, task.Table, r.plan.target.Info); err != nil {
 		return err
 	}
-	if err := r.core.checkEmpty(ctx, r.plan); err != nil {
+	if err := r.checkStillEmpty(ctx); err != nil {
 		return err
 	}
 	limits, err := r.core.cluster.RegionLimits(ctx)
 	if err != nil {
 		return err
 	}
-	ranges := sorted.Ranges(limits.SplitSize, limits.SplitKeys)
+	ranges := cutToSpans(src.Ranges(limits.SplitSize, limits.SplitKeys), spansOf(r.plan.encoding.Tables()))
 	leaseCtx, giveBack, err := r.takeLeases(ctx, ranges)
 	if err != nil {
 		return err
 	}
 	defer giveBack()
-	if err := r.ingestUnder(leaseCtx, sorted, ranges, limits, memory); err != nil {
+	if err := r.ingestUnder(leaseCtx, src, ranges, limits, memory); err != nil {
 		if ctx.Err() == nil && leaseCtx.Err() != nil {
 			err = context.Cause(leaseCtx) // which lease was lost
 		}
@@ -48,15 +48,15 @@ func (r *run) ingest(ctx context.Context, sorted *sortkv.Sorted, memory memorySp
 }
 
 // ingestUnder does the ingest while the leases are held.
-func (r *run) ingestUnder(ctx context.Context, sorted *sortkv.Sorted, ranges []sortkv.Range,
+func (r *run) ingestUnder(ctx context.Context, src *content, ranges []sortkv.Range,
 	limits cluster.RegionLimits, memory memorySplit) error {
 	ts, err := r.commitTS(ctx)
 	if err != nil {
 		return err
 	}
 	r.left = leftPart
-	want := sorted.Checksum()
-	stats, err := ingest.Run(ctx, r.core.cluster, pairs{sorted}, toIngest(ranges), ingest.Options{
+	want := src.Checksum()
+	stats, err := ingest.Run(ctx, r.core.cluster, src, toIngest(ranges), ingest.Options{
 		Concurrency:     r.plan.Task.Threads,
 		RegionSplitSize: limits.SplitSize,
 		RegionSplitKeys: limits.SplitKeys,
@@ -93,10 +93,11 @@ func (r *run) takeLeases(ctx context.Context, ranges []sortkv.Range) (_ context.
 		cancel(nil)
 	}
 	owner := fmt.Sprintf("job-%d", r.plan.Task.JobID)
+	// Where files are cut matters to nobody in between, so one range will do.
 	keys := cluster.KeyRange{Start: ranges[0].Start, End: ranges[len(ranges)-1].End}
 	acquire := []func() (*cluster.Lease, error){
 		func() (*cluster.Lease, error) {
-			return r.core.cluster.AcquireSchedulerPause(ctx, owner, []cluster.KeyRange{keys})
+			return r.core.cluster.AcquireSchedulerPause(ctx, owner, joined(ranges))
 		},
 		func() (*cluster.Lease, error) { return r.core.cluster.AcquirePartitionRange(ctx, owner, keys) },
 	}
@@ -119,18 +120,6 @@ func (r *run) takeLeases(ctx context.Context, ranges []sortkv.Range) (_ context.
 		})
 	}
 	return leaseCtx, giveBack, nil
-}
-
-// pairs lets ingest read what sortkv sorted.
-type pairs struct{ *sortkv.Sorted }
-
-// Iter implements ingest.Pairs.
-func (p pairs) Iter(ctx context.Context, start, end []byte) (ingest.Iterator, error) {
-	it, err := p.Sorted.Iter(ctx, start, end)
-	if err != nil {
-		return nil, err
-	}
-	return it, nil
 }
 
 func toIngest(ranges []sortkv.Range) []ingest.Range {
@@ -158,7 +147,7 @@ func (r *run) finish(ctx context.Context) error {
 		r.left = leftAll
 	}
 	r.enter(StepAnalyze)
-	if err := r.core.cluster.Analyze(ctx, task.DB, task.Table); err != nil {
+	if err := r.core.cluster.Analyze(ctx, task.DB, task.Table, task.Partitions...); err != nil {
 		if ctx.Err() != nil {
 			return err
 		}
@@ -170,10 +159,10 @@ func (r *run) finish(ctx context.Context) error {
 
 func (r *run) compareChecksum(ctx context.Context) error {
 	task := r.plan.Task
-	if task.Checksum == ChecksumOff {
+	if task.Checksum == ChecksumOff || r.unverified {
 		return nil
 	}
-	remote, err := r.core.cluster.ChecksumTable(ctx, task.DB, task.Table)
+	remote, err := r.remoteChecksum(ctx)
 	if err != nil {
 		if task.Checksum == ChecksumOptional && ctx.Err() == nil {
 			r.warn("the cluster's checksum is not to be had, so the rows are not verified", err)
@@ -182,7 +171,9 @@ func (r *run) compareChecksum(ctx context.Context) error {
 		return err
 	}
 	r.summary.Remote, r.summary.RemoteKnown = remote, true
-	if local := r.summary.Local; local != remote {
+	local := r.summary.Local
+	local.Merge(r.before)
+	if local != remote {
 		return fault.New(fault.Cluster, 0,
 			"checksum mismatched remote vs local => (checksum: %d vs %d) (total_kvs: %d vs %d) (total_bytes:%d vs %d)",
 			remote.Sum, local.Sum, remote.Pairs, local.Pairs, remote.Bytes, local.Bytes)

@@ -45,12 +45,29 @@ const (
 	DuplicateCapture
 )
 
+// String returns the strategy as the option has it.
+func (d OnDuplicate) String() string {
+	switch d {
+	case DuplicateReplace:
+		return "replace"
+	case DuplicateIgnore:
+		return "ignore"
+	case DuplicateCapture:
+		return "capture"
+	default:
+		return "error"
+	}
+}
+
 // ImportTask is one import as the caller wants it. The core does not change it.
 type ImportTask struct {
 	// JobID names the job in logs and errors.
 	JobID int64
-	// DB and Table name the target; the table must exist and be empty.
+	// DB and Table name the target; the table must exist and be empty, unless AllowNonEmpty.
 	DB, Table string
+	// Partitions names those that the rows go to, as in INSERT INTO t PARTITION
+	// (...): they must be empty, and a row of another one is an error. Empty means the table.
+	Partitions []string
 	// Location is where the files are: an absolute path or a pattern in its last element.
 	Location string
 	// CSV says how the files are read.
@@ -163,6 +180,9 @@ type Summary struct {
 	RemoteKnown bool
 	// SpilledBytes were written to the sort directory; 0 when the pairs fitted the memory budget.
 	SpilledBytes int64
+	// LostRows are rows of the source that were left out because they collided;
+	// Rows doesn't count them. DeletedRows of the table were replaced.
+	LostRows, DeletedRows int64
 	// Regions is the number of ingests that the pairs took.
 	Regions  int64
 	Warnings []string
@@ -183,5 +203,6 @@ type Plan struct {
 	target   *table.Target
 	mapping  *table.Mapping
 	encoding *encode.Plan
+	filled   bool // the table has rows
 	progress progress
 }

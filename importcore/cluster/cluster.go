@@ -65,6 +65,7 @@ type Cluster struct {
 	stores *storePool
 	keeper *keeper
 	mode   importMode
+	kv     kvClient
 }
 
 const (
@@ -156,6 +157,7 @@ func (c *Cluster) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), releaseTimeout)
 	defer cancel()
 	errs := []error{c.keeper.releaseAll(ctx), c.stores.close()}
+	errs = append(errs, c.kv.close())
 	if c.labels != nil {
 		c.labels.Close()
 	}

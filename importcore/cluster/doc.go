@@ -10,6 +10,7 @@
 //	committs.go    a timestamp that nobody else commits at
 //	others.go      was anything in a table written by others than one ingest?
 //	truncate.go    emptying a table
+//	partitions.go  what is special about a part of a table: emptying, checksum
 //	stores.go      the stores and the connections to them
 //	limits.go      at which size a region is split
 //	regions.go     looking up regions

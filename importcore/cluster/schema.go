@@ -114,11 +114,20 @@ func tableError(err error, doing string, args ...any) error {
 // TableIsEmpty reports whether the table has neither records nor entries in
 // any of the named indexes. Index entries come before records in key order, so
 // an import that broke off may have left entries whose records are missing:
-// TiDB shows no row of such a table as long as it reads the records.
-func (c *Cluster) TableIsEmpty(ctx context.Context, db, table string, indexes ...string) (bool, error) {
-	statements := []string{"SET SESSION tidb_opt_use_invisible_indexes = ON"}
+// TiDB shows no row of such a table as long as it reads the records. With
+// partitions only those are looked at.
+func (c *Cluster) TableIsEmpty(ctx context.Context, db, table string, partitions, indexes []string) (bool, error) {
+	statements := []string{
+		"SET SESSION tidb_opt_use_invisible_indexes = ON",
+		// Indexes over all partitions can't be read in the other mode.
+		"SET SESSION tidb_partition_prune_mode = 'dynamic'",
+	}
+	from := quoteTable(db, table)
+	if len(partitions) > 0 {
+		from += " PARTITION (" + partitionList(partitions) + ")"
+	}
 	for _, hint := range append([]string{"USE INDEX ()"}, forceIndexes(indexes)...) {
-		statements = append(statements, "SELECT 1 FROM "+quoteTable(db, table)+" "+hint+" LIMIT 1")
+		statements = append(statements, "SELECT 1 FROM "+from+" "+hint+" LIMIT 1")
 	}
 	empty := true
 	err := c.sql.Use(ctx, func(s *sqlconn.Session) error {

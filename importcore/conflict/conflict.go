@@ -38,7 +38,8 @@ type Table interface {
 	// Lookup returns the value of each key that the table has, and nil for the
 	// others, all as of one moment.
 	Lookup(ctx context.Context, keys [][]byte) ([][]byte, error)
-	// RecordKey returns the key of the record that a pair belongs to.
+	// RecordKey returns the key of the record that a pair belongs to. It may be
+	// nil for an entry that holds the handle in its key, since then the record key collides too.
 	RecordKey(key, value []byte) ([]byte, error)
 }
 

@@ -237,7 +237,7 @@ func (w *scanWorker) inTable(ctx context.Context, l *lookup, value []byte) error
 		return nil
 	case Replace:
 		record, err := w.cfg.Table.RecordKey(l.key, value)
-		if err != nil {
+		if err != nil || record == nil {
 			return err
 		}
 		return w.add(ctx, append([]byte{tableRowKind}, record...), nil, l.id)

@@ -106,25 +106,44 @@ func (r *runner) runJobs(ctx context.Context, ranges []Range) error {
 // make the ingest faster and the load even: what fails here is logged and the
 // pairs go to the regions that there are.
 func (r *runner) prepare(ctx context.Context, ranges []Range) error {
-	keys := make([][]byte, 0, len(ranges)+1)
-	for _, rng := range ranges {
-		keys = append(keys, rng.Start)
+	groups := touching(ranges)
+	keys := make([][]byte, 0, len(ranges)+len(groups))
+	for _, g := range groups {
+		for _, rng := range g {
+			keys = append(keys, rng.Start)
+		}
+		keys = append(keys, g[len(g)-1].End)
 	}
-	end := ranges[len(ranges)-1].End
-	if err := r.cluster.SplitRegions(ctx, append(keys, end)); err != nil {
+	if err := r.cluster.SplitRegions(ctx, keys); err != nil {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 		r.opts.Logger.Warn("ingest: regions could not be split, going on without", zap.Error(err))
 		return nil
 	}
-	if err := r.cluster.ScatterRegions(ctx, ranges[0].Start, end); err != nil {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
+	for _, g := range groups {
+		if err := r.cluster.ScatterRegions(ctx, g[0].Start, g[len(g)-1].End); err != nil {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			r.opts.Logger.Warn("ingest: regions could not be scattered, going on without", zap.Error(err))
 		}
-		r.opts.Logger.Warn("ingest: regions could not be scattered, going on without", zap.Error(err))
 	}
 	return nil
+}
+
+// touching groups ranges between which nothing lies: what lies between two
+// groups belongs to others.
+func touching(ranges []Range) [][]Range {
+	var groups [][]Range
+	start := 0
+	for i := 1; i <= len(ranges); i++ {
+		if i == len(ranges) || !bytes.Equal(ranges[i-1].End, ranges[i].Start) {
+			groups = append(groups, ranges[start:i])
+			start = i
+		}
+	}
+	return groups
 }
 
 func (r *runner) total() Stats {

@@ -44,7 +44,7 @@ func TestIngest(t *testing.T) {
 		pg, c, db := start(t, stores)
 		tbl := newTable(t, c, db, 4000)
 		hold(t, c, tbl)
-		empty, err := c.TableIsEmpty(t.Context(), "test", "t")
+		empty, err := c.TableIsEmpty(t.Context(), "test", "t", nil, nil)
 		require.NoError(t, err)
 		require.True(t, empty)
 
@@ -62,7 +62,7 @@ func TestIngest(t *testing.T) {
 		tbl.requireRight(t, c, db)
 		require.NoError(t, c.CheckTableUnchanged(t.Context(), "test", "t", tbl.info))
 		require.NoError(t, c.Analyze(t.Context(), "test", "t"))
-		empty, err = c.TableIsEmpty(t.Context(), "test", "t")
+		empty, err = c.TableIsEmpty(t.Context(), "test", "t", nil, nil)
 		require.NoError(t, err)
 		require.False(t, empty)
 		state, err := pg.State(t.Context())

@@ -1,0 +1,253 @@
+package importcore
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"math"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sluicedb/sluice/importcore/conflict"
+	"github.com/sluicedb/sluice/importcore/encode"
+	"github.com/sluicedb/sluice/importcore/fault"
+	"github.com/sluicedb/sluice/importcore/format"
+	"github.com/sluicedb/sluice/importcore/format/csv"
+	"github.com/sluicedb/sluice/importcore/kv"
+)
+
+// duplicateFound says that the pairs, which carry no row numbers, hold a key
+// twice. Which of several such keys was met depends on the workers.
+type duplicateFound struct {
+	key  []byte
+	told *fault.Error
+}
+
+// Error returns what can be said without another look at the source.
+func (e *duplicateFound) Error() string { return e.told.Error() }
+
+// Unwrap returns the fault.
+func (e *duplicateFound) Unwrap() error { return e.told }
+
+// locateDuplicate completes the error for two equal keys with the place of both
+// rows. It reads the source again, up to the second row with the key that was met, and
+// sorts the unique keys of these rows alone, with row numbers: the first row
+// that shares a key with one before it is what a row-by-row INSERT would have refused,
+// and does not depend on the number of workers. Other errors are returned as they are.
+func (r *run) locateDuplicate(ctx context.Context, err error, memory memorySplit) error {
+	var dup *duplicateFound
+	if !errors.As(err, &dup) || ctx.Err() != nil {
+		return err
+	}
+	r.log.Info("two rows share a key: looking for their places")
+	if closeErr := r.sorter.Close(); closeErr != nil {
+		return errors.Join(err, closeErr)
+	}
+	r.numbered = true
+	memory = memory.withConflicts()
+	r.blocks = &blockIndex{dir: r.dir}
+	var lookErr error
+	if r.sorter, lookErr = r.newSorter(memory); lookErr != nil {
+		return errors.Join(err, lookErr)
+	}
+	f := &duplicateFinder{run: r, wanted: dup.key, keys: r.uniqueKeys()}
+	found, lookErr := f.find(ctx, memory)
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case lookErr != nil:
+		r.warn("the places of the rows with the same key could not be found", lookErr)
+		return err
+	case found == nil:
+		r.warn("the rows with the same key were not found again: the source has changed, or the key holds values drawn from a sequence", nil)
+		return err
+	}
+	if f.badErr != nil && f.badRow < found.Row {
+		return f.badErr
+	}
+	return r.duplicateError(ctx, *found)
+}
+
+// duplicateFinder reads rows again and keeps their unique keys.
+type duplicateFinder struct {
+	*run
+	wanted []byte // a key that two rows have
+	keys   []conflict.KeyRange
+
+	mu struct {
+		sync.Mutex
+		first, second int64 // lowest rows with the wanted key so far; MaxInt64 is none
+	}
+	badRow int64 // the first row that can't be imported, guarded by mu
+	badErr error
+}
+
+func (f *duplicateFinder) find(ctx context.Context, memory memorySplit) (*conflict.Collision, error) {
+	f.mu.first, f.mu.second, f.badRow = math.MaxInt64, math.MaxInt64, math.MaxInt64
+	bad := &badRows{}
+	bad.seq.Store(math.MaxInt64)
+	blocks := make(chan numberedBlock, f.plan.Task.Threads)
+	pool := format.NewBlockPool(memory.blockBytes, memory.blocks)
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.Go(fault.Contain(func() error {
+		defer close(blocks)
+		return f.split(groupCtx, pool, blocks, f.firstRowID, bad)
+	}))
+	for range f.plan.Task.Threads {
+		group.Go(fault.Contain(func() error { return f.work(groupCtx, blocks, bad) }))
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	sorted, err := f.sorter.Finish(ctx)
+	if err != nil {
+		return nil, err
+	}
+	cfg := f.decision(sorted, memory)
+	cfg.Strategy = conflict.Find
+	result, err := conflict.Decide(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	if err := result.Close(); err != nil || len(result.First) == 0 {
+		return nil, err
+	}
+	return &result.First[0], nil
+}
+
+// work is one worker.
+func (f *duplicateFinder) work(ctx context.Context, blocks <-chan numberedBlock, bad *badRows) (err error) {
+	w := &duplicateWorker{
+		duplicateFinder: f, encoder: f.plan.encoding.NewEncoder(), reader: csv.NewReader(f.plan.Task.CSV),
+	}
+	for block := range blocks {
+		if err == nil && block.rowID-f.firstRowID <= f.limit() {
+			err = w.block(ctx, block)
+		}
+		block.Release()
+		if f.limit() != math.MaxInt64 {
+			bad.report(block.seq, errEnough)
+		}
+	}
+	if w.arena == nil {
+		return err
+	}
+	if err != nil {
+		f.sorter.Discard(w.arena)
+		return err
+	}
+	return f.sorter.Add(ctx, w.arena)
+}
+
+// errEnough stops the splitter: no row behind matters.
+var errEnough = errors.New("the second row with the key was found")
+
+// limit returns the row behind which no row matters.
+func (f *duplicateFinder) limit() int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.mu.second
+}
+
+// note takes a row with the wanted key.
+func (f *duplicateFinder) note(row int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case row < f.mu.first:
+		f.mu.first, f.mu.second = row, f.mu.first
+	case row > f.mu.first && row < f.mu.second:
+		f.mu.second = row
+	}
+}
+
+// noteBad takes a row that can't be imported.
+func (f *duplicateFinder) noteBad(row int64, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.plan.Task.MaxErrors == 0 && row < f.badRow {
+		f.badRow, f.badErr = row, err
+	}
+}
+
+type duplicateWorker struct {
+	*duplicateFinder
+	encoder *encode.Encoder
+	reader  format.RowReader
+	one     kv.Arena // pairs of one row
+	arena   *kv.Arena
+}
+
+// block keeps the unique keys of a block's rows, with their numbers.
+func (w *duplicateWorker) block(ctx context.Context, block numberedBlock) error {
+	w.reader.Reset(block.Block)
+	w.encoder.UseSequences(block.rowID, block.drawn)
+	for n := int64(0); ; n++ {
+		fields, err := w.reader.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		row := block.rowID + n - w.firstRowID
+		if err != nil {
+			w.noteBad(row, err)
+			if broken := (*format.BadRow)(nil); errors.As(err, &broken) {
+				continue
+			}
+			return nil // there are no rows behind it
+		}
+		w.one.Reset()
+		if err := w.encoder.EncodeRow(fields, block.rowID+n, &w.one); err != nil {
+			if f := fault.As(err); f != nil {
+				at := w.reader.Place()
+				f.At.File, f.At.Line, f.At.Offset = block.File.Path, at.Line, at.Offset
+			}
+			w.noteBad(row, err)
+			continue
+		}
+		if err := w.keep(ctx, row); err != nil {
+			return err
+		}
+	}
+}
+
+// keep adds the unique keys of the present row to the sort.
+func (w *duplicateWorker) keep(ctx context.Context, row int64) (err error) {
+	for _, ref := range w.one.Refs {
+		key := w.one.Key(ref)
+		if !w.unique(key) {
+			continue
+		}
+		if bytes.Equal(key, w.wanted) {
+			w.note(row)
+		}
+		if w.arena == nil {
+			if w.arena, err = w.sorter.Arena(ctx); err != nil {
+				return err
+			}
+		}
+		a := w.arena
+		a.Buf = append(a.Buf, key...)
+		a.Buf = binary.BigEndian.AppendUint64(a.Buf, uint64(row))
+		a.EndKey()
+		a.EndPair()
+	}
+	if w.arena == nil || w.arena.Bytes() < w.sorter.ArenaBytes() {
+		return nil
+	}
+	a := w.arena
+	w.arena = nil
+	return w.sorter.Add(ctx, a)
+}
+
+// unique reports whether two rows can't share a key.
+func (w *duplicateWorker) unique(key []byte) bool {
+	for i := range w.keys {
+		if bytes.Compare(key, w.keys[i].Start) >= 0 && bytes.Compare(key, w.keys[i].End) < 0 {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,233 @@
+package importcore
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/sluicedb/sluice/importcore/fault"
+	"github.com/sluicedb/sluice/importcore/format"
+	"github.com/sluicedb/sluice/importcore/format/csv"
+	"github.com/sluicedb/sluice/importcore/kv"
+	"github.com/sluicedb/sluice/importcore/sortkv"
+)
+
+// encodeRow encodes a row into the worker's arena. If conflicts are to be
+// resolved, each key gets the row's number, which is decided once per worker.
+func (w *worker) encodeRow(fields []format.Field, rowID int64) error {
+	if w.single == nil {
+		return w.encoder.EncodeRow(fields, rowID, w.arena)
+	}
+	w.single.Reset()
+	if err := w.encoder.EncodeRow(fields, rowID, w.single); err != nil {
+		return err
+	}
+	w.arena.AddNumbered(w.single, uint64(rowID-w.firstRowID))
+	return nil
+}
+
+// newSingle returns an arena for one row at a time if pairs carry the numbers of rows.
+func (r *run) newSingle() *kv.Arena {
+	if !r.numbered {
+		return nil
+	}
+	return &kv.Arena{}
+}
+
+// suffixBytes is the sorter's option for the same.
+func (r *run) suffixBytes() int {
+	if !r.numbered {
+		return 0
+	}
+	return kv.NumberBytes
+}
+
+// newSorter returns a sorter for the job's pairs. The caller closes it.
+func (r *run) newSorter(memory memorySplit) (*sortkv.Sorter, error) {
+	return sortkv.New(sortkv.Options{
+		Dir: r.dir, MemoryBudget: memory.sort, ArenaBytes: memory.arenaBytes, SuffixBytes: r.suffixBytes(),
+		PrefixSkip: len(r.plan.encoding.SharedPrefix()), Logger: r.log,
+	})
+}
+
+// blockIndex knows where the rows of every block are, so that the place of a
+// row is found by its number. Entries are of one size and beyond a few of them in a
+// file, so memory does not grow with the source. It is filled by one goroutine, in order.
+type blockIndex struct {
+	dir   string
+	keep  int    // bytes of entries in memory; 0 means blockIndexBytes
+	buf   []byte // the last entries
+	count int64  // of all entries
+	saved int64  // entries in the file
+	file  *os.File
+}
+
+// blockEntry is one block: its first row in the job, its rows, and where it is.
+type blockEntry struct {
+	row, rows            int64
+	file                 int
+	offset, line, length int64
+}
+
+const (
+	blockEntryBytes = 6 * 8
+	blockIndexBytes = 64 << 10 // of entries in memory, bytes
+)
+
+// add appends a block. Without an index, nil, it does nothing.
+func (x *blockIndex) add(b *format.Block, row int64) error {
+	if x == nil {
+		return nil
+	}
+	for _, v := range []int64{row, b.Rows, int64(b.FileIndex), b.Offset, b.FirstLine, int64(len(b.Data))} {
+		x.buf = binary.LittleEndian.AppendUint64(x.buf, uint64(v))
+	}
+	x.count++
+	if keep := x.keep; len(x.buf) < keep || keep == 0 && len(x.buf) < blockIndexBytes {
+		return nil
+	}
+	if x.file == nil {
+		var err error
+		if x.file, err = os.CreateTemp(x.dir, "blocks-*.index"); err != nil {
+			return x.failed(err)
+		}
+	}
+	if _, err := x.file.Write(x.buf); err != nil {
+		return x.failed(err)
+	}
+	x.saved = x.count
+	x.buf = x.buf[:0]
+	return nil
+}
+
+func (x *blockIndex) failed(err error) error {
+	const codeErrorOnWrite = 1026 // ER_ERROR_ON_WRITE
+	return fault.Wrap(err, fault.User, codeErrorOnWrite, "the index of blocks in the sort directory %s can't be read or written", x.dir)
+}
+
+// entry returns the i-th block.
+func (x *blockIndex) entry(i int64) (e blockEntry, err error) {
+	var stored [blockEntryBytes]byte
+	if i >= x.saved {
+		copy(stored[:], x.buf[(i-x.saved)*blockEntryBytes:])
+	} else if _, err := x.file.ReadAt(stored[:], i*blockEntryBytes); err != nil {
+		return e, x.failed(err)
+	}
+	for n, to := range []*int64{&e.row, &e.rows, nil, &e.offset, &e.line, &e.length} {
+		v := int64(binary.LittleEndian.Uint64(stored[8*n:]))
+		if to != nil {
+			*to = v
+		} else {
+			e.file = int(v)
+		}
+	}
+	return e, nil
+}
+
+// find returns the block of a row.
+func (x *blockIndex) find(row int64) (blockEntry, error) {
+	low, high := int64(0), x.count // the last entry that starts at or before row
+	for low+1 < high {
+		mid := (low + high) / 2
+		e, err := x.entry(mid)
+		if err != nil {
+			return e, err
+		}
+		if e.row <= row {
+			low = mid
+		} else {
+			high = mid
+		}
+	}
+	if x.count > 0 {
+		e, err := x.entry(low)
+		if err != nil || row >= e.row && row < e.row+e.rows {
+			return e, err
+		}
+	}
+	return blockEntry{}, fault.New(fault.Sluice, 0, "no block of the source holds row %d", row)
+}
+
+// Close removes the file.
+func (x *blockIndex) Close() error {
+	if x == nil || x.file == nil {
+		return nil
+	}
+	f := x.file
+	x.file = nil
+	return errors.Join(f.Close(), os.Remove(f.Name()))
+}
+
+// rowReader reads rows of the source again by their numbers. In ascending
+// order each block is read once at most. It is used by one goroutine.
+type rowReader struct {
+	run    *run
+	reader format.RowReader
+	block  format.Block
+	first  int64 // row of the job that the present block starts with
+	next   int64 // row of the job that reader.Next would return
+	end    int64 // behind the present block's last row
+	fields []format.Field
+	bad    bool // the row that was read last can't be split into fields
+}
+
+func (r *run) newRowReader() *rowReader {
+	return &rowReader{run: r, reader: csv.NewReader(r.plan.Task.CSV)}
+}
+
+// read moves to a row, the fields of which are valid until the next call.
+func (x *rowReader) read(ctx context.Context, row int64) error {
+	if row < x.next-1 || row >= x.end {
+		if err := x.load(ctx, row); err != nil {
+			return err
+		}
+	}
+	for x.next <= row {
+		fields, err := x.reader.Next()
+		var broken *format.BadRow
+		if x.bad = errors.As(err, &broken); err != nil && !x.bad {
+			return fmt.Errorf("reading row %d of the source again: %w", row, err)
+		}
+		x.fields = fields
+		x.next++
+	}
+	return nil
+}
+
+// load reads the block of a row.
+func (x *rowReader) load(ctx context.Context, row int64) error {
+	e, err := x.run.blocks.find(row)
+	if err != nil {
+		return err
+	}
+	if e.file != x.block.FileIndex || e.row != x.first || x.end == 0 {
+		file := &x.run.plan.Files[e.file]
+		in, err := x.run.plan.store.Open(ctx, *file, e.offset)
+		if err != nil {
+			return err
+		}
+		data := x.block.Data[:0]
+		if int64(cap(data)) < e.length {
+			data = make([]byte, 0, e.length)
+		}
+		_, err = io.ReadFull(in, data[:e.length])
+		if err = errors.Join(err, in.Close()); err != nil {
+			return fault.Wrap(err, fault.Source, 0, "%s can't be read again", file.Path)
+		}
+		x.block = format.Block{
+			File: file, FileIndex: e.file, Offset: e.offset, FirstLine: e.line, Rows: e.rows, Data: data[:e.length],
+		}
+	}
+	x.reader.Reset(&x.block)
+	x.first, x.next, x.end = e.row, e.row, e.row+e.rows
+	return nil
+}
+
+// position returns where the row that was read last is.
+func (x *rowReader) position() fault.Position {
+	at := x.reader.Place()
+	return fault.Position{File: x.block.File.Path, Line: at.Line, Offset: at.Offset}
+}

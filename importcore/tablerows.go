@@ -1,0 +1,261 @@
+package importcore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/pingcap/tidb/pkg/parser/charset"
+	"github.com/pingcap/tidb/pkg/parser/mysql"
+	"github.com/pingcap/tidb/pkg/tablecodec"
+	"github.com/pingcap/tidb/pkg/types"
+	"github.com/pingcap/tidb/pkg/util/codec"
+
+	"github.com/sluicedb/sluice/importcore/cluster"
+	"github.com/sluicedb/sluice/importcore/conflict"
+	"github.com/sluicedb/sluice/importcore/fault"
+)
+
+// tableRows are the rows that the table has, as of one moment. It implements conflict.Table.
+type tableRows struct {
+	run      *run
+	snapshot *cluster.Snapshot
+}
+
+// openTable returns the rows that the table has, or nil if it was empty when the
+// job was planned. done ends the use. From here on others get ids behind those of the import.
+func (r *run) openTable(ctx context.Context) (rows *tableRows, done func(), err error) {
+	if !r.plan.filled {
+		return nil, func() {}, nil
+	}
+	task := r.plan.Task
+	if err := r.core.cluster.RebaseAutoIDs(ctx, task.DB, task.Table, r.ids); err != nil {
+		return nil, nil, err
+	}
+	ts, err := r.core.cluster.TSO(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	lease, err := r.core.cluster.AcquireSafePoint(ctx, fmt.Sprintf("job-%d-conflicts", task.JobID), ts)
+	if err != nil {
+		return nil, nil, err
+	}
+	done = func() {
+		if err := lease.Release(context.WithoutCancel(ctx)); err != nil {
+			r.warn("the conflict search's safe point stays until it expires", err)
+		}
+	}
+	snapshot, err := r.core.cluster.Snapshot(ctx, ts)
+	if err != nil {
+		done()
+		return nil, nil, err
+	}
+	return &tableRows{run: r, snapshot: snapshot}, done, nil
+}
+
+// Lookup implements conflict.Table.
+func (t *tableRows) Lookup(ctx context.Context, keys [][]byte) ([][]byte, error) {
+	values, err := t.snapshot.Get(ctx, keys)
+	if err != nil || !t.run.plan.target.HasRowID() {
+		return values, err
+	}
+	for i, v := range values {
+		if v != nil && tablecodec.IsRecordKey(keys[i]) {
+			_, id := describeKey(t.run.plan.target, keys[i], nil)
+			return nil, fault.New(fault.Cluster, 0, "the row id %s, which is behind what the table's allocators have given out, is in use", id)
+		}
+	}
+	return values, nil
+}
+
+// RecordKey implements conflict.Table.
+func (t *tableRows) RecordKey(key, value []byte) ([]byte, error) {
+	if tablecodec.IsRecordKey(key) {
+		return key, nil
+	}
+	if !tablecodec.IndexKVIsUnique(value) {
+		return nil, nil
+	}
+	id := tablecodec.DecodeTableID(key)
+	if segs := tablecodec.SplitIndexValue(value); len(segs.PartitionID) > 0 {
+		_, partition, err := codec.DecodeInt(segs.PartitionID)
+		if err != nil {
+			return nil, fmt.Errorf("the partition in the value of key %x: %w", key, err)
+		}
+		id = partition
+	}
+	handle, err := tablecodec.DecodeHandleInIndexValue(value)
+	if err != nil || handle == nil {
+		return nil, fault.Wrap(err, fault.Cluster, 0, "the index entry %x of the table can't be read", key)
+	}
+	return tablecodec.EncodeRowKey(id, handle.Encoded()), nil
+}
+
+// deleteBatch is how many rows are deleted in one transaction.
+const deleteBatch = 200
+
+// deleteStale deletes the rows of the table that rows of the source replace, by
+// SQL, so that TiDB removes their index entries.
+func (t *tableRows) deleteStale(ctx context.Context, result *conflict.Result) error {
+	var records [][]byte
+	deleted := int64(0)
+	flush := func() error {
+		if len(records) == 0 {
+			return nil
+		}
+		where, err := t.where(ctx, records)
+		if err != nil {
+			return err
+		}
+		task := t.run.plan.Task
+		if err := t.run.core.cluster.DeleteRows(ctx, task.DB, task.Table, where, len(records)); err != nil {
+			return err
+		}
+		deleted += int64(len(records))
+		t.run.left, t.run.summary.DeletedRows = leftNone, deleted
+		records = records[:0]
+		return nil
+	}
+	err := result.EachTableRow(ctx, func(record []byte) error {
+		records = append(records, bytes.Clone(record))
+		if len(records) < deleteBatch {
+			return nil
+		}
+		return flush()
+	})
+	if err == nil {
+		err = flush()
+	}
+	return err
+}
+
+// where returns a condition for just the rows with these record keys.
+func (t *tableRows) where(ctx context.Context, records [][]byte) (string, error) {
+	info := t.run.plan.target.Info
+	if info.IsCommonHandle {
+		return t.whereCommon(ctx, records)
+	}
+	name, unsigned := "_tidb_rowid", false
+	if col := t.run.plan.target.HandleColumn(); col != nil {
+		name, unsigned = quoteName(col.Name.O), mysql.HasUnsignedFlag(col.GetFlag())
+	}
+	// A handle is unique within a partition; without naming partitions only the
+	// whole table's is, and then all handles of a batch differ.
+	var b strings.Builder
+	for i, record := range records {
+		handle, err := tablecodec.DecodeRowKey(record)
+		if err != nil {
+			return "", fmt.Errorf("record key %x: %w", record, err)
+		}
+		b.WriteString(map[bool]string{true: name + " IN (", false: ","}[i == 0])
+		if unsigned {
+			b.WriteString(strconv.FormatUint(uint64(handle.IntValue()), 10))
+		} else {
+			b.WriteString(strconv.FormatInt(handle.IntValue(), 10))
+		}
+	}
+	return b.String() + ")", nil
+}
+
+// whereCommon reads the rows for what their keys don't show: strings whose
+// collation keeps weights in the key, and columns of which only a prefix is there.
+func (t *tableRows) whereCommon(ctx context.Context, records [][]byte) (string, error) {
+	values, err := t.snapshot.Get(ctx, records)
+	if err != nil {
+		return "", err
+	}
+	info, pk := t.run.plan.target.Info, t.run.plan.target.PrimaryIndex()
+	columns := make(map[int64]*types.FieldType)
+	var ids []int64
+	for _, ic := range pk.Columns {
+		col := info.Columns[ic.Offset]
+		columns[col.ID] = &col.FieldType
+		ids = append(ids, col.ID)
+	}
+	var rows []string
+	for i, record := range records {
+		if values[i] == nil {
+			return "", fault.New(fault.Cluster, 0, "an index of the table has an entry for the record %x, which is not there", record)
+		}
+		handle, err := tablecodec.DecodeRowKey(record)
+		if err != nil {
+			return "", fmt.Errorf("record key %x: %w", record, err)
+		}
+		row, err := tablecodec.DecodeRowToDatumMap(values[i], columns, time.UTC)
+		if err == nil {
+			row, err = tablecodec.DecodeHandleToDatumMap(handle, ids, columns, time.UTC, row)
+		}
+		if err != nil {
+			return "", fmt.Errorf("record %x: %w", record, err)
+		}
+		var parts []string
+		for _, ic := range pk.Columns {
+			col := info.Columns[ic.Offset]
+			d, ok := row[col.ID]
+			if !ok {
+				return "", fault.New(fault.Cluster, 0, "the record %x has no value for column %s", record, col.Name.O)
+			}
+			text, err := literal(&d, &col.FieldType)
+			if err != nil {
+				return "", err
+			}
+			parts = append(parts, quoteName(col.Name.O)+" = "+text)
+		}
+		rows = append(rows, "("+strings.Join(parts, " AND ")+")")
+	}
+	return strings.Join(rows, " OR "), nil
+}
+
+func quoteName(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
+
+var errLiteral = errors.New("the value has no SQL form")
+
+// literal returns a value as SQL that compares equal with it.
+func literal(d *types.Datum, ft *types.FieldType) (string, error) {
+	switch d.Kind() {
+	case types.KindInt64:
+		return strconv.FormatInt(d.GetInt64(), 10), nil
+	case types.KindUint64:
+		return strconv.FormatUint(d.GetUint64(), 10), nil
+	case types.KindFloat32:
+		return formatFloat(float64(d.GetFloat32()))
+	case types.KindFloat64:
+		return formatFloat(d.GetFloat64())
+	case types.KindString, types.KindBytes:
+		introducer := "_utf8mb4 "
+		if ft.GetCharset() == charset.CharsetBin {
+			introducer = ""
+		}
+		return fmt.Sprintf("%sx'%x'", introducer, d.GetBytes()), nil
+	case types.KindMysqlDecimal:
+		return d.GetMysqlDecimal().String(), nil
+	case types.KindMysqlTime:
+		return "'" + d.GetMysqlTime().String() + "'", nil
+	case types.KindMysqlDuration:
+		return "'" + d.GetMysqlDuration().String() + "'", nil
+	case types.KindMysqlEnum:
+		return strconv.FormatUint(d.GetMysqlEnum().Value, 10), nil
+	case types.KindMysqlSet:
+		return strconv.FormatUint(d.GetMysqlSet().Value, 10), nil
+	case types.KindMysqlBit, types.KindBinaryLiteral:
+		n, err := d.GetBinaryLiteral().ToInt(types.DefaultStmtNoWarningContext)
+		if err != nil {
+			return "", fmt.Errorf("a bit value: %w", err)
+		}
+		return strconv.FormatUint(n, 10), nil
+	default:
+		return "", fmt.Errorf("a value of type %s: %w", types.TypeStr(ft.GetType()), errLiteral)
+	}
+}
+
+func formatFloat(f float64) (string, error) {
+	if math.IsNaN(f) || math.IsInf(f, 0) {
+		return "", fmt.Errorf("the number %v: %w", f, errLiteral)
+	}
+	return strconv.FormatFloat(f, 'e', -1, 64), nil
+}
