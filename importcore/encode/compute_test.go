@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -371,4 +372,41 @@ func TestExpressionsThatCantBe(t *testing.T) {
 	}
 	_, err := sqlexpr.Parse("1 +")
 	require.Equal(t, fault.Cluster, fault.As(err).Whose)
+}
+
+// TestEncodersShareAPlan is for the race detector: encoders build their
+// expressions from the plan's syntax trees, at the same time.
+func TestEncodersShareAPlan(t *testing.T) {
+	t.Parallel()
+	info := tableInfo(t, "id INT PRIMARY KEY, a VARCHAR(20), d DECIMAL(10,2), g VARCHAR(60), h DECIMAL(10,3), u VARCHAR(40)")
+	generate(info, 3, "concat(`a`, _utf8mb4'-', case when `d` in (1.50, 2.5, 3) then 'x' else cast(`d` as char(10)) end)", false)
+	generate(info, 4, "`d` * 1.005 + cast('1.5' as decimal(10,3))", true)
+	info.Columns[5].DefaultIsExpr, info.Columns[5].DefaultValue = true, "replace(upper(uuid()), '-', '')"
+	addIndex(info, false, "g")
+	addIndex(info, false, "h")
+	cfg := configOf(t, info, strictMode, time.UTC)
+	var err error
+	cfg.Mapping, err = cfg.Target.Map(list("id", "@v", "d"), assign(t, "a = IF(@v LIKE 'a%', @v, 1.25)")...)
+	require.NoError(t, err)
+	plan, err := Compile(cfg)
+	require.NoError(t, err)
+	keys := make([][]byte, 8)
+	var workers sync.WaitGroup
+	for w := range keys {
+		workers.Go(func() {
+			e, a := plan.NewEncoder(), kv.NewArena(1<<16, 10)
+			for i := range 50 {
+				if err := e.EncodeRow(fields(fmt.Sprint(i), pick(rand.New(rand.NewSource(int64(i))), "abc", "xyz"), "2.5"), int64(i+1), a); err != nil {
+					t.Error(err)
+				}
+			}
+			for _, ref := range a.Refs {
+				keys[w] = append(keys[w], a.Key(ref)...)
+			}
+		})
+	}
+	workers.Wait()
+	for _, k := range keys[1:] {
+		require.Equal(t, keys[0], k)
+	}
 }
