@@ -11,6 +11,7 @@ BENCH ?= .
 ROWS ?= 1000000
 BENCHFLAGS ?=
 BINS = SLUICE_BIN=$(CURDIR)/$(BIN)/sluice SLUICE_PLAYGROUND_BIN=$(CURDIR)/$(BIN)/playground
+ORACLE_REPORT := $(CURDIR)/$(BIN)/oracle.txt
 RUN_DEMO = $(BINS) $(BIN)/demo
 
 .PHONY: help
@@ -54,6 +55,12 @@ test/cells: ## the fast and the general encoder on a million generated cells of 
 .PHONY: test/cluster
 test/cluster: build ## tests against the embedded cluster, peers included
 	SLUICE_PLAYGROUND_BIN=$(CURDIR)/$(BIN)/playground go test -p 2 -timeout 40m ./tests/...
+
+.PHONY: test-oracle
+test-oracle: build ## every shape of table and type judged by TiDB, 1,000,000 values; SLUICE_ORACLE_SEED repeats a run
+	@rm -f $(ORACLE_REPORT); status=0; \
+	$(BINS) SLUICE_ORACLE=full SLUICE_ORACLE_REPORT=$(ORACLE_REPORT) go test -count=1 -timeout 90m -run 'Twins|Collations|JudgeSees' ./tests/oracle || status=$$?; \
+	if [ -e $(ORACLE_REPORT) ]; then cat $(ORACLE_REPORT); fi; exit $$status
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (20s)

@@ -4,18 +4,17 @@ import (
 	"context"
 	"database/sql"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
+	"maps"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
-	"github.com/pingcap/tidb/pkg/meta/model"
 	parsermysql "github.com/pingcap/tidb/pkg/parser/mysql"
+	"github.com/pingcap/tidb/pkg/tablecodec"
 	"github.com/stretchr/testify/require"
 	"github.com/tikv/client-go/v2/oracle"
 	"github.com/tikv/client-go/v2/txnkv"
@@ -30,12 +29,27 @@ import (
 
 const strictMode = parsermysql.DefaultSQLMode
 
-func TestMain(m *testing.M) { os.Exit(playground.Main(m, playground.Options{})) }
+func TestMain(m *testing.M) { os.Exit(playground.Main(judged{m}, playground.Options{})) }
+
+// judged runs the tests, ends Sluice before the cluster goes and reports.
+type judged struct{ m *testing.M }
+
+func (j judged) Run() int {
+	code := j.m.Run()
+	for _, err := range []error{closeTwins(), report.finish()} {
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = max(code, 1)
+		}
+	}
+	return code
+}
 
 // MySQL error numbers that the judge itself has to know.
 const (
 	errDuplicate = 1062
 	errNull      = 1048
+	errNoParent  = 1452
 )
 
 // value is one field; nil is NULL.
@@ -43,12 +57,8 @@ type value *string
 
 func text(s string) value { return &s }
 
-// full asks for every type in every kind of table; otherwise each type is
-// tried in one kind of table per test, a different one in each.
-var full = os.Getenv("SLUICE_ORACLE") == "full"
-
-// judge compares the encoder with TiDB on one cluster and one database.
-type judge struct {
+// cellJudge compares the encoder with TiDB on one cluster and one database.
+type cellJudge struct {
 	db       string
 	status   string
 	conn     *sql.Conn
@@ -59,7 +69,7 @@ type judge struct {
 	inserted, refused, warned int
 }
 
-func newJudge(t *testing.T, sqlMode, timeZone string) *judge {
+func newJudge(t *testing.T, sqlMode, timeZone string) *cellJudge {
 	t.Helper()
 	c := playground.Shared(t)
 	name, db := c.Database(t)
@@ -69,7 +79,7 @@ func newJudge(t *testing.T, sqlMode, timeZone string) *judge {
 	client, err := txnkv.NewClient([]string{c.PD})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, client.Close()) })
-	j := &judge{db: name, status: c.TiDBStatus, conn: conn, client: client, sqlMode: sqlMode, timeZone: timeZone}
+	j := &cellJudge{db: name, status: c.TiDBStatus, conn: conn, client: client, sqlMode: sqlMode, timeZone: timeZone}
 	j.exec(t, "SET NAMES utf8mb4")
 	j.exec(t, "SET sql_mode = '"+sqlMode+"'")
 	j.exec(t, "SET time_zone = '"+timeZone+"'")
@@ -77,29 +87,16 @@ func newJudge(t *testing.T, sqlMode, timeZone string) *judge {
 	return j
 }
 
-func (j *judge) exec(t *testing.T, query string) {
+func (j *cellJudge) exec(t *testing.T, query string) {
 	t.Helper()
 	_, err := j.conn.ExecContext(t.Context(), query)
 	require.NoError(t, err, query)
 }
 
-// target reads the table's schema from the status port, as the product does.
-func (j *judge) target(t *testing.T, name string) *table.Target {
-	t.Helper()
-	resp, err := http.Get("http://" + j.status + "/schema/" + j.db + "/" + name)
-	require.NoError(t, err)
-	defer resp.Body.Close()
-	info := &model.TableInfo{}
-	require.NoError(t, json.NewDecoder(resp.Body).Decode(info))
-	target, err := table.NewTarget(j.db, info, true)
-	require.NoError(t, err)
-	return target
-}
-
 // config is what the encoder of a table is compiled from.
-func (j *judge) config(t *testing.T, name string, columns []string) encode.Config {
+func (j *cellJudge) config(t *testing.T, name string, columns []string) encode.Config {
 	t.Helper()
-	target := j.target(t, name)
+	target := loadTarget(t, j.status, j.db, name)
 	var targets []table.FieldTarget
 	for _, c := range columns {
 		targets = append(targets, table.FieldTarget{Column: c})
@@ -114,7 +111,7 @@ func (j *judge) config(t *testing.T, name string, columns []string) encode.Confi
 }
 
 // pairs reads the raw pairs of a table.
-func (j *judge) pairs(t *testing.T, prefix []byte) map[string]string {
+func (j *cellJudge) pairs(t *testing.T, prefix []byte) map[string]string {
 	t.Helper()
 	ts, err := j.client.CurrentTimestamp(oracle.GlobalTxnScope)
 	require.NoError(t, err)
@@ -149,7 +146,7 @@ type stored struct {
 }
 
 // run inserts the rows one by one, encodes them too, and compares.
-func (j *judge) run(t *testing.T, s shape) {
+func (j *cellJudge) run(t *testing.T, s shape) {
 	t.Helper()
 	j.exec(t, "CREATE TABLE "+s.name+" "+s.ddl)
 	cfg := j.config(t, s.name, s.columns)
@@ -203,7 +200,7 @@ func (j *judge) run(t *testing.T, s shape) {
 }
 
 // readIDs asks TiDB which ids it gave.
-func (j *judge) readIDs(t *testing.T, s shape, rows []stored) {
+func (j *cellJudge) readIDs(t *testing.T, s shape, rows []stored) {
 	t.Helper()
 	if s.idQuery == "" {
 		return
@@ -220,7 +217,7 @@ func (j *judge) readIDs(t *testing.T, s shape, rows []stored) {
 	require.Len(t, rows, i)
 }
 
-func (j *judge) compare(t *testing.T, s shape, plan *encode.Plan, rows []stored) {
+func (j *cellJudge) compare(t *testing.T, s shape, plan *encode.Plan, rows []stored) {
 	t.Helper()
 	enc := plan.NewEncoder()
 	arena := kv.NewArena(1<<20, 10)
@@ -236,7 +233,10 @@ func (j *judge) compare(t *testing.T, s shape, plan *encode.Plan, rows []stored)
 			got[key], owner[key] = string(arena.Value(ref)), r.row
 		}
 	}
-	want := j.pairs(t, plan.SharedPrefix())
+	want := make(map[string]string)
+	for _, id := range plan.Tables() {
+		maps.Copy(want, j.pairs(t, append(tablecodec.EncodeTablePrefix(id), '_')))
+	}
 	for key, v := range want {
 		if _, ok := got[key]; !ok {
 			t.Errorf("%s: pair only in TiDB: %s = %s", s.ddl, hexOf(key), hexOf(v))
@@ -251,7 +251,7 @@ func (j *judge) compare(t *testing.T, s shape, plan *encode.Plan, rows []stored)
 	}
 }
 
-func (j *judge) insert(ctx context.Context, s shape, rows ...[]value) error {
+func (j *cellJudge) insert(ctx context.Context, s shape, rows ...[]value) error {
 	columns := ""
 	if s.columns != nil {
 		columns = "(" + strings.Join(s.columns, ",") + ")"
