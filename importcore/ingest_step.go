@@ -24,6 +24,9 @@ func (r *run) ingest(ctx context.Context, src *content, memory memorySplit) erro
 	if err := r.checkStillEmpty(ctx); err != nil {
 		return err
 	}
+	if err := r.reserveIDs(ctx); err != nil {
+		return err
+	}
 	limits, err := r.core.cluster.RegionLimits(ctx)
 	if err != nil {
 		return err

@@ -74,6 +74,24 @@ func joined(ranges []sortkv.Range) []cluster.KeyRange {
 	return out
 }
 
+// reserveIDs gives those who write to other partitions meanwhile ids behind the
+// job's. Whoever was given some while the source was read may have the same
+// ones: no key is the same, since the partitions differ, but the user has to know.
+func (r *run) reserveIDs(ctx context.Context) error {
+	task := r.plan.Task
+	if len(task.Partitions) == 0 || r.ids == (cluster.AutoIDs{}) {
+		return nil
+	}
+	next, err := r.core.cluster.NextRowID(ctx, task.DB, task.Table)
+	if err != nil {
+		return err
+	}
+	if next != r.firstRowID {
+		r.warn("while the source was read, others were given automatic ids of the table: rows of other partitions may have the same ones", nil)
+	}
+	return r.core.cluster.RebaseAutoIDs(ctx, task.DB, task.Table, r.ids)
+}
+
 // remoteChecksum asks the cluster for the sum over what the job was to fill: the
 // table, or the partitions that it names.
 func (r *run) remoteChecksum(ctx context.Context) (kv.Checksum, error) {
