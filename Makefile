@@ -78,6 +78,10 @@ bench-compare: build ## this tree and BASE=<rev> side by side, ratios of the one
 bench/stages: build ## where each CPU second of an import goes, beside what this machine can do at most
 	$(BINS) go run ./tests/bench -profile 30 -runs 5 $(BENCHFLAGS)
 
+.PHONY: bench/growth
+bench/growth: build ## Sluice's own part of an import of 0.1, 1 and 10 GiB: time, memory, disk
+	$(BINS) go run ./tests/bench -growth $(BENCHFLAGS)
+
 .PHONY: bench/go
 bench/go: ## Go benchmarks of the hot paths; BENCH=regexp picks
 	go test -run '^$$' -bench '$(BENCH)' -benchmem $(PRODUCT)

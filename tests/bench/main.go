@@ -68,6 +68,7 @@ type options struct {
 	dir       string
 	json      string
 	profile   int    // seconds; 0 is none
+	growth    bool
 	base      string // sluice binary of another revision
 }
 
@@ -88,6 +89,8 @@ func parseFlags(args []string) (options, error) {
 	flags.StringVar(&o.json, "json", "", "file for all figures as JSON")
 	flags.IntVar(&o.profile, "profile", 0,
 		"instead of comparing: profile Sluice for as many seconds, which its import must not outlast, and print the CPU time of each stage beside the machine's limits")
+	flags.BoolVar(&o.growth, "growth", false,
+		"instead of comparing: Sluice's own part for 0.1, 1 and 10 GiB of the first case (30 GiB of disk), times -scale")
 	flags.StringVar(&o.base, "base", "", "sluice binary of another revision: measure only both, in turn, and print the ratios")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -136,6 +139,9 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	defer b.cleanUp()
+	if o.growth {
+		return b.runGrowth(ctx, cases[0])
+	}
 	if o.profile > 0 {
 		return b.runStages(ctx, cases[0])
 	}

@@ -26,11 +26,7 @@ func parseSluiceLog(text string) (sluiceSteps, error) {
 	var steps sluiceSteps
 	var began, ended time.Time
 	for line := range strings.Lines(text) {
-		parts := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
-		message, object := "", parts[len(parts)-1]
-		if len(parts) >= 4 {
-			message = parts[len(parts)-2]
-		}
+		parts, message, object := splitLog(line)
 		switch message {
 		case "import step":
 			var fields struct{ Step string }
@@ -47,12 +43,12 @@ func parseSluiceLog(text string) (sluiceSteps, error) {
 			case "ingest":
 				ended = at
 			}
-		case "sort run written":
-			var fields struct{ Bytes int64 }
-			if err := json.Unmarshal([]byte(object), &fields); err != nil {
-				return steps, fmt.Errorf("log line %q: %w", line, err)
+		case runWritten:
+			size, _, err := runSize(line)
+			if err != nil {
+				return steps, err
 			}
-			steps.runs += fields.Bytes
+			steps.runs += size
 		}
 	}
 	if began.IsZero() || ended.IsZero() {
@@ -60,6 +56,30 @@ func parseSluiceLog(text string) (sluiceSteps, error) {
 	}
 	steps.encode = ended.Sub(began)
 	return steps, nil
+}
+
+// splitLog takes a line of Sluice's log apart.
+func splitLog(line string) (parts []string, message, object string) {
+	parts = strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+	if len(parts) >= 4 {
+		message = parts[len(parts)-2]
+	}
+	return parts, message, parts[len(parts)-1]
+}
+
+const runWritten = "sort run written"
+
+// runSize returns the size of the sorted run that a line tells of, if it does.
+func runSize(line string) (bytes int64, ok bool, err error) {
+	_, message, object := splitLog(line)
+	if message != runWritten {
+		return 0, false, nil
+	}
+	var fields struct{ Bytes int64 }
+	if err := json.Unmarshal([]byte(object), &fields); err != nil {
+		return 0, false, fmt.Errorf("log line %q: %w", line, err)
+	}
+	return fields.Bytes, true, nil
 }
 
 var takeTime = regexp.MustCompile(`\[takeTime=([^]]+)\]`)
