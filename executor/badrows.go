@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/sluicedb/sluice/executor/job"
 	"github.com/sluicedb/sluice/executor/jobstore"
 	"github.com/sluicedb/sluice/importcore/badrows"
@@ -17,6 +19,7 @@ import (
 type badRowSink struct {
 	store  *jobstore.Store
 	lease  job.Lease
+	metric *prometheus.CounterVec // by class
 	counts badrows.Counts
 }
 
@@ -33,6 +36,7 @@ func (s *badRowSink) Put(ctx context.Context, first int64, records []badrows.Rec
 		case err == nil:
 			for i := range records {
 				s.counts.Add(records[i].Class)
+				s.metric.WithLabelValues(records[i].Class.String()).Inc()
 			}
 			return nil
 		case errors.Is(err, jobstore.ErrLost):

@@ -4,6 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sluicedb/sluice/executor/job"
+	"github.com/sluicedb/sluice/importcore/badrows"
 )
 
 // metrics are the executor's, labelled with closed sets only.
@@ -11,6 +12,7 @@ type metrics struct {
 	jobs    *prometheus.CounterVec
 	running prometheus.Gauge
 	rows    prometheus.Counter
+	badRows *prometheus.CounterVec
 }
 
 func newMetrics(r prometheus.Registerer) (*metrics, error) {
@@ -24,6 +26,12 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		rows: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: "sluice", Subsystem: "import", Name: "rows_total", Help: "Rows of finished import jobs.",
 		}),
+		badRows: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "sluice", Subsystem: "import", Name: "bad_rows_total", Help: "Rows that jobs have left out and recorded, by class.",
+		}, []string{"class"}),
+	}
+	for _, c := range badrows.Classes() {
+		m.badRows.WithLabelValues(c.String())
 	}
 	for _, s := range []job.Status{job.Finished, job.Failed, job.Cancelled} {
 		m.jobs.WithLabelValues(string(s))
@@ -31,7 +39,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	if r == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.jobs, m.running, m.rows} {
+	for _, c := range []prometheus.Collector{m.jobs, m.running, m.rows, m.badRows} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}

@@ -56,6 +56,7 @@ func TestCheckSupported(t *testing.T) {
 		"IMPORT INTO t FROM '/d/a.csv'": "",
 		"IMPORT INTO t FROM '/d/*.CSV' WITH thread=3, skip_rows=1, detached, record_errors=1": "",
 		"IMPORT INTO t FROM '/d/a.csv' WITH cloud_storage_uri='', character_set='UTF8'":       "",
+		"IMPORT INTO t FROM '/d/a.csv' WITH max_errors=5":                                     "",
 		"IMPORT INTO t FROM '/d/a.sql' FORMAT 'sql'":                                          "FORMAT 'sql'",
 		"IMPORT INTO t FROM '/d/a.parquet' FORMAT 'parquet'":                                  "FORMAT 'parquet'",
 		"IMPORT INTO t FROM 's3://b/a.csv'":                                                   "a data source of scheme s3",

@@ -65,7 +65,7 @@ func (e *Executor) start(ctx context.Context, store *jobstore.Store, engine Engi
 		log:  e.log.With(zap.Int64("job", record.ID), zap.String("table", record.DB+"."+record.Table)),
 		done: make(chan struct{}),
 	}
-	r.badRows = &badRowSink{store: store, lease: record.Lease}
+	r.badRows = &badRowSink{store: store, lease: record.Lease, metric: e.metrics.badRows}
 	r.task.BadRows = r.badRows
 	// The job outlives the statement that asked for it; wait ends it when a
 	// blocking statement's context ends.

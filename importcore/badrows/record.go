@@ -27,6 +27,9 @@ const (
 
 var classNames = [classes]string{"type", "syntax", "charset", "conflict"}
 
+// Classes returns all classes.
+func Classes() []Class { return []Class{Type, Syntax, Charset, Conflict} }
+
 // String returns the name that the job's table shows.
 func (c Class) String() string {
 	if c < classes {

@@ -86,4 +86,5 @@ func TestCounts(t *testing.T) {
 	require.Equal(t, "2 type, 1 charset, 1 conflict", c.String())
 	require.Equal(t, "unknown", classes.String())
 	require.Equal(t, "syntax", Syntax.String())
+	require.Len(t, Classes(), int(classes))
 }

@@ -194,7 +194,7 @@ func TestRecoverAsReference(t *testing.T) {
 	}
 	rnd := rand.New(rand.NewPCG(3, 42))
 	bad, good, ends := 0, 0, 0
-	for range 8_000 {
+	for range 3_000 {
 		var b strings.Builder
 		few := make([]string, 1+rnd.IntN(12))
 		for i := range few {
@@ -235,9 +235,9 @@ func TestRecoverAsReference(t *testing.T) {
 		}
 	}
 	t.Logf("%d good rows, %d bad ones, %d files lost", good, bad, ends)
-	require.Greater(t, bad, 5000)
-	require.Greater(t, good, 5000)
-	require.Greater(t, ends, 1000)
+	require.Greater(t, bad, 2000)
+	require.Greater(t, good, 2000)
+	require.Greater(t, ends, 300)
 }
 
 // checkPieces holds what is true of every file in every dialect.
