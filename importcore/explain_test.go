@@ -7,6 +7,8 @@ import (
 
 	"github.com/pingcap/tidb/pkg/meta/model"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/sluicedb/sluice/importcore/fault"
 	"github.com/sluicedb/sluice/importcore/table"
@@ -36,8 +38,10 @@ func TestErrorsSayWhatIsLeft(t *testing.T) {
 		require.Equal(t, uint16(1114), fault.As(err).Code)
 		require.Equal(t, fault.Cluster, fault.As(err).Whose)
 
-		err = r.explain(cancelled, context.Canceled)
-		require.ErrorIs(t, err, stopped)
-		require.ErrorContains(t, err, words)
+		for _, end := range []error{context.Canceled, fault.Wrap(status.Error(codes.Canceled, "context canceled"), fault.Cluster, 0, "switch")} {
+			err = r.explain(cancelled, end)
+			require.ErrorIs(t, err, stopped)
+			require.ErrorContains(t, err, words)
+		}
 	}
 }

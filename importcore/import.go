@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/sluicedb/sluice/importcore/badrows"
 	"github.com/sluicedb/sluice/importcore/cluster"
@@ -143,7 +145,7 @@ const (
 
 // explain makes sure that an error says what is left in the table.
 func (r *run) explain(ctx context.Context, err error) error {
-	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+	if ctx.Err() != nil && (errors.Is(err, ctx.Err()) || status.Code(err) == codes.Canceled) {
 		err = context.Cause(ctx)
 	}
 	if r.left == "" {

@@ -57,7 +57,8 @@ type Rule struct {
 	Store uint64 `json:"store,omitempty"`
 	// RPC is the end of the full method name, for example "ImportSST/Write" or
 	// "Tikv/SplitRegion"; empty means any. A request inside a BatchCommands
-	// stream answers to its own name and to "Tikv/BatchCommands".
+	// stream answers to its own name and to "Tikv/BatchCommands", a checksum and
+	// an ANALYZE also to "Coprocessor/checksum" and "Coprocessor/analyze".
 	RPC string `json:"rpc,omitempty"`
 	// Kind says what goes wrong.
 	Kind Kind `json:"kind"`

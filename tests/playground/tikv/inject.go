@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/pingcap/kvproto/pkg/coprocessor"
 	"github.com/pingcap/kvproto/pkg/errorpb"
 	"github.com/pingcap/kvproto/pkg/import_sstpb"
 	"github.com/pingcap/kvproto/pkg/kvrpcpb"
@@ -87,7 +88,7 @@ func batched[Q, R any](ctx context.Context, s *store, method string, req Q, h fu
 // the RPC's own name, or else runs next.
 func (s *store) guarded(ctx context.Context, req any, next grpc.UnaryHandler, methods ...string) (resp any, err error) {
 	defer s.recoverPanic(methods[0], &err)
-	rule, ok := s.cluster.opts.Faults.Fire(s.id, methods...)
+	rule, ok := s.cluster.opts.Faults.Fire(s.id, append(methods, coprocessorKind(req)...)...)
 	if !ok {
 		return next(ctx, req)
 	}
@@ -112,6 +113,21 @@ func (s *store) guarded(ctx context.Context, req any, next grpc.UnaryHandler, me
 		return nil, status.Errorf(codes.Unavailable, "injected fault %s", rule.Kind)
 	}
 	return resp, nil
+}
+
+// reqTypeAnalyze is the coprocessor's request type of ANALYZE.
+const reqTypeAnalyze = 104
+
+// coprocessorKind is a further name for some coprocessor requests.
+func coprocessorKind(req any) []string {
+	r, ok := req.(*coprocessor.Request)
+	switch {
+	case ok && r.Tp == reqTypeChecksum:
+		return []string{tikvService + "Coprocessor/checksum"}
+	case ok && r.Tp == reqTypeAnalyze:
+		return []string{tikvService + "Coprocessor/analyze"}
+	}
+	return nil
 }
 
 // recoverPanic turns a panic of a handler, which may be unistore's, into a
