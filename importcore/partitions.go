@@ -79,8 +79,8 @@ func joined(ranges []sortkv.Range) []cluster.KeyRange {
 // ones: no key is the same, since the partitions differ, but the user has to know.
 func (r *run) reserveIDs(ctx context.Context) error {
 	task := r.plan.Task
-	if len(task.Partitions) == 0 || r.ids == (cluster.AutoIDs{}) {
-		return nil
+	if len(task.Partitions) == 0 || r.plan.filled || r.ids == (cluster.AutoIDs{}) {
+		return nil // a table with rows has had it done when they were looked at
 	}
 	next, err := r.core.cluster.NextRowID(ctx, task.DB, task.Table)
 	if err != nil {

@@ -28,6 +28,9 @@
 //	index key     keyspace 't' tableID '_' 'i' indexID parts... [handle]
 //	index value   see index.go
 //
+// tableID is that of the row's partition if the table has partitions; see
+// partition.go, and partition_locate.go for how it is found.
+//
 // Integers in keys are big-endian with the sign bit flipped.
 package encode
 

@@ -38,6 +38,7 @@ type fakeTiKV struct {
 	violations []string
 	commitTS   map[uint64]bool
 	splitKeys  [][]byte
+	scattered  [][2]string // starts and ends
 }
 
 type fakeRegion struct {
@@ -164,7 +165,12 @@ func (kv *fakeTiKV) SplitRegions(_ context.Context, keys [][]byte) error {
 }
 
 // ScatterRegions implements Cluster.
-func (kv *fakeTiKV) ScatterRegions(context.Context, []byte, []byte) error { return nil }
+func (kv *fakeTiKV) ScatterRegions(_ context.Context, start, end []byte) error {
+	kv.mu.Lock()
+	defer kv.mu.Unlock()
+	kv.scattered = append(kv.scattered, [2]string{string(start), string(end)})
+	return nil
+}
 
 // StoreConn implements Cluster.
 func (kv *fakeTiKV) StoreConn(_ context.Context, id uint64) (grpc.ClientConnInterface, error) {

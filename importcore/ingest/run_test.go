@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -263,4 +264,28 @@ func TestBackoffDelay(t *testing.T) {
 	}
 	require.Greater(t, sum, 10*time.Minute)
 	require.Equal(t, time.Hour, b.delay(0, time.Hour), "what the store asks for counts")
+}
+
+// TestGapsBetweenRanges: what lies between ranges is somebody else's, and is
+// neither cut nor scattered.
+func TestGapsBetweenRanges(t *testing.T) {
+	t.Parallel()
+	kv := newFakeTiKV(t, 2, "k000700")
+	src := somePairs(900)
+	src.keys = slices.Delete(src.keys, 300, 600)
+	src.values = slices.Delete(src.values, 300, 600)
+	ranges := []Range{
+		{Start: []byte("k000000"), End: []byte("k000150")},
+		{Start: []byte("k000150"), End: []byte("k000300")},
+		{Start: []byte("k000600"), End: []byte("l")},
+	}
+	_, err := Run(t.Context(), kv, src, ranges, fastOptions(src))
+	require.NoError(t, err)
+	kv.requireAll(t, src)
+	require.Equal(t, [][2]string{{"k000000", "k000300"}, {"k000600", "l"}}, kv.scattered)
+	var cuts []string
+	for _, key := range kv.splitKeys {
+		cuts = append(cuts, string(key))
+	}
+	require.Equal(t, []string{"k000000", "k000150", "k000300", "k000600", "l"}, cuts)
 }
