@@ -278,7 +278,7 @@ func (c *cleanupCase) start() (end func()) {
 	t := c.t
 	proxy, err := c.victim.Open("root", "", c.name)
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, proxy.Close()) })
+	t.Cleanup(func() { _ = proxy.Close() }) // whose connections may have ended with the Sluice
 	stmt := fmt.Sprintf("IMPORT INTO t FROM '%s' WITH disable_precheck%s", c.file, c.moment.options)
 	if c.way != byClient {
 		_, values, err := rows(t, proxy, stmt+", detached")
