@@ -110,7 +110,7 @@ func (e *Encoder) EncodeRow(fields []format.Field, rowID int64, a *kv.Arena) err
 			continue
 		}
 		if err := e.setCell(to.offset, field); err != nil {
-			return err
+			return e.firstFault(fields, i, err)
 		}
 	}
 	if e.plan.compute != nil {
@@ -146,6 +146,29 @@ func (e *Encoder) EncodeRow(fields []format.Field, rowID int64, a *kv.Arena) err
 		}
 	}
 	return nil
+}
+
+// firstFault returns which of a row's faults an INSERT names, given the first
+// one in the order of the fields, that of field i: values are converted in the
+// order of the fields, and only then NULLs are looked for, in the order of the table.
+func (e *Encoder) firstFault(fields []format.Field, i int, err error) error {
+	at := e.plan.fields[i].offset
+	for i++; isBadNull(err) && i < len(fields); i++ {
+		offset := e.plan.fields[i].offset
+		if offset == table.Dropped {
+			continue
+		}
+		next := e.setCell(offset, &fields[i])
+		if next != nil && (offset < at || !isBadNull(next)) {
+			at, err = offset, next
+		}
+	}
+	return err
+}
+
+func isBadNull(err error) bool {
+	f := fault.As(err)
+	return f != nil && f.Code == errno.ErrBadNull
 }
 
 // mayMiss reports whether a row of n fields only lacks fields that are dropped anyway.

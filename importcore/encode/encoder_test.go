@@ -158,6 +158,7 @@ func TestBadRowsLeaveNothing(t *testing.T) {
 		{"date", with(good(), 3, "2024-02-30 00:00:00"), 1292, "created", `"2024-02-30 00:00:00"`},
 		{"long", with(good(), 1, string(make([]byte, 65))), 1406, "name", ""},
 		{"utf8", with(good(), 5, "a\xff"), 1366, "note", `"a\xff"`},
+		{"null and number", with(with(demoRowWithNull(), 4, "12x"), 5, "x"), 1366, "category", `"12x"`},
 		{"null key", fields(`\N`, "a", "1", "2024-01-01", "1", "x"), 1048, "id", "NULL"},
 	} {
 		err := e.EncodeRow(c.row, 2, a)
@@ -175,6 +176,13 @@ func TestBadRowsLeaveNothing(t *testing.T) {
 	}
 	require.NoError(t, e.EncodeRow(good(), 3, a), "the encoder goes on after errors")
 	require.Len(t, a.Refs, 2*refs)
+}
+
+// demoRowWithNull has a NULL where none is allowed, before all other fields.
+func demoRowWithNull() []format.Field {
+	row := demoRow(2)
+	row[0] = format.Field{Null: true}
+	return row
 }
 
 func with(row []format.Field, i int, text string) []format.Field {
@@ -259,4 +267,29 @@ func TestCompileRefuses(t *testing.T) {
 	info.Columns[1].SetType(mysql.TypeGeometry)
 	_, err = Compile(configOf(t, info, strictMode, time.UTC))
 	require.ErrorContains(t, err, "column b has the type geometry")
+}
+
+// TestWhichFault: a value that can't be converted is named before a NULL, and of
+// several NULLs the one whose column comes first in the table.
+func TestWhichFault(t *testing.T) {
+	t.Parallel()
+	info := tableInfo(t, "a INT NOT NULL, b INT NOT NULL, c TINYINT")
+	e, a := compile(t, info, strictMode, time.UTC, table.FieldTarget{Column: "b"}, table.FieldTarget{Var: "x"}, table.FieldTarget{Column: "a"}, table.FieldTarget{Column: "c"}).NewEncoder(), kv.NewArena(1<<10, 10)
+	for _, c := range []struct {
+		row    []format.Field
+		code   uint16
+		column string
+	}{
+		{fields(`\N`, "", `\N`, "1"), 1048, "a"},
+		{fields(`\N`, "", "1", "1"), 1048, "b"},
+		{fields(`\N`, "", `\N`, "999"), 1264, "c"},
+		{fields("x", "", `\N`, "999"), 1366, "b"},
+		{fields(`\N`, "", "x", "999"), 1366, "a"},
+	} {
+		f := fault.As(e.EncodeRow(c.row, 1, a))
+		require.NotNil(t, f)
+		require.Equal(t, c.code, f.Code)
+		require.Equal(t, c.column, f.At.Column)
+	}
+	require.Empty(t, a.Refs)
 }
