@@ -62,7 +62,8 @@ func (r *run) resolve(ctx context.Context, sorted *sortkv.Sorted, memory memoryS
 			return nil, err
 		}
 	}
-	return c, r.tellConflicts(ctx, c.resolved)
+	r.tellConflicts(ctx, c.resolved)
+	return c, context.Cause(ctx)
 }
 
 // sumBefore asks for the checksum of the rows that the table has and that stay.
@@ -111,7 +112,10 @@ func (r *run) uniqueKeys() []conflict.KeyRange {
 		keys = append(keys, conflict.KeyRange{Start: prefix, End: prefixEnd(prefix), Index: index})
 	}
 	for _, id := range r.plan.encoding.Tables() {
-		add(tablecodec.GenTableRecordPrefix(id), 0)
+		// Row ids are all different; only somebody else's can be in the way.
+		if !r.plan.target.HasRowID() || r.plan.filled {
+			add(tablecodec.GenTableRecordPrefix(id), 0)
+		}
 		for i, idx := range r.plan.target.Indexes() {
 			if idx.Unique {
 				add(tablecodec.EncodeTableIndexPrefix(id, idx.ID), i+1)
@@ -145,7 +149,9 @@ func (r *run) indexName(index int) string {
 func (r *run) duplicateError(ctx context.Context, found conflict.Collision) error {
 	rows := r.newRowReader()
 	if err := rows.read(ctx, found.Row); err != nil {
-		return err
+		index, values := describeKey(r.plan.target, found.Key, nil)
+		return fault.Wrap(err, fault.Source, mysql.ErrDupEntry,
+			"Duplicate entry '%s' for key '%s.%s': two rows have it, whose places are not to be had", values, r.plan.target.Info.Name.O, index)
 	}
 	at := rows.position()
 	index, values := r.describeConflict(found.Key, rows)
@@ -162,8 +168,9 @@ func (r *run) duplicateError(ctx context.Context, found conflict.Collision) erro
 	return err
 }
 
-// tellConflicts warns of what was decided, with places for the first few rows.
-func (r *run) tellConflicts(ctx context.Context, result *conflict.Result) error {
+// tellConflicts warns of what was decided, with places for the first few rows
+// unless the source can't be read any more, which is no reason to fail now.
+func (r *run) tellConflicts(ctx context.Context, result *conflict.Result) {
 	var parts []string
 	var rows int64
 	for i, n := range result.Counts {
@@ -179,7 +186,7 @@ func (r *run) tellConflicts(ctx context.Context, result *conflict.Result) error 
 	}
 	r.summary.LostRows = result.Lost.Count()
 	if rows == 0 {
-		return nil
+		return
 	}
 	text := fmt.Sprintf("%d conflicted rows were left out (on_duplicate = %s): %s share a value with another row",
 		result.Lost.Count(), r.plan.Task.OnDuplicate, strings.Join(parts, ", "))
@@ -190,12 +197,11 @@ func (r *run) tellConflicts(ctx context.Context, result *conflict.Result) error 
 	for _, c := range result.First {
 		told, err := r.tellCollision(ctx, reader, c)
 		if err != nil {
-			return err
+			told = "places are not to be had: " + brief(err)
 		}
 		text += "; " + told
 	}
 	r.warn(text, nil)
-	return nil
 }
 
 // tellCollision says where two rows are and what they share.

@@ -1,0 +1,117 @@
+package conflict_test
+
+import (
+	"encoding/binary"
+	"os"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/pingcap/tidb/pkg/tablecodec"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicedb/sluice/importcore/conflict"
+	"github.com/sluicedb/sluice/importcore/kv"
+	"github.com/sluicedb/sluice/importcore/sortkv"
+)
+
+// TestManyDuplicatesInLittleMemory: as many rows as SLUICE_CONFLICTS_ROWS says,
+// each twice, the second time in another order, with a primary key, a unique and a
+// plain index. Exactly one of each two stays, and memory stays near the budgets.
+func TestManyDuplicatesInLittleMemory(t *testing.T) {
+	n, err := strconv.Atoi(os.Getenv("SLUICE_CONFLICTS_ROWS"))
+	if err != nil {
+		t.Skip("SLUICE_CONFLICTS_ROWS is not set")
+	}
+	const sortBudget, budget = 48 << 20, 6 << 20
+	debug.SetMemoryLimit(sortBudget + budget + 16<<20) // as the server does with its own
+	s, err := sortkv.New(sortkv.Options{Dir: t.TempDir(), MemoryBudget: sortBudget, SuffixBytes: kv.NumberBytes})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.Close()) }()
+	began := time.Now()
+	sorted := addTwice(t, s, n)
+	t.Logf("%d pairs sorted in %v, peak %d MiB", sorted.Checksum().Pairs, time.Since(began).Round(time.Second), peakMiB(t))
+	for name, strategy := range map[string]conflict.Strategy{"replace": conflict.Replace, "ignore": conflict.Ignore} {
+		began = time.Now()
+		r, err := conflict.Decide(t.Context(), conflict.Config{
+			Sorted: sorted, Keys: keyRanges(1), Strategy: strategy, Dir: t.TempDir(), MemoryBudget: budget, Threads: 2,
+		})
+		require.NoError(t, err)
+		decided := time.Since(began)
+		require.EqualValues(t, n, r.Lost.Count())
+		lost := r.Lost.NewReader()
+		for row := int64(0); row < 2*int64(n); row += 97 {
+			gone, err := lost.Has(row)
+			require.NoError(t, err)
+			if gone != (row < int64(n) == (strategy == conflict.Replace)) {
+				t.Fatalf("row %d: lost %v", row, gone)
+			}
+		}
+		sum, err := r.Checksum(t.Context(), 2)
+		require.NoError(t, err)
+		require.EqualValues(t, 3*n, sum.Pairs)
+		t.Logf("%s: %d of %d rows lost, decided in %v, summed in %v, peak %d MiB", name, n, 2*n, decided.Round(time.Second),
+			(time.Since(began) - decided).Round(time.Second), peakMiB(t))
+		require.NoError(t, r.Close())
+	}
+	require.Less(t, peakMiB(t), 160)
+}
+
+// addTwice gives the pairs of n rows, and of the same rows in another order, to the sorter.
+func addTwice(t *testing.T, s *sortkv.Sorter, n int) *sortkv.Sorted {
+	t.Helper()
+	const stride = 7_368_787 // a prime: every row once, unless n is a multiple
+	record := tablecodec.GenTableRecordPrefix(tableID)
+	unique, plain := tablecodec.EncodeTableIndexPrefix(tableID, 1), tablecodec.EncodeTableIndexPrefix(tableID, 2)
+	var workers sync.WaitGroup
+	for w := range 2 {
+		workers.Go(func() {
+			value := make([]byte, 50)
+			var one kv.Arena
+			a, err := s.Arena(t.Context())
+			for row := w * n; err == nil && row < (w+1)*n; row++ {
+				id := uint64(row)
+				if w == 1 {
+					id = uint64(int64(row-n) * stride % int64(n))
+				}
+				one.Reset()
+				binary.BigEndian.PutUint64(value, uint64(row))
+				one.Add(binary.BigEndian.AppendUint64(record[:len(record):len(record)], id), value)
+				one.Add(binary.BigEndian.AppendUint64(unique[:len(unique):len(unique)], id*0x9E3779B97F4A7C15), value[:8])
+				key := binary.BigEndian.AppendUint64(plain[:len(plain):len(plain)], id%1000)
+				one.Add(binary.BigEndian.AppendUint64(key, id), nil)
+				a.AddNumbered(&one, uint64(row))
+				if a.Bytes() >= s.ArenaBytes() {
+					if err = s.Add(t.Context(), a); err == nil {
+						a, err = s.Arena(t.Context())
+					}
+				}
+			}
+			if err == nil {
+				err = s.Add(t.Context(), a)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	workers.Wait()
+	sorted, err := s.Finish(t.Context())
+	require.NoError(t, err)
+	return sorted
+}
+
+// peakMiB is the largest resident set of the process so far.
+func peakMiB(t *testing.T) int {
+	t.Helper()
+	text, err := os.ReadFile("/proc/self/status")
+	require.NoError(t, err)
+	_, rest, found := strings.Cut(string(text), "VmHWM:")
+	require.True(t, found)
+	kib, err := strconv.Atoi(strings.Fields(rest)[0])
+	require.NoError(t, err)
+	return kib >> 10
+}
