@@ -226,3 +226,25 @@ func TestFailureLeavesOtherPartitionsAlone(t *testing.T) {
 	require.Equal(t, [][]string{{"1", "1"}, {"100", "3"}, {"150", "4"}, {"250", "2"}}, b.query("SELECT * FROM t ORDER BY a"))
 	b.exec("ADMIN CHECK TABLE t")
 }
+
+// TestRowsIntoAPartitionWithRows: the strategies for rows that collide work in
+// a partition as in a table, and the checksum is that of the partition.
+func TestRowsIntoAPartitionWithRows(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	for _, c := range []struct{ strategy, want string }{
+		{"replace", "[[100 new 0] [110 a 1] [120 new 2] [130 new 3]]"},
+		{"ignore", "[[100 old 9] [110 a 1] [120 new 2] [130 old 7]]"},
+	} {
+		name := "t_" + c.strategy
+		b.exec("CREATE TABLE "+name+` (a INT, s VARCHAR(10), v INT, PRIMARY KEY (a) CLUSTERED, UNIQUE KEY u (v, a)) PARTITION BY RANGE (a)
+			(PARTITION p0 VALUES LESS THAN (100), PARTITION p1 VALUES LESS THAN (200), PARTITION p2 VALUES LESS THAN (300))`,
+			"INSERT INTO "+name+" VALUES (1, 'p0', 1), (100, 'old', 9), (130, 'old', 7), (200, 'p2', 1)")
+		path := b.file(name+".csv", lines("100,new,0", "110,a,1", "120,new,2", "130,new,3"))
+		b.mustImport(fmt.Sprintf("IMPORT INTO %s PARTITION (p1) FROM '%s' WITH allow_non_empty, on_duplicate='%s'", name, path, c.strategy))
+		b.exec("ADMIN CHECK TABLE " + name)
+		require.Equal(t, c.want, fmt.Sprint(b.query("SELECT a, s, v FROM "+name+" PARTITION (p1) ORDER BY a")), c.strategy)
+		require.Equal(t, [][]string{{"1", "p0"}, {"200", "p2"}}, b.query("SELECT a, s FROM "+name+" PARTITION (p0, p2) ORDER BY a"))
+		b.fails(fmt.Sprintf("IMPORT INTO %s PARTITION (p1) FROM '%s' WITH allow_non_empty", name, path), 1062, "Duplicate entry '1")
+	}
+}
