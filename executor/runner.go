@@ -266,7 +266,7 @@ func (r *runner) finish(summary Summary, err error) {
 func (r *runner) outcome(summary Summary, err error) job.Outcome {
 	if err == nil {
 		messages := append(append([]string(nil), r.warnings...), summary.Warnings...)
-		if left := r.badRows.told("rows left out"); left != "" {
+		if left := r.badRows.told("rows left out and recorded"); left != "" {
 			messages = append(messages, left)
 		}
 		return job.Outcome{Status: job.Finished, Rows: &summary.Rows, Checksum: &summary.Checksum,

@@ -182,7 +182,7 @@ func TestBadRowsMatrix(t *testing.T) {
 			job := b.mustImport(from + ", max_errors=" + strconv.Itoa(bad))
 			require.Equal(t, want, b.query(selectBadRows, job["Job_ID"]))
 			require.Equal(t, strconv.Itoa(len(good)), job["Imported_Rows"])
-			require.Contains(t, job["Result_Message"], fmt.Sprintf("rows left out: %d (%d %s), shown by SELECT * FROM sluice.job_errors WHERE job_id = %s",
+			require.Contains(t, job["Result_Message"], fmt.Sprintf("rows left out and recorded: %d (%d %s), shown by SELECT * FROM sluice.job_errors WHERE job_id = %s",
 				bad, bad, k.class, job["Job_ID"]))
 			require.Equal(t, strconv.Itoa(bad), b.lastJob("t")["error_rows"])
 			var ids []string
@@ -276,7 +276,7 @@ func TestBadRowsLeaveNoTrace(t *testing.T) {
 	for table, id := range map[string]string{"hidden": "_tidb_rowid", "auto": "id"} {
 		job := b.mustImport(fmt.Sprintf("IMPORT INTO %s (a) FROM '%s' WITH max_errors=3", table, path))
 		require.Equal(t, "4", job["Imported_Rows"])
-		require.Contains(t, job["Result_Message"], "rows left out: 3 (1 type, 2 syntax)")
+		require.Contains(t, job["Result_Message"], "rows left out and recorded: 3 (1 type, 2 syntax)")
 		require.Equal(t, [][]string{{"1", "1"}, {"3", "3"}, {"4", "4"}, {"6", "6"}},
 			b.query(fmt.Sprintf("SELECT %s, a FROM %s ORDER BY a", id, table)), table)
 		b.consistent(table)
@@ -343,6 +343,30 @@ func TestBadRowsWhateverTheWorkers(t *testing.T) {
 		require.Len(t, b.query(selectBadRows, job["Job_ID"]), bad)
 		require.True(t, strings.HasPrefix(got, strings.TrimSuffix(records, "]")), "the same rows, and those behind them")
 		require.Equal(t, strconv.Itoa(id-bad), b.count("t"))
+		b.consistent("t")
+		b.exec("TRUNCATE TABLE t")
+	}
+}
+
+// TestBadRowsBesideConflicts: both kinds of rows are recorded for one job, and
+// those that the user has a strategy for don't count towards the limit.
+func TestBadRowsBesideConflicts(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.exec("CREATE TABLE t (a INT PRIMARY KEY, b VARCHAR(10))")
+	path := b.file("x.csv", lines("1,a", "x,b", "1,c", "\"2\"x,d", "2,e", "2,f"))
+	for strategy, want := range map[string][][]string{
+		"ignore":  {{"1", "a"}, {"2", "e"}},
+		"replace": {{"1", "c"}, {"2", "f"}},
+		"capture": nil,
+	} {
+		job := b.mustImport(fmt.Sprintf("IMPORT INTO t FROM '%s' WITH max_errors=2, on_duplicate='%s'", path, strategy))
+		require.Equal(t, want, b.query("SELECT a, b FROM t ORDER BY a"), strategy)
+		require.Equal(t, strconv.Itoa(len(want)), job["Imported_Rows"], strategy)
+		require.Equal(t, [][]string{{"type", "2"}, {"syntax", "4"}}, b.query(
+			"SELECT class, line FROM sluice.job_errors WHERE job_id = ? AND class <> 'conflict' ORDER BY seq", job["Job_ID"]))
+		records := b.query("SELECT seq FROM sluice.job_errors WHERE job_id = ?", job["Job_ID"])
+		require.Equal(t, strconv.Itoa(len(records)), b.lastJob("t")["error_rows"])
 		b.consistent("t")
 		b.exec("TRUNCATE TABLE t")
 	}
