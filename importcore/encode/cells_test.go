@@ -94,7 +94,9 @@ func compareEncoders(t *testing.T, f *family, sql string, s session, cells int) 
 		}
 	}
 	require.Greater(t, taken, cells/200, "%s: the fast parser takes hardly anything", sql)
-	require.Less(t, taken, cells, "%s: no malformed cell among them", sql)
+	if sql != "BLOB" { // which takes anything
+		require.Less(t, taken, cells, "%s: no malformed cell among them", sql)
+	}
 }
 
 // indexedColumn makes a table of one column with an index on it, and one on a
