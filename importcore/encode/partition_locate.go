@@ -7,6 +7,7 @@ import (
 	"unsafe"
 
 	"github.com/pingcap/tidb/pkg/parser/mysql"
+	"github.com/pingcap/tidb/pkg/types"
 )
 
 // The locators, one per way of partitioning. They give what TiDB 8.5 gives,
@@ -225,6 +226,12 @@ func (l *keyOf) locate(e *Encoder) (int, error) {
 			d, err := e.conv.datum(col, c)
 			if err != nil {
 				return 0, err
+			}
+			if d.Kind() == types.KindMysqlTime && c.u == 0 {
+				// TiDB's conversion gives the zero time without fractional digits.
+				t := d.GetMysqlTime()
+				t.SetFsp(types.DefaultFsp)
+				d.SetMysqlTime(t)
 			}
 			if e.part.key, err = d.ToHashKey(); err != nil {
 				return 0, err
