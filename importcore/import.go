@@ -201,9 +201,10 @@ func splitMemory(budget int64, threads int) memorySplit {
 	return m
 }
 
-// withConflicts takes an eighth of the sorter's part for the search for rows that collide.
+// withConflicts takes a third of the sorter's part for the search for rows that
+// collide: what a second sort can hold grows with the square of its memory.
 func (m memorySplit) withConflicts() memorySplit {
-	m.conflicts = m.sort / 8
+	m.conflicts = m.sort / 3
 	m.sort -= m.conflicts
 	m.arenaBytes = min(m.arenaBytes, int(m.sort/16))
 	return m

@@ -31,13 +31,14 @@ func Decide(ctx context.Context, cfg Config) (_ *Result, err error) {
 			err = errors.Join(err, r.Close())
 		}
 	}()
-	// Half is for the second sort and an eighth each for the sets; the rest is for what isn't counted.
-	r.Lost = NewBits(cfg.Dir, cfg.MemoryBudget/8)
+	// Three quarters are for the second sort and a sixteenth each for the sets; the rest is for what isn't counted.
+	r.Lost = NewBits(cfg.Dir, cfg.MemoryBudget/16)
 	r.close = append(r.close, r.Lost.Close)
-	s := &scanner{cfg: cfg}
+	budget := cfg.MemoryBudget / 4 * 3
+	s := &scanner{cfg: cfg, capacity: 2 * sortkv.Capacity(budget)}
 	s.found, err = sortkv.New(sortkv.Options{
-		Dir: cfg.Dir, MemoryBudget: cfg.MemoryBudget / 2, SuffixBytes: kv.NumberBytes, Logger: cfg.Logger,
-		ArenaBytes: arenaBytes(cfg.MemoryBudget/2, cfg.Threads),
+		Dir: cfg.Dir, MemoryBudget: budget, SuffixBytes: kv.NumberBytes, Logger: cfg.Logger,
+		ArenaBytes: arenaBytes(budget, cfg.Threads),
 	})
 	if err != nil {
 		return nil, err
@@ -86,7 +87,7 @@ type member struct {
 
 // walk goes over the members in the order of rows and decides about each row.
 func (r *Result) walk(ctx context.Context, cfg Config, found *sortkv.Sorted) (err error) {
-	taken := NewBits(cfg.Dir, cfg.MemoryBudget/8)
+	taken := NewBits(cfg.Dir, cfg.MemoryBudget/16)
 	defer func() { err = errors.Join(err, taken.Close()) }()
 	it, err := found.Iter(ctx, []byte{memberKind}, []byte{memberKind + 1})
 	if err != nil {

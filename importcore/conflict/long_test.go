@@ -26,8 +26,8 @@ func TestManyDuplicatesInLittleMemory(t *testing.T) {
 	if err != nil {
 		t.Skip("SLUICE_CONFLICTS_ROWS is not set")
 	}
-	const sortBudget, budget = 48 << 20, 6 << 20
-	debug.SetMemoryLimit(sortBudget + budget + 16<<20) // as the server does with its own
+	const sortBudget, budget = 31 << 20, 15 << 20
+	debug.SetMemoryLimit(sortBudget + budget + 32<<20) // as the server does with its own
 	s, err := sortkv.New(sortkv.Options{Dir: t.TempDir(), MemoryBudget: sortBudget, SuffixBytes: kv.NumberBytes})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, s.Close()) }()

@@ -31,6 +31,9 @@ type scanner struct {
 	cfg    Config
 	found  *sortkv.Sorter
 	groups atomic.Uint64 // numbers given out
+	// capacity is how many bytes found can sort with its memory, bytes how many it has got.
+	capacity int64
+	bytes    atomic.Int64
 
 	mu struct {
 		sync.Mutex
@@ -293,6 +296,11 @@ func (w *scanWorker) add(ctx context.Context, key, value []byte, suffix uint64) 
 		return nil
 	}
 	w.arena = nil
+	if w.bytes.Add(int64(len(a.Buf))) > w.capacity {
+		w.found.Discard(a)
+		return fault.New(fault.User, 0, "the source has more conflicts than a memory budget of %d bytes for them can sort: raise import.memory-budget",
+			w.cfg.MemoryBudget)
+	}
 	return w.found.Add(ctx, a)
 }
 

@@ -63,7 +63,10 @@ func TestManyDuplicates(t *testing.T) {
 				float64(peak)/(1<<20), row["Result_Message"])
 			require.Equal(t, fmt.Sprint(n), row["Imported_Rows"])
 			require.Less(t, peak, int64(manyBudget+manyBeside))
-			b.consistent("t")
+			// The job has compared checksums; ADMIN CHECK TABLE takes too long for so many rows.
+			for _, index := range []string{"", "u", "v"} {
+				require.Equal(t, [][]string{{fmt.Sprint(n)}}, b.query("SELECT COUNT(*) FROM t USE INDEX ("+index+")"))
+			}
 			if tt.first != "" {
 				require.Equal(t, [][]string{{fmt.Sprint(n), tt.first, tt.second}},
 					b.query("SELECT COUNT(*), CAST(SUM(pass = 1) AS SIGNED), CAST(SUM(pass = 2) AS SIGNED) FROM t"))
