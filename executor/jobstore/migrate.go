@@ -3,7 +3,10 @@ package jobstore
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
+
+	"github.com/go-mysql-org/go-mysql/mysql"
 
 	"github.com/sluicedb/sluice/importcore/cluster/sqlconn"
 )
@@ -93,6 +96,9 @@ func (s *Store) migrate(ctx context.Context) error {
 				return err
 			}
 			r, err := c.Exec("SELECT GET_LOCK('sluice.migrate', 1)")
+			if isLockWait(err) {
+				continue
+			}
 			if err != nil {
 				return err
 			}
@@ -103,6 +109,18 @@ func (s *Store) migrate(ctx context.Context) error {
 			}
 		}
 	})
+}
+
+// isLockWait reports whether a server has given up waiting for a lock. A busy TiDB
+// says so of GET_LOCK with its own words instead of answering 0.
+func isLockWait(err error) bool {
+	switch sqlconn.Code(err) {
+	case mysql.ER_LOCK_WAIT_TIMEOUT:
+		return true
+	case mysql.ER_UNKNOWN_ERROR:
+		return strings.Contains(strings.ToLower(err.Error()), "lock wait timeout")
+	}
+	return false
 }
 
 func (s *Store) migrateLocked(c *sqlconn.Session) error {
