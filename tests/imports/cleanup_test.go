@@ -3,8 +3,6 @@ package imports_test
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -39,8 +37,6 @@ type moment struct {
 	arm func(c *cleanupCase)
 	// reached, polled, tells that the job is there, and may steer it there.
 	reached func(c *cleanupCase) bool
-	// fail makes a held job fail; nil if arm has seen to it.
-	fail func(c *cleanupCase)
 	// letGo frees what the clean-up needs, once the job has been told to stop.
 	letGo func(c *cleanupCase)
 	// after undoes what arm did, if need be.
@@ -104,13 +100,6 @@ func moments() []moment {
 	return []moment{
 		{name: "encode", big: true, untouched: true, ways: []way{byCancel, byClient, bySignal},
 			reached: func(c *cleanupCase) bool { n := c.row()["Imported_Rows"]; return n != "NULL" && n != "0" }},
-		{name: "spill", big: true, untouched: true,
-			reached: func(c *cleanupCase) bool { return len(c.sortFiles("*.run")) > 0 },
-			fail: func(c *cleanupCase) {
-				for _, dir := range c.sortFiles("") {
-					require.NoError(c.t, os.RemoveAll(dir))
-				}
-			}},
 		{name: "leases", untouched: true, arm: hold(rpcSwitch, fault.ServerIsBusy), reached: fired(rpcSwitch)},
 		// A split that fails costs speed only. TiDB splits as well, when a table is
 		// made, so the rule stays until the job has gone.
@@ -219,15 +208,11 @@ func (c *cleanupCase) run() {
 		c.moment.arm(c)
 	}
 	end := c.start()
-	if c.way == byError && c.moment.fail == nil {
+	if c.way == byError {
 		end()
 	} else {
 		c.eventually(func() bool { return c.moment.reached(c) })
-		if c.way == byError {
-			c.moment.fail(c)
-		} else {
-			end()
-		}
+		end()
 		if c.moment.letGo != nil {
 			c.moment.letGo(c)
 		}
@@ -397,13 +382,6 @@ func (c *cleanupCase) status() string {
 	_, values, err := rows(c.t, c.direct, "SELECT status FROM sluice.jobs WHERE id = "+c.job)
 	require.NoError(c.t, err)
 	return values[0][0]
-}
-
-// sortFiles lists files in the directories in which jobs sort, "" for the directories.
-func (c *cleanupCase) sortFiles(pattern string) []string {
-	files, err := filepath.Glob(filepath.Join(c.victim.SortDir(), "job-*", pattern))
-	require.NoError(c.t, err)
-	return files
 }
 
 // regions is the number of the table's regions.
