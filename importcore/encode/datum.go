@@ -43,6 +43,11 @@ func (cv *converter) datum(col *column, c *cell) (d types.Datum, err error) {
 		if err != nil {
 			return d, err
 		}
+		if c.u == 0 {
+			// TiDB's conversion gives the zero time without fractional digits,
+			// and functions like DATE_FORMAT tell that from a zero with them.
+			t.SetFsp(types.DefaultFsp)
+		}
 		d.SetMysqlTime(t)
 	case mysql.TypeDuration:
 		d.SetMysqlDuration(types.Duration{Duration: time.Duration(c.u), Fsp: col.fsp})
