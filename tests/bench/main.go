@@ -67,7 +67,7 @@ type options struct {
 	extras    bool
 	dir       string
 	json      string
-	profile   int    // seconds; 0 is none
+	profile   int // seconds; 0 is none
 	growth    bool
 	base      string // sluice binary of another revision
 }
