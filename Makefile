@@ -16,7 +16,7 @@ RUN_DEMO = $(BINS) $(BIN)/demo
 
 .PHONY: help
 help: ## print this help
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z\/-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z\/-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build bin/sluice (the product) and bin/playground (the embedded cluster)
@@ -61,6 +61,11 @@ test-oracle: build ## every shape of table and type judged by TiDB, 1,000,000 va
 	@rm -f $(ORACLE_REPORT); status=0; \
 	$(BINS) SLUICE_ORACLE=full SLUICE_ORACLE_REPORT=$(ORACLE_REPORT) go test -count=1 -timeout 90m -run 'Twins|Collations|JudgeSees' ./tests/oracle || status=$$?; \
 	if [ -e $(ORACLE_REPORT) ]; then cat $(ORACLE_REPORT); fi; exit $$status
+
+.PHONY: test/conflicts-long
+test/conflicts-long: build ## rows that collide: the whole matrix and 5,000,000 duplicates, with peak memory
+	SLUICE_CONFLICTS_ROWS=5000000 go test -v -timeout 30m -run ManyDuplicates ./importcore/conflict
+	SLUICE_CONFLICTS_LONG=1 SLUICE_CONFLICTS_ROWS=5000000 $(BINS) go test -v -timeout 120m -run 'Conflict|ManyDuplicates' ./tests/imports
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (20s)
