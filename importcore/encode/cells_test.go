@@ -5,7 +5,6 @@ import (
 	"math/rand"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/pingcap/tidb/pkg/meta/model"
 	"github.com/pingcap/tidb/pkg/parser/mysql"
@@ -74,7 +73,7 @@ type encoderPair struct {
 }
 
 func compareEncoders(t *testing.T, f *family, sql string, s session, cells int) {
-	seed := time.Now().UnixNano()
+	seed := seedOf(t)
 	fail := func(text []byte) string {
 		return fmt.Sprintf("%s, sql_mode %d, %s, seed %d: %q", sql, s.mode, s.zone, seed, text)
 	}

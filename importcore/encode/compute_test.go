@@ -323,7 +323,7 @@ func TestFloatAutoIncrement(t *testing.T) {
 // TestDatumOfCell: what an expression sees of a column is what TiDB's conversion gives.
 func TestDatumOfCell(t *testing.T) {
 	t.Parallel()
-	r := rand.New(rand.NewSource(time.Now().UnixNano()))
+	r := rand.New(rand.NewSource(seedOf(t)))
 	for _, f := range families() {
 		for _, sql := range append(f.types, "VECTOR(2)") {
 			info := tableInfo(t, "v "+sql+", g INT")

@@ -1,6 +1,8 @@
 package encode
 
 import (
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -128,4 +130,18 @@ func fields(vs ...string) []format.Field {
 		}
 	}
 	return row
+}
+
+// seedOf returns the seed of a test's random rows: the same in every run, so
+// that a test run means the same everywhere, unless SLUICE_SEED names another.
+func seedOf(t testing.TB) int64 {
+	t.Helper()
+	seed := int64(20240229)
+	if s := os.Getenv("SLUICE_SEED"); s != "" {
+		var err error
+		seed, err = strconv.ParseInt(s, 10, 64)
+		require.NoError(t, err)
+	}
+	t.Logf("seed %d", seed)
+	return seed
 }

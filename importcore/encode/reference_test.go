@@ -164,9 +164,7 @@ func randomIndex(r *rand.Rand, info *model.TableInfo, id int64) *model.IndexInfo
 
 // judgeRandomTables compares encoder and reference on random tables and rows.
 func judgeRandomTables(t *testing.T, newCollation bool, count int) {
-	seed := time.Now().UnixNano()
-	t.Logf("seed %d", seed)
-	r := rand.New(rand.NewSource(seed))
+	r := rand.New(rand.NewSource(seedOf(t)))
 	equal := 0
 	for range count {
 		info, sources := randomTable(t, r)
