@@ -200,6 +200,7 @@ func TestStageOf(t *testing.T) {
 		"checksum":          sample("github.com/sluicedb/sluice/importcore/kv.(*Checksum).AddArena", add),
 		"fields":            sample("github.com/sluicedb/sluice/importcore/format/csv.(*reader).walk", "github.com/sluicedb/sluice/importcore.(*worker).encodeBlock"),
 		"spill":             sample("runtime.memmove", "github.com/sluicedb/sluice/importcore/sortkv.(*runWriter).add", "github.com/sluicedb/sluice/importcore/sortkv.(*Sorter).spill", add),
+		"find duplicates":   sample("github.com/sluicedb/sluice/importcore/sortkv.(*Iterator).advance", "github.com/sluicedb/sluice/importcore/sortkv.(*Sorted).mergeKeys"),
 		"garbage collector": sample("runtime.scanobject", "runtime.gcBgMarkWorker"),
 		otherStage:          sample("runtime.futex", "runtime.mcall"),
 	} {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -23,6 +24,8 @@ type stage struct {
 	// frames are parts of function names; the stage with one in the innermost
 	// matching frame gets the sample.
 	frames []string
+	// whole stages get all samples below their frames, those of other stages too.
+	whole bool
 	// limit is what the stage could not do without, on this machine.
 	limit func(l limits, m measurement) time.Duration
 	bound string // what limit is
@@ -34,39 +37,41 @@ const core = "sluice/importcore"
 func stages() []stage {
 	pairs := func(m measurement) int64 { return int64(m.PairBytes) }
 	return []stage{
-		{"read and split", "reading the file, finding row borders", []string{core + "/format/csv.(*splitter)", core + "/source."},
+		{"read and split", "reading the file, finding row borders", []string{core + "/format/csv.(*splitter)", core + "/source."}, false,
 			func(l limits, m measurement) time.Duration { return l.read(m.SourceBytes) }, "read(2) of the file"},
-		{"fields", "fields as byte ranges", []string{core + "/format/csv.(*reader)"},
+		{"fields", "fields as byte ranges", []string{core + "/format/csv.(*reader)"}, false,
 			func(l limits, m measurement) time.Duration { return l.copy(m.SourceBytes) }, "copy of the file"},
-		{"encode", "values, keys, rows", []string{core + "/encode."},
+		{"encode", "values, keys, rows", []string{core + "/encode."}, false,
 			func(l limits, m measurement) time.Duration { return l.copy(pairs(m)) }, "copy of the pairs"},
-		{"checksum", "CRC-64 of every pair", []string{core + "/kv.(*Checksum)", core + "/kv.(*overlay)", core + "/kv.update"},
+		{"checksum", "CRC-64 of every pair", []string{core + "/kv.(*Checksum)", core + "/kv.(*overlay)", core + "/kv.update"}, false,
 			func(l limits, m measurement) time.Duration { return l.crc(pairs(m)) }, "hash/crc64 over the pairs"},
-		{"sort", "sorting references, rewriting into pages", []string{core + "/sortkv.sort", core + "/sortkv.newChunk"},
+		{"sort", "sorting references, rewriting into pages", []string{core + "/sortkv.sort", core + "/sortkv.newChunk"}, false,
 			func(l limits, m measurement) time.Duration { return l.copy(2 * pairs(m)) }, "2 copies of the pairs"},
-		{"spill", "merging chunks, writing runs", []string{core + "/sortkv.(*Sorter).spill"},
+		{"spill", "merging chunks, writing runs", []string{core + "/sortkv.(*Sorter).spill"}, true,
 			func(l limits, m measurement) time.Duration { return l.write(m.Runs) }, "write(2) of the runs"},
-		{"find duplicates", "merging the keys of all runs", []string{core + "/sortkv.(*Sorted).mergeKeys"},
+		{"find duplicates", "merging the keys of all runs", []string{core + "/sortkv.(*Sorted).mergeKeys"}, true,
 			func(l limits, m measurement) time.Duration { return l.read(m.Runs / 2) }, "read(2) of half of the runs"},
-		{"merge", "reading runs, merging pairs", []string{core + "/sortkv.(*Iterator)"},
+		{"merge", "reading runs, merging pairs", []string{core + "/sortkv.(*Iterator)"}, false,
 			func(l limits, m measurement) time.Duration { return l.read(m.Runs) }, "read(2) of the runs"},
-		{"send", "messages, gRPC, sockets", []string{core + "/ingest.", "google.golang.org/grpc", "golang.org/x/net/http2"},
+		{"send", "messages, gRPC, sockets", []string{core + "/ingest.", "google.golang.org/grpc", "golang.org/x/net/http2"}, false,
 			func(l limits, m measurement) time.Duration { return l.send(pairs(m)) }, "the pairs over gRPC loopback, sender's side"},
-		{"garbage collector", "", []string{"runtime.gcBgMarkWorker", "runtime.bgsweep", "runtime.gcAssistAlloc", "runtime.bgscavenge"}, nil, ""},
+		{"garbage collector", "", []string{"runtime.gcBgMarkWorker", "runtime.bgsweep", "runtime.gcAssistAlloc", "runtime.bgscavenge"}, false, nil, ""},
 	}
 }
 
 // otherStage gets what no stage claims: the scheduler, job rows, SQL.
 const otherStage = "other"
 
-// stageOf returns the stage of a sample: that of its innermost frame that any
-// stage names.
+// stageOf returns the stage of a sample: a whole one that it is below of, or
+// that of its innermost frame that any stage names.
 func stageOf(all []stage, s *profile.Sample) string {
-	for _, location := range s.Location {
-		for _, line := range location.Line {
-			for _, st := range all {
-				for _, frame := range st.frames {
-					if strings.Contains(line.Function.Name, frame) {
+	for _, whole := range []bool{true, false} {
+		for _, location := range s.Location {
+			for _, line := range location.Line {
+				for _, st := range all {
+					if st.whole == whole && slices.ContainsFunc(st.frames, func(frame string) bool {
+						return strings.Contains(line.Function.Name, frame)
+					}) {
 						return st.name
 					}
 				}
