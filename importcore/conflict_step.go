@@ -156,7 +156,7 @@ func (r *run) duplicateError(ctx context.Context, found conflict.Collision) erro
 	at := rows.position()
 	index, values := r.describeConflict(found.Key, rows)
 	err := fault.New(fault.Source, mysql.ErrDupEntry, "Duplicate entry '%s' for key '%s.%s'", values, r.plan.target.Info.Name.O, index)
-	err.Place(at)
+	_ = err.Place(at)
 	if found.Other == conflict.TableRow {
 		err.Message += ": the table has a row with it, and so does the source"
 		return err

@@ -59,6 +59,8 @@ func TestParsePartitions(t *testing.T) {
 	} {
 		_, err := Parse(sql, mysql.ModeNone)
 		require.Error(t, err, sql)
-		require.Equal(t, code, err.(*Error).Code, sql)
+		var told *Error
+		require.ErrorAs(t, err, &told, sql)
+		require.Equal(t, code, told.Code, sql)
 	}
 }

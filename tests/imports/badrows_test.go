@@ -79,7 +79,7 @@ func (f *badFile) add(row string) {
 // bad adds a row of a kind and notes its record.
 func (f *badFile) bad(k badKind, id int, end string) {
 	cells := goodCells(id, "")
-	row, value := "", ""
+	var row, value string
 	if k.row != nil {
 		row = k.row(cells)
 		value = row

@@ -43,7 +43,7 @@ func TestRowsOfOthersAreNotEmptied(t *testing.T) {
 			job, letGo := b.heldAt(tc.hold, path)
 			conn, err := b.direct.Conn(t.Context())
 			require.NoError(t, err)
-			defer conn.Close()
+			defer func() { _ = conn.Close() }()
 			for _, stmt := range tc.others {
 				_, err := conn.ExecContext(t.Context(), stmt)
 				require.NoError(t, err, stmt)
@@ -194,7 +194,7 @@ func TestParentsAreEmptiedToo(t *testing.T) {
 	b.fails(stmt, 1105, "`parent` was emptied again")
 	conn, err := b.direct.Conn(t.Context())
 	require.NoError(t, err)
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	for _, stmt := range []string{"SET foreign_key_checks = 0", "INSERT INTO child VALUES (3, 9, 9)"} {
 		_, err := conn.ExecContext(t.Context(), stmt)
 		require.NoError(t, err)

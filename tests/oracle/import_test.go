@@ -104,14 +104,14 @@ func writeField(b *strings.Builder, r *rand.Rand, v value, quotes bool) {
 	}
 	switch {
 	case r.IntN(3) == 0 && !quotes:
-		plainField.WriteString(b, *v)
+		b.WriteString(plainField.Replace(*v))
 	case r.IntN(2) == 0:
 		b.WriteByte('"')
-		escapedBody.WriteString(b, *v)
+		b.WriteString(escapedBody.Replace(*v))
 		b.WriteByte('"')
 	default:
 		b.WriteByte('"')
-		quotedField.WriteString(b, *v)
+		b.WriteString(quotedField.Replace(*v))
 		b.WriteByte('"')
 	}
 }

@@ -37,7 +37,7 @@ func (p *rowParser) anyField(data []byte, pos int, final bool) (at int, result o
 	quoted := pos < len(data) && d.hasQuote && data[pos] == d.quote && d.lineEnd(data[pos:], final) == 0
 	open := false
 	for pos < len(data) {
-		end := 0
+		var end int
 		if open {
 			end = d.lineEnd(data[pos:], final)
 		} else {
