@@ -21,7 +21,7 @@ func openCore(ctx context.Context, cfg Config) (Engine, error) {
 		Cluster: cluster.Config{
 			TiDB: cfg.Backends, User: cfg.ServiceAccount.User, Password: cfg.ServiceAccount.Password, Logger: cfg.Logger,
 		},
-		SortDir: cfg.SortDir, MemoryBudget: cfg.MemoryBudget, Logger: cfg.Logger,
+		SortDir: cfg.SortDir, SortCompression: cfg.SortCompression, MemoryBudget: cfg.MemoryBudget, Logger: cfg.Logger,
 	})
 	if err != nil {
 		return nil, err

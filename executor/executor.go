@@ -104,6 +104,8 @@ type Config struct {
 	Backends []string
 	// SortDir is the local directory for sorting, absolute.
 	SortDir string
+	// SortCompression of what is spilled to SortDir; see importcore.Config.
+	SortCompression string
 	// MemoryBudget is the import core's memory in bytes; 0 means the core's
 	// default.
 	MemoryBudget int64

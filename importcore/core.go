@@ -10,6 +10,7 @@ import (
 	"github.com/sluicedb/sluice/importcore/cluster"
 	"github.com/sluicedb/sluice/importcore/encode"
 	"github.com/sluicedb/sluice/importcore/fault"
+	"github.com/sluicedb/sluice/importcore/sortkv"
 	"github.com/sluicedb/sluice/importcore/source"
 	"github.com/sluicedb/sluice/importcore/table"
 )
@@ -28,6 +29,8 @@ type Config struct {
 	// SortDir is the directory in which jobs sort, each in a directory of its own
 	// that it removes. It is made when missing.
 	SortDir string
+	// SortCompression of what is spilled to SortDir: none (or empty), snappy or zstd.
+	SortCompression string
 	// MemoryBudget is in bytes, for one job that names none; 0 means DefaultMemoryBudget.
 	MemoryBudget int64
 	// Logger is required.
@@ -36,8 +39,9 @@ type Config struct {
 
 // Core runs tasks for one cluster. It is safe for concurrent use.
 type Core struct {
-	cfg     Config
-	cluster *cluster.Cluster
+	cfg         Config
+	compression sortkv.Compression
+	cluster     *cluster.Cluster
 }
 
 // New connects to the cluster. The caller closes the Core.
@@ -45,11 +49,15 @@ func New(ctx context.Context, cfg Config) (*Core, error) {
 	if cfg.MemoryBudget == 0 {
 		cfg.MemoryBudget = DefaultMemoryBudget
 	}
+	compression, err := sortkv.ParseCompression(cfg.SortCompression)
+	if err != nil {
+		return nil, err
+	}
 	c, err := cluster.Open(ctx, cfg.Cluster)
 	if err != nil {
 		return nil, err
 	}
-	return &Core{cfg: cfg, cluster: c}, nil
+	return &Core{cfg: cfg, compression: compression, cluster: c}, nil
 }
 
 // Close gives back what is still held in the cluster and disconnects. No

@@ -49,7 +49,7 @@ func (r *run) suffixBytes() int {
 func (r *run) newSorter(memory memorySplit) (*sortkv.Sorter, error) {
 	return sortkv.New(sortkv.Options{
 		Dir: r.dir, MemoryBudget: memory.sort, ArenaBytes: memory.arenaBytes, SuffixBytes: r.suffixBytes(),
-		PrefixSkip: len(r.plan.encoding.SharedPrefix()), Logger: r.log,
+		Compression: r.core.compression, PrefixSkip: len(r.plan.encoding.SharedPrefix()), Logger: r.log,
 	})
 }
 

@@ -136,12 +136,13 @@ func (p *process) build() (err error) {
 		ServiceAccount: executor.ServiceAccount{
 			User: cfg.ServiceAccount.User, Password: cfg.ServiceAccount.Password.Reveal(),
 		},
-		Backends:     cfg.Backend.Addresses,
-		SortDir:      cfg.Import.SortDir,
-		MemoryBudget: int64(cfg.Import.MemoryBudget),
-		Threads:      cfg.Import.Threads,
-		Logger:       p.logger,
-		Registerer:   p.registry,
+		Backends:        cfg.Backend.Addresses,
+		SortDir:         cfg.Import.SortDir,
+		SortCompression: cfg.Import.SortCompression,
+		MemoryBudget:    int64(cfg.Import.MemoryBudget),
+		Threads:         cfg.Import.Threads,
+		Logger:          p.logger,
+		Registerer:      p.registry,
 	})
 	if err != nil {
 		return err

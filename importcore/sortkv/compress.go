@@ -12,12 +12,25 @@ type Compression uint8
 
 // The compressions of runs.
 const (
-	// CompressionDefault is CompressionNone.
-	CompressionDefault Compression = iota
-	CompressionNone
+	CompressionNone Compression = iota
 	CompressionSnappy
 	CompressionZstd
 )
+
+// ParseCompression returns the compression of a name: none (or no name),
+// snappy or zstd.
+func ParseCompression(name string) (Compression, error) {
+	switch name {
+	case "", "none":
+		return CompressionNone, nil
+	case "snappy":
+		return CompressionSnappy, nil
+	case "zstd":
+		return CompressionZstd, nil
+	default:
+		return CompressionNone, fmt.Errorf("compression %q is not one of none, snappy and zstd", name)
+	}
+}
 
 // codec compresses parts of pages. It may be used concurrently.
 type codec interface {

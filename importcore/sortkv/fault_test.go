@@ -66,7 +66,7 @@ func TestEveryFileOperationMayFail(t *testing.T) {
 			return nil
 		})
 		mem := vfs.NewMem()
-		got, _, err := sortAndRead(errorfs.Wrap(mem, injector), pairs, sortkv.CompressionDefault)
+		got, _, err := sortAndRead(errorfs.Wrap(mem, injector), pairs, sortkv.CompressionNone)
 		if count.Load() <= n {
 			require.NoError(t, err)
 			names, err := mem.List("/sort")
@@ -94,7 +94,7 @@ func TestFullDiskIsNamed(t *testing.T) {
 		}
 		return nil
 	})
-	_, _, err := sortAndRead(errorfs.Wrap(vfs.NewMem(), injector), randomPairs(rand.New(rand.NewPCG(9, 9)), 2000), sortkv.CompressionDefault)
+	_, _, err := sortAndRead(errorfs.Wrap(vfs.NewMem(), injector), randomPairs(rand.New(rand.NewPCG(9, 9)), 2000), sortkv.CompressionNone)
 	e := fault.As(err)
 	require.NotNil(t, e, "%v", err)
 	require.Equal(t, uint16(1021), e.Code)

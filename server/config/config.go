@@ -71,6 +71,8 @@ type Import struct {
 	// SortDir is the directory for sorting, absolute. Size it for the encoded
 	// data of the imports that run at the same time.
 	SortDir string `toml:"sort-dir"`
+	// SortCompression of what is written there: none, snappy or zstd.
+	SortCompression string `toml:"sort-compression"`
 	// MemoryBudget is the memory of the import core, for all jobs together.
 	MemoryBudget Size `toml:"memory-budget"`
 	// Threads caps what one job may use; 0 means the number of CPUs.
@@ -93,8 +95,9 @@ func Default() Config {
 		},
 		ServiceAccount: ServiceAccount{User: "root"},
 		Import: Import{
-			SortDir:      filepath.Join(os.TempDir(), "sluice-sort"),
-			MemoryBudget: 128 << 20,
+			SortDir:         filepath.Join(os.TempDir(), "sluice-sort"),
+			SortCompression: "none",
+			MemoryBudget:    128 << 20,
 		},
 	}
 }

@@ -36,6 +36,7 @@ level = "warn"
 addresses = ["tidb-0:4000", "tidb-1:4000"]
 dial-timeout = "250ms"
 [import]
+sort-compression = "zstd"
 memory-budget = "1.5GiB"
 threads = 3
 `)
@@ -48,7 +49,7 @@ threads = 3
 	want.Log.Level = "debug"
 	want.Backend.Addresses = []string{"tidb-0:4000", "tidb-1:4000"}
 	want.Backend.DialTimeout = Duration(250 * time.Millisecond)
-	want.Import = Import{SortDir: "/data/sort", MemoryBudget: 64 << 20, Threads: 3}
+	want.Import = Import{SortDir: "/data/sort", SortCompression: "zstd", MemoryBudget: 64 << 20, Threads: 3}
 	require.Equal(t, want, inv.Config)
 
 	inv, err = Load([]string{"--config", path, "--backend", "a:1,b:2", "--status-addr", ""}, io.Discard)
@@ -77,6 +78,7 @@ password = "secret-one"
 password-file = "/nonexistent"
 [import]
 sort-dir = "relative"
+sort-compression = "lz4"
 memory-budget = "1MiB"
 threads = -1
 [tls]
@@ -88,7 +90,7 @@ on = true
 		"unknown key adr", "unknown key tls", `addr must be host:port, not "nowhere"`, "status-addr: port", "schema must have",
 		"graceful-wait", "log.level", "log.format", "names a:1 twice", "backend.addresses[2]: host is missing",
 		"backend.addresses[3]: port", "backend.dial-timeout", "service-account.user", "exclude each other",
-		"import.sort-dir", "import.memory-budget must be at least 32MiB, not 1MiB", "import.threads",
+		"import.sort-dir", `import.sort-compression must be none, snappy or zstd, not "lz4"`, "import.memory-budget must be at least 32MiB, not 1MiB", "import.threads",
 	} {
 		require.Contains(t, err.Error(), want)
 	}

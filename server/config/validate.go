@@ -70,6 +70,9 @@ func (c *Config) validate(f *findings) {
 	if !filepath.IsAbs(c.Import.SortDir) {
 		f.addf("import.sort-dir must be an absolute path, not %q", c.Import.SortDir)
 	}
+	if !slices.Contains([]string{"none", "snappy", "zstd"}, c.Import.SortCompression) {
+		f.addf("import.sort-compression must be none, snappy or zstd, not %q", c.Import.SortCompression)
+	}
 	if c.Import.MemoryBudget < minMemoryBudget {
 		f.addf("import.memory-budget must be at least %s, not %s", minMemoryBudget, c.Import.MemoryBudget)
 	}
