@@ -19,6 +19,7 @@ import (
 	"github.com/pingcap/tidb/pkg/resourcemanager"
 	"github.com/pingcap/tidb/pkg/server"
 	"github.com/pingcap/tidb/pkg/session"
+	"github.com/pingcap/tidb/pkg/sessionctx/variable"
 	kvstore "github.com/pingcap/tidb/pkg/store"
 	"github.com/pingcap/tidb/pkg/store/copr"
 	"github.com/pingcap/tidb/pkg/store/driver"
@@ -141,6 +142,23 @@ func (s *Server) open(ctx context.Context) error {
 	s.dom, err = session.BootstrapSession(s.storage)
 	if err != nil {
 		return fmt.Errorf("bootstrap TiDB: %w", err)
+	}
+	return s.commitInTwoPhases(ctx)
+}
+
+// commitInTwoPhases keeps TiDB from trying what the stores refuse (see the
+// stores' KvPrewrite), which it would log each time.
+func (s *Server) commitInTwoPhases(ctx context.Context) error {
+	ctx = kv.WithInternalSourceType(ctx, kv.InternalTxnOthers)
+	se, err := session.CreateSession(s.storage)
+	if err != nil {
+		return fmt.Errorf("session of TiDB: %w", err)
+	}
+	defer se.Close()
+	for _, name := range []string{variable.TiDBEnable1PC, variable.TiDBEnableAsyncCommit} {
+		if err := se.GetSessionVars().GlobalVarsAccessor.SetGlobalSysVar(ctx, name, variable.Off); err != nil {
+			return fmt.Errorf("setting %s of TiDB: %w", name, err)
+		}
 	}
 	return nil
 }

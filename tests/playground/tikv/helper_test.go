@@ -39,7 +39,11 @@ type ids struct{ n atomic.Uint64 }
 
 func (i *ids) AllocID() uint64 { return i.n.Add(1) }
 
-type clock struct{ n atomic.Uint64 }
+type clock struct {
+	n atomic.Uint64
+	// given is called once when a store has been given its next timestamp.
+	given atomic.Pointer[func()]
+}
 
 func newClock() *clock {
 	c := &clock{}
@@ -47,8 +51,15 @@ func newClock() *clock {
 	return c
 }
 
-func (c *clock) next() uint64                        { return c.n.Add(1) }
-func (c *clock) tso(context.Context) (uint64, error) { return c.next(), nil }
+func (c *clock) next() uint64 { return c.n.Add(1) }
+
+func (c *clock) tso(context.Context) (uint64, error) {
+	ts := c.next()
+	if given := c.given.Swap(nil); given != nil {
+		(*given)()
+	}
+	return ts, nil
+}
 
 // bench is a running cluster with clients to its stores.
 type bench struct {

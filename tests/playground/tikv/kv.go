@@ -20,6 +20,16 @@ func unimplemented(method string) error {
 	return status.Errorf(codes.Unimplemented, "%s is not served by this store", method)
 }
 
+// KvPrewrite implements tikvpb.TikvServer. No transaction commits in one phase
+// or asynchronously here: unistore takes the commit timestamp first and shows
+// the write, or its lock, afterwards. Whoever read in between at a later
+// timestamp would be wrong, which TiKV prevents by locks in memory. A store
+// may always ask for the two phases by an answer without timestamps.
+func (s *store) KvPrewrite(ctx context.Context, req *kvrpcpb.PrewriteRequest) (*kvrpcpb.PrewriteResponse, error) {
+	req.TryOnePc, req.UseAsyncCommit, req.Secondaries = false, false, nil
+	return s.Server.KvPrewrite(ctx, req)
+}
+
 // SplitRegion implements tikvpb.TikvServer.
 func (s *store) SplitRegion(_ context.Context, req *kvrpcpb.SplitRegionRequest) (*kvrpcpb.SplitRegionResponse, error) {
 	return s.regions.splitRequest(s.id, req), nil
