@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -23,37 +22,23 @@ type badRowSink struct {
 	counts badrows.Counts
 }
 
-// Put implements badrows.Sink. While the cluster is away it tries again, as
-// long as a job's end would be tried.
+// Put implements badrows.Sink. While the cluster is away it tries again.
 func (s *badRowSink) Put(ctx context.Context, first int64, records []badrows.Record) error {
 	for i := range records {
 		records[i].File, records[i].Message = redactText(records[i].File), redactText(records[i].Message)
 	}
-	giveUp := time.Now().Add(endTimeout)
-	for {
-		err := s.store.AddBadRows(ctx, s.lease, first, records)
-		switch {
-		case err == nil:
-			for i := range records {
-				s.counts.Add(records[i].Class)
-				s.metric.WithLabelValues(records[i].Class.String()).Inc()
-			}
-			return nil
-		case errors.Is(err, jobstore.ErrLost):
-			return errLeaseLost
-		case ctx.Err() != nil:
-			return context.Cause(ctx)
-		case time.Now().After(giveUp):
-			return err
-		}
-		wait := time.NewTimer(endRetry)
-		select {
-		case <-wait.C:
-		case <-ctx.Done():
-			wait.Stop()
-			return context.Cause(ctx)
-		}
+	err := persist(ctx, func(ctx context.Context) error { return s.store.AddBadRows(ctx, s.lease, first, records) })
+	if errors.Is(err, jobstore.ErrLost) {
+		return errLeaseLost
 	}
+	if err != nil {
+		return err
+	}
+	for i := range records {
+		s.counts.Add(records[i].Class)
+		s.metric.WithLabelValues(records[i].Class.String()).Inc()
+	}
+	return nil
 }
 
 // told says how many rows there are and where to see them; "" if there are none.

@@ -71,7 +71,7 @@ func (e *Executor) awaitCancelled(ctx context.Context, store *jobstore.Store, id
 			return nil, context.Cause(ctx)
 		}
 		// An owner that went away stops nothing; its job is ended here.
-		if _, err := store.FailAbandoned(ctx); err != nil {
+		if _, err := e.failAbandoned(ctx, store); err != nil {
 			return nil, err
 		}
 	}

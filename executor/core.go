@@ -50,7 +50,7 @@ func (e *coreEngine) Plan(ctx context.Context, t Task) (Plan, error) {
 		Checksum: checksumLevel(t.Options.ChecksumTable), DisableImportMode: t.Options.DisableTiKVImportMode,
 		OnDuplicate: onDuplicate(t.Options.OnDuplicate), MaxErrors: t.Options.MaxErrors, BadRows: t.BadRows,
 		AllowNonEmpty: t.Options.AllowNonEmpty, KeepPartial: t.Options.KeepPartial,
-		Owned: t.Owned,
+		Owned: t.Owned, Hold: t.Hold,
 	})
 	if err != nil {
 		return nil, err

@@ -57,8 +57,8 @@ type Task struct {
 	MaxWriteSpeed     int64
 	// BadRows keeps rows that are left out; nil until the job has a row.
 	BadRows badrows.Sink
-	// Owned is importcore.ImportTask's; nil before the job exists.
-	Owned func(context.Context) error
+	// Owned and Hold are importcore.ImportTask's; nil before the job exists.
+	Owned, Hold func(context.Context) error
 }
 
 // Summary is what a finished import did.

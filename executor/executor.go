@@ -21,7 +21,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -109,6 +111,9 @@ type Config struct {
 	// MemoryBudget is the import core's memory in bytes; 0 means the core's
 	// default.
 	MemoryBudget int64
+	// Lease is how long a job's owner may be silent before others may count it
+	// as dead; 0 means jobstore.DefaultLease.
+	Lease time.Duration
 	// Threads caps the THREAD option and is the base of its default (half of
 	// it, at least 1); 0 means the number of CPUs.
 	Threads int
@@ -162,6 +167,9 @@ func NewWithEngine(cfg Config, openEngine func(context.Context) (Engine, error))
 	}
 	if cfg.Schema == "" {
 		cfg.Schema = jobstore.DefaultSchema
+	}
+	if cfg.Lease <= 0 {
+		cfg.Lease = jobstore.DefaultLease
 	}
 	if cfg.Threads <= 0 {
 		cfg.Threads = runtime.GOMAXPROCS(0)
@@ -267,7 +275,8 @@ func (e *Executor) Close(ctx context.Context) error {
 // table isn't blocked for much longer than the lease.
 func (e *Executor) janitor() {
 	defer e.wg.Done()
-	tick := time.NewTicker(jobstore.DefaultLease / 2)
+	interval := e.cfg.Lease / 2
+	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
 		select {
@@ -279,8 +288,8 @@ func (e *Executor) janitor() {
 		if store == nil {
 			continue
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), jobstore.DefaultLease/2)
-		n, err := store.FailAbandoned(ctx)
+		ctx, cancel := context.WithTimeout(context.Background(), interval)
+		n, err := e.failAbandoned(ctx, store)
 		cancel()
 		if err != nil {
 			e.log.Warn("abandoned jobs can't be looked for", zap.Error(err))
@@ -288,4 +297,13 @@ func (e *Executor) janitor() {
 			e.log.Warn("ended jobs whose owner went away", zap.Int64("jobs", n))
 		}
 	}
+}
+
+// failAbandoned ends the jobs of owners that went away. This process's own ones
+// are not among them, even if a slow cluster has kept it from saying so.
+func (e *Executor) failAbandoned(ctx context.Context, store *jobstore.Store) (int64, error) {
+	e.mu.Lock()
+	alive := slices.Collect(maps.Keys(e.mu.jobs))
+	e.mu.Unlock()
+	return store.FailAbandoned(ctx, alive...)
 }

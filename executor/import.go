@@ -46,7 +46,7 @@ func (e *Executor) importInto(ctx context.Context, s Session, st *sqlext.ImportI
 	}
 	// A client that leaves now must not leave a row behind that nobody knows of:
 	// the job is created and then cancelled.
-	created, err := createJob(context.WithoutCancel(ctx), store, record)
+	created, err := e.createJob(context.WithoutCancel(ctx), store, record)
 	if err != nil {
 		return nil, err
 	}
@@ -143,10 +143,10 @@ func (e *Executor) record(st *sqlext.ImportInto, state *sessionState, task Task,
 
 // createJob reserves the table. A table that a dead owner still holds is freed
 // first.
-func createJob(ctx context.Context, store *jobstore.Store, record job.Job) (job.Job, error) {
+func (e *Executor) createJob(ctx context.Context, store *jobstore.Store, record job.Job) (job.Job, error) {
 	created, err := store.Create(ctx, record)
 	if errors.Is(err, jobstore.ErrTableBusy) {
-		n, abandonedErr := store.FailAbandoned(ctx)
+		n, abandonedErr := e.failAbandoned(ctx, store)
 		if abandonedErr != nil {
 			return job.Job{}, abandonedErr
 		}

@@ -14,18 +14,7 @@ import (
 
 	"github.com/sluicedb/sluice/executor/job"
 	"github.com/sluicedb/sluice/executor/jobstore"
-	"github.com/sluicedb/sluice/importcore"
 	"github.com/sluicedb/sluice/importcore/fault"
-)
-
-const (
-	// progressInterval is how often the owner renews its lease and writes the
-	// job's progress: Imported_Rows as other Sluices see it is about that old.
-	progressInterval = time.Second
-	// endTimeout bounds the attempts to write a job's end.
-	endTimeout = jobstore.DefaultLease
-	// endRetry is the pause between them.
-	endRetry = time.Second
 )
 
 // runner is one job that this process owns, from its acceptance to its end.
@@ -51,6 +40,7 @@ type runner struct {
 
 	mu struct {
 		sync.Mutex
+		renewed time.Time // when the lease was last renewed, at the earliest
 		claimed bool
 		plan    Plan // nil until the import runs
 	}
@@ -71,7 +61,7 @@ func (e *Executor) start(ctx context.Context, store *jobstore.Store, engine Engi
 	// blocking statement's context ends.
 	jobCtx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	r.ctx, r.stop = jobCtx, cancel
-	r.task.Owned = r.owned
+	r.task.Owned, r.task.Hold = r.owned, r.hold
 
 	e.mu.Lock()
 	closing := e.mu.closing
@@ -142,6 +132,7 @@ func (r *runner) work() (summary Summary, err error) {
 		return Summary{}, context.Cause(r.ctx)
 	}
 	defer func() { <-r.e.slots }()
+	claimed := time.Now()
 	if err := r.store.Claim(r.ctx, r.record.Lease); err != nil {
 		if errors.Is(err, jobstore.ErrLost) {
 			err = errLeaseLost
@@ -149,7 +140,7 @@ func (r *runner) work() (summary Summary, err error) {
 		return Summary{}, err
 	}
 	r.mu.Lock()
-	r.mu.claimed = true
+	r.mu.claimed, r.mu.renewed = true, claimed
 	r.mu.Unlock()
 	// The table was free and empty when the statement was checked; now that
 	// the row reserves it, it must still be.
@@ -180,61 +171,6 @@ func (r *runner) progress() job.Progress {
 	default:
 		return job.Progress{}
 	}
-}
-
-// heartbeat renews the lease until quit is closed. It stops the job when
-// somebody asked for its cancellation, or when the lease is no longer certain:
-// well before others may take the job.
-func (r *runner) heartbeat(quit <-chan struct{}) {
-	lease := r.store.Lease()
-	tick := time.NewTicker(min(progressInterval, lease/4))
-	defer tick.Stop()
-	renewed := time.Now()
-	for {
-		select {
-		case <-quit:
-			return
-		case <-tick.C:
-		}
-		asked := time.Now()
-		cancelled, err := r.renew(lease / 4)
-		switch {
-		case err == nil:
-			renewed = asked
-			if cancelled {
-				r.stop(errCancelled)
-			}
-		case errors.Is(err, jobstore.ErrLost):
-			r.stop(errLeaseLost)
-			return
-		default:
-			r.log.Warn("the job's lease can't be renewed", zap.Error(err))
-			if time.Since(renewed) > lease*2/3 {
-				r.stop(errLeaseLost)
-				return
-			}
-		}
-	}
-}
-
-func (r *runner) renew(timeout time.Duration) (cancelled bool, err error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), timeout)
-	defer cancel()
-	return r.store.Renew(ctx, r.record.Lease, r.progress())
-}
-
-// owned renews the lease, so that what follows may rely on it for a while, or
-// says that the job is not certainly ours. Once given up, a job stays so: others
-// may be about to take it.
-func (r *runner) owned(context.Context) error {
-	if cause := context.Cause(r.ctx); errors.Is(cause, importcore.ErrNotOwner) {
-		return cause
-	}
-	_, err := r.renew(r.store.Lease() / 4)
-	if errors.Is(err, jobstore.ErrLost) {
-		return errLeaseLost
-	}
-	return err
 }
 
 // finish writes the job's end and sets r.err.
@@ -295,23 +231,9 @@ func (r *runner) stopped(err error) *stopError {
 	return nil
 }
 
-// end writes the last state, again and again while the cluster is away.
+// end writes the last state.
 func (r *runner) end(o job.Outcome) error {
-	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(r.ctx), endTimeout, errors.New("timed out"))
-	defer cancel()
-	for {
-		err := r.store.End(ctx, r.record.Lease, o)
-		if err == nil || errors.Is(err, jobstore.ErrLost) {
-			return err
-		}
-		wait := time.NewTimer(endRetry)
-		select {
-		case <-wait.C:
-		case <-ctx.Done():
-			wait.Stop()
-			return err
-		}
-	}
+	return persist(context.WithoutCancel(r.ctx), func(ctx context.Context) error { return r.store.End(ctx, r.record.Lease, o) })
 }
 
 // live overlays a row of this process's job with what it knows better than the

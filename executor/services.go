@@ -65,7 +65,7 @@ func (s *services) open(ctx context.Context, withEngine bool) error {
 	if store == nil {
 		opened, err := jobstore.Open(ctx, jobstore.Params{
 			Backends: s.cfg.Backends, User: s.cfg.ServiceAccount.User, Password: s.cfg.ServiceAccount.Password,
-			Schema: s.cfg.Schema, Owner: s.cfg.Instance,
+			Schema: s.cfg.Schema, Owner: s.cfg.Instance, Lease: s.cfg.Lease,
 		})
 		if err != nil {
 			return err

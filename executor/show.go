@@ -75,7 +75,7 @@ func (e *Executor) askForJobs(ctx context.Context, s Session) (*sessionState, *j
 	if err != nil {
 		return nil, nil, false, err
 	}
-	if _, err := store.FailAbandoned(ctx); err != nil {
+	if _, err := e.failAbandoned(ctx, store); err != nil {
 		return nil, nil, false, err
 	}
 	return state, store, super, nil

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/sluicedb/sluice/importcore/cluster"
+	"github.com/sluicedb/sluice/importcore/kv"
 )
 
 // # Emptying the table after a failed job
@@ -41,7 +42,11 @@ import (
 // is one before, the table is left alone and the error says so. TRUNCATE waits
 // for the transactions that use the table; one that commits in that moment is
 // found afterwards, in the keys of the old id, and the error says how to get its
-// rows back (FLASHBACK TABLE, until the garbage collection takes them).
+// rows back (FLASHBACK TABLE, until the garbage collection takes them). The
+// second look only asks whether the first one's sum has changed.
+//
+// Nothing of this is needed, and nothing is read or truncated, when the job ends
+// before its first ingest was sent.
 //
 // The row of the job keeps the table reserved meanwhile; Task.Owned is asked
 // right before the TRUNCATE. All of it is bounded by cleanUpLimit and repeating
@@ -93,9 +98,11 @@ func (r *run) cleanUp(ctx context.Context) {
 	case r.left == "":
 		r.plan.progress.rows.Store(0) // encoded, but nowhere
 		return
-	case task.AllowNonEmpty:
-		r.fate = fmt.Sprintf("holds, beside the rows that were there before, %s; those of this job have the commit timestamp %d",
-			r.left, r.committed.ts)
+	case r.plan.filled:
+		r.fate = "holds, beside the rows that were there before, " + r.left
+		if r.sent.Load() {
+			r.fate += fmt.Sprintf("; those of this job have the commit timestamp %d", r.committed.ts)
+		}
 		return
 	case task.KeepPartial:
 		r.fate = "holds " + r.left + " (keep_partial)"
@@ -147,7 +154,7 @@ func (r *run) empty(ctx context.Context) (fate string, err error) {
 	if err != nil {
 		return "", err
 	}
-	others, err := c.WrittenByOthers(ctx, physical, r.committed.ts)
+	others, seen, err := c.WrittenByOthers(ctx, physical, r.committed.ts)
 	if err != nil {
 		return "", err
 	}
@@ -165,12 +172,13 @@ func (r *run) empty(ctx context.Context) (fate string, err error) {
 	if err != nil {
 		return "", err
 	}
-	return r.emptied(ctx, physical), nil
+	return r.emptied(ctx, physical, seen), nil
 }
 
-// emptied looks, after the TRUNCATE, for what went with it, and puts the ids
-// back: those of a table, since the rows of other partitions go on using theirs.
-func (r *run) emptied(ctx context.Context, physical []int64) (fate string) {
+// emptied looks, after the TRUNCATE, for what went with it beside what was seen
+// before, and puts the ids back: those of a table, since the rows of other
+// partitions go on using theirs.
+func (r *run) emptied(ctx context.Context, physical []int64, seen kv.Checksum) (fate string) {
 	task, c := r.plan.Task, r.core.cluster
 	r.plan.progress.rows.Store(0)
 	fate = fateEmptied
@@ -179,7 +187,7 @@ func (r *run) emptied(ctx context.Context, physical []int64) (fate string) {
 		fate = fmt.Sprintf(fatePartitions, strings.Join(task.Partitions, ", "))
 		back = "SELECT ... AS OF TIMESTAMP shows the old rows while tikv_gc_life_time lasts"
 	}
-	others, err := c.WrittenByOthers(ctx, physical, r.committed.ts)
+	others, err := c.WrittenSince(ctx, physical, r.committed.ts, seen)
 	switch {
 	case err != nil:
 		fate += fmt.Sprintf("; it is not known whether others wrote to it in that moment (%s); %s", brief(err), back)

@@ -25,7 +25,7 @@
 //	checksum  auto IDs rebased; the table's checksum compared with the sum of the pairs
 //	analyze   statistics; a failure here is a warning
 //
-// An error up to the end of encode leaves the target as it was. After a later
+// An error before pairs have been sent leaves the target as it was. After a later
 // one the table is emptied again (see cleanup.go), unless the task wants to keep
 // what is there or the table had rows before; the error says what it holds.
 // Leases are given back on every way out.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -36,7 +37,9 @@ type run struct {
 	before     kv.Checksum      // of the rows that the table had before the ingest
 	unverified bool             // before is not to be had
 	summary    Summary
-	// left says what the table holds since pairs may have reached it; "" before.
+	// sent tells that pairs may have reached the table.
+	sent atomic.Bool
+	// left says what the table holds since then, or since rows of it were deleted; "" before.
 	left string
 	// committed is set before the first pair is sent.
 	committed commit

@@ -57,7 +57,11 @@ func (r *run) ingestUnder(ctx context.Context, src *content, ranges []sortkv.Ran
 	if err != nil {
 		return err
 	}
-	r.left = leftPart
+	defer func() {
+		if r.sent.Load() {
+			r.left = leftPart
+		}
+	}()
 	want := src.Checksum()
 	stats, err := ingest.Run(ctx, r.core.cluster, src, toIngest(ranges), ingest.Options{
 		Concurrency:     r.plan.Task.Threads,
@@ -67,6 +71,7 @@ func (r *run) ingestUnder(ctx context.Context, src *content, ranges []sortkv.Ran
 		Total:           ingest.Total{Pairs: int64(want.Pairs), Bytes: int64(want.Bytes)},
 		CommitTS:        ts,
 		MemoryBudget:    memory.ingest,
+		Permit:          r.permit,
 		Progress:        func(pairs, _ int64) { r.plan.progress.pairsIngested.Add(pairs) },
 		Logger:          r.log,
 	})
@@ -75,6 +80,23 @@ func (r *run) ingestUnder(ctx context.Context, src *content, ranges []sortkv.Ran
 	}
 	r.summary.Regions = int64(stats.SSTs)
 	return nil
+}
+
+// permit is asked before pairs are sent to the table.
+func (r *run) permit(ctx context.Context) error {
+	if err := r.hold(ctx); err != nil {
+		return err
+	}
+	r.sent.Store(true)
+	return nil
+}
+
+// hold returns when the rows of the table may be changed for the job.
+func (r *run) hold(ctx context.Context) error {
+	if r.plan.Task.Hold == nil {
+		return nil
+	}
+	return r.plan.Task.Hold(ctx)
 }
 
 // takeLeases prepares the cluster for the ingest. The returned context is

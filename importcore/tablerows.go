@@ -37,18 +37,9 @@ func (r *run) openTable(ctx context.Context) (rows *tableRows, done func(), err 
 	if err := r.core.cluster.RebaseAutoIDs(ctx, task.DB, task.Table, r.ids); err != nil {
 		return nil, nil, err
 	}
-	ts, err := r.core.cluster.TSO(ctx)
+	ts, done, err := r.core.cluster.KeepReadable(ctx, fmt.Sprintf("job-%d-conflicts", task.JobID))
 	if err != nil {
 		return nil, nil, err
-	}
-	lease, err := r.core.cluster.AcquireSafePoint(ctx, fmt.Sprintf("job-%d-conflicts", task.JobID), ts)
-	if err != nil {
-		return nil, nil, err
-	}
-	done = func() {
-		if err := lease.Release(context.WithoutCancel(ctx)); err != nil {
-			r.warn("the conflict search's safe point stays until it expires", err)
-		}
 	}
 	snapshot, err := r.core.cluster.Snapshot(ctx, ts)
 	if err != nil {
@@ -110,6 +101,9 @@ func (t *tableRows) deleteStale(ctx context.Context, result *conflict.Result) er
 		}
 		where, err := t.where(ctx, records)
 		if err != nil {
+			return err
+		}
+		if err := t.run.hold(ctx); err != nil {
 			return err
 		}
 		task := t.run.plan.Task

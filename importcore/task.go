@@ -110,6 +110,11 @@ type ImportTask struct {
 	// that wraps ErrNotOwner or says why that is not known. It is asked before
 	// a table is emptied; nil means that it always is.
 	Owned func(ctx context.Context) error
+	// Hold returns, at once as a rule, when nobody else can take the job for so
+	// long that what is sent now has had its effect by then. An error says that
+	// nothing may be sent any more. It is asked before everything that changes
+	// the table's rows; nil means that nobody ever can.
+	Hold func(ctx context.Context) error
 	// MemoryBudget is what the job may hold in memory for blocks, pairs and
 	// merging, in bytes; 0 means the core's.
 	MemoryBudget int64

@@ -215,14 +215,13 @@ func (s *Store) End(ctx context.Context, l job.Lease, o job.Outcome) error {
 
 // change is the compare-and-set that all writes of an owner go through.
 func (s *Store) change(ctx context.Context, what, set string, args []any, l job.Lease, from ...job.Status) error {
-	marks := strings.TrimSuffix(strings.Repeat("?, ", len(from)), ", ")
 	args = append(args, l.JobID, l.Owner, l.Term)
 	for _, f := range from {
 		args = append(args, string(f))
 	}
 	err := s.pool.Use(ctx, func(c *sqlconn.Session) error {
 		r, err := c.Exec("UPDATE "+s.schema+".jobs SET "+set+", update_time = "+now+
-			" WHERE id = ? AND owner = ? AND term = ? AND status IN ("+marks+")", args...)
+			" WHERE id = ? AND owner = ? AND term = ? AND status IN ("+placeholders(len(from))+")", args...)
 		if err == nil && r.AffectedRows == 0 {
 			err = ErrLost
 		}
@@ -250,22 +249,31 @@ func (s *Store) RequestCancel(ctx context.Context, id int64) (bool, error) {
 
 // FailAbandoned ends the jobs whose owners have let their leases expire: their
 // process died or lost the cluster. The term is raised, so a late owner can't
-// write any more. It returns the number of jobs ended.
+// write any more. It returns the number of jobs ended. alive are jobs of this
+// instance that it knows to be running, however late their rows are renewed.
 //
-// It waits a whole further lease after the expiry: an owner stops its work
-// when its own lease runs out, and its last requests to the stores may take a
-// moment to arrive.
-func (s *Store) FailAbandoned(ctx context.Context) (int64, error) {
+// It waits a whole further lease after the expiry: an owner that can't renew
+// sends nothing more to the stores before its lease runs out, but its last
+// requests may take a moment to arrive.
+func (s *Store) FailAbandoned(ctx context.Context, alive ...int64) (int64, error) {
 	var n int64
+	except, args := "", []any(nil)
+	if len(alive) > 0 {
+		except = " AND NOT (owner = ? AND id IN (" + placeholders(len(alive)) + "))"
+		args = append(args, s.owner)
+		for _, id := range alive {
+			args = append(args, id)
+		}
+	}
 	err := s.pool.Use(ctx, func(c *sqlconn.Session) error {
 		// The message comes first: where assignments see those before them, it
 		// still sees the state that the job had.
-		r, err := c.Exec("UPDATE " + s.schema + ".jobs SET message = CONCAT('the Sluice that ran this job (', owner, " +
-			"') stopped or lost the cluster; ', CASE WHEN status = 'pending' THEN 'the job had not begun, the table is as it was' " +
-			"ELSE 'the table may hold a part of the rows: TRUNCATE it before it is used or imported again' END), " +
-			"error_code = 1105, term = term + 1, active_key = NULL, end_time = " + now + ", update_time = " + now +
-			", status = CASE WHEN cancel_requested <> 0 THEN 'cancelled' ELSE 'failed' END " +
-			"WHERE status IN ('pending', 'running') AND lease_until < " + now + " - " + s.interval())
+		r, err := c.Exec("UPDATE "+s.schema+".jobs SET message = CONCAT('the Sluice that ran this job (', owner, "+
+			"') stopped or lost the cluster; ', CASE WHEN status = 'pending' THEN 'the job had not begun, the table is as it was' "+
+			"ELSE 'the table may hold a part of the rows: TRUNCATE it before it is used or imported again' END), "+
+			"error_code = 1105, term = term + 1, active_key = NULL, end_time = "+now+", update_time = "+now+
+			", status = CASE WHEN cancel_requested <> 0 THEN 'cancelled' ELSE 'failed' END "+
+			"WHERE status IN ('pending', 'running') AND lease_until < "+now+" - "+s.interval()+except, args...)
 		if err == nil {
 			n = int64(r.AffectedRows)
 		}
@@ -325,6 +333,9 @@ func (s *Store) interval() string {
 }
 
 func (s *Store) until() string { return now + " + " + s.interval() }
+
+// placeholders are the marks of n parameters.
+func placeholders(n int) string { return strings.TrimSuffix(strings.Repeat("?, ", n), ", ") }
 
 func wrap(what string, err error) error {
 	if err == nil {

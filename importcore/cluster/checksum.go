@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/go-mysql-org/go-mysql/mysql"
-	"github.com/google/uuid"
 	"go.uber.org/zap"
 
 	"github.com/sluicedb/sluice/importcore/cluster/sqlconn"
@@ -24,19 +23,11 @@ const (
 // from garbage collection meanwhile. An error that TiDB answers is tried again
 // twice.
 func (c *Cluster) ChecksumTable(ctx context.Context, db, table string) (sum kv.Checksum, err error) {
-	ts, err := c.TSO(ctx)
+	_, release, err := c.KeepReadable(ctx, "checksum")
 	if err != nil {
 		return sum, err
 	}
-	lease, err := c.AcquireSafePoint(ctx, "checksum-"+uuid.NewString(), ts)
-	if err != nil {
-		return sum, err
-	}
-	defer func() {
-		if released := lease.Release(ctx); released != nil {
-			c.log.Warn("cluster: the checksum's safe point stays until it expires", zap.Error(released))
-		}
-	}()
+	defer release()
 	for try := 1; ; try++ {
 		sum, err = c.checksumOnce(ctx, db, table)
 		if err == nil || try == checksumTries || ctx.Err() != nil {

@@ -8,6 +8,7 @@
 //	checksum.go    ADMIN CHECKSUM TABLE and ANALYZE
 //	autoid.go      making the allocators of IDs go on after an import
 //	committs.go    a timestamp that nobody else commits at
+//	look.go        looking at what is in regions: sums, part by part
 //	others.go      was anything in a table written by others than one ingest?
 //	truncate.go    emptying a table
 //	partitions.go  what is special about a part of a table: emptying, checksum

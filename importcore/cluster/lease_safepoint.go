@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/google/uuid"
+	"go.uber.org/zap"
 )
 
 const safePointTTL = 5 * time.Minute
@@ -35,4 +38,21 @@ func (c *Cluster) AcquireSafePoint(ctx context.Context, owner string, ts uint64)
 			return err
 		},
 	})
+}
+
+// KeepReadable keeps what is visible now, as of ts, from garbage collection until
+// release is called. purpose is for the name of the lease.
+func (c *Cluster) KeepReadable(ctx context.Context, purpose string) (ts uint64, release func(), err error) {
+	if ts, err = c.TSO(ctx); err != nil {
+		return 0, nil, err
+	}
+	lease, err := c.AcquireSafePoint(ctx, purpose+"-"+uuid.NewString(), ts)
+	if err != nil {
+		return 0, nil, err
+	}
+	return ts, func() {
+		if err := lease.Release(ctx); err != nil {
+			c.log.Warn("cluster: the safe point stays until it expires", zap.String("purpose", purpose), zap.Error(err))
+		}
+	}, nil
 }

@@ -80,6 +80,10 @@ type Options struct {
 	// MemoryBudget is in bytes for batches under way; it bounds the batch size
 	// to a share of it per worker; default 64 MiB.
 	MemoryBudget int64
+	// Permit, if set, is asked right before every request that puts pairs into
+	// the cluster, and may wait; an error ends the run. It is called from
+	// several goroutines.
+	Permit func(ctx context.Context) error
 	// Progress, if set, is told the pairs and bytes each time some have been
 	// ingested for good. It is called from several goroutines.
 	Progress func(pairs, bytes int64)

@@ -32,7 +32,7 @@ func fail(kind Kind, store uint64, format string, args ...any) *failure {
 // whose says to whom a failure that ends the run belongs.
 func (f *failure) whose() fault.Whose {
 	switch f.kind {
-	case KindKeyOrder, KindInvalid, KindSource:
+	case KindKeyOrder, KindInvalid, KindSource, KindForbidden:
 		return fault.Sluice
 	default:
 		return fault.Cluster

@@ -181,6 +181,9 @@ func TestRunFails(t *testing.T) {
 			fault.Sluice, []string{"source"}, broken},
 		{"count is wrong", func(_ *fakeTiKV, _ *mapPairs, _ []Range, o *Options) { o.Total.Pairs++ },
 			fault.Sluice, []string{"has 201 pairs of", "but 200 pairs of"}, nil},
+		{"not permitted", func(_ *fakeTiKV, _ *mapPairs, _ []Range, o *Options) {
+			o.Permit = func(context.Context) error { return broken }
+		}, fault.Sluice, []string{"forbidden after 0 retries"}, broken},
 		{"no timestamp", func(_ *fakeTiKV, _ *mapPairs, _ []Range, o *Options) { o.CommitTS = 0 },
 			fault.Sluice, []string{"commit timestamp"}, nil},
 		{"ranges overlap", func(_ *fakeTiKV, _ *mapPairs, r []Range, _ *Options) { r[0].End = []byte("k0009") },

@@ -89,6 +89,8 @@ const (
 	KindInvalid
 	// KindSource: the pairs could not be read.
 	KindSource
+	// KindForbidden: Options.Permit said no.
+	KindForbidden
 
 	kindCount
 )
@@ -103,6 +105,7 @@ var kindNames = [kindCount]string{
 	KindServerIsBusy: "server_is_busy", KindStaleCommand: "stale_command",
 	KindMerging: "merging", KindFileConflict: "file_conflict", KindDiskFull: "disk_full",
 	KindRefused: "refused", KindKeyOrder: "key_order", KindInvalid: "invalid", KindSource: "source",
+	KindForbidden: "forbidden",
 }
 
 // String returns the label that metrics and logs use.
@@ -141,6 +144,7 @@ var reactions = [kindCount]struct{ scan, write, ingest Stage }{
 	KindKeyOrder:        {StageFail, StageFail, StageFail},
 	KindInvalid:         {StageFail, StageFail, StageFail},
 	KindSource:          {StageFail, StageFail, StageFail},
+	KindForbidden:       {StageFail, StageFail, StageFail},
 }
 
 // sameIngestTries is how often the same ingest is sent again after a lost

@@ -25,6 +25,11 @@ func (j *job) ingest(ctx context.Context) *failure {
 	if f := j.probeStall(ctx); f != nil {
 		return f
 	}
+	if permit := j.opts.Permit; permit != nil {
+		if err := permit(ctx); err != nil {
+			return &failure{kind: KindForbidden, cause: err}
+		}
+	}
 	r := j.sst.region
 	store := r.Leader.GetStoreId()
 	resp, f := j.multiIngest(ctx, store, ingestTimeout, &import_sstpb.MultiIngestRequest{

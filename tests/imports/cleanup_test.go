@@ -2,7 +2,11 @@ package imports_test
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -22,19 +26,22 @@ const (
 	byError  way = "error"
 	byCancel way = "CANCEL"
 	byClient way = "client gone"
+	byKill   way = "KILL"
 	bySignal way = "SIGTERM"
 )
 
 // moment is a point in a job's life at which it can be held.
 type moment struct {
 	name string
-	// big takes the file that keeps the encoder busy for a while.
-	big bool
+	// source is imported; the zero value means smallSource.
+	source sourceFile
 	// options of the statement.
 	options string
 	// arm is called before the statement. With byError it lets the job fail by
-	// itself at that moment; the rules of other ways hold it there.
+	// itself at that moment, unless fail does; the rules of other ways hold it there.
 	arm func(c *cleanupCase)
+	// fail lets a job that is there fail.
+	fail func(c *cleanupCase)
 	// reached, polled, tells that the job is there, and may steer it there.
 	reached func(c *cleanupCase) bool
 	// letGo frees what the clean-up needs, once the job has been told to stop.
@@ -43,6 +50,9 @@ type moment struct {
 	after func(c *cleanupCase)
 	// untouched says that nothing has been sent to the table by then.
 	untouched bool
+	// split says that its regions, which are empty then, have been split all the
+	// same: PD merges them, and a rerun needs them again.
+	split bool
 	// ways that make sense; nil means all.
 	ways []way
 }
@@ -52,6 +62,7 @@ const (
 	rpcSplit  = "Tikv/SplitRegion"
 	rpcWrite  = "ImportSST/Write"
 	rpcIngest = "ImportSST/MultiIngest"
+	rpcDetect = "ImportSST/DuplicateDetect"
 
 	rpcChecksum = "Coprocessor/checksum"
 	rpcAnalyze  = "Coprocessor/analyze"
@@ -98,19 +109,34 @@ func moments() []moment {
 		c.inject(fault.Rule{RPC: rpcChecksum, Kind: fault.Hold, Count: 1})
 	})
 	return []moment{
-		{name: "encode", big: true, untouched: true, ways: []way{byCancel, byClient, bySignal},
+		{name: "encode", source: longSource, untouched: true, ways: []way{byCancel, byClient, byKill, bySignal},
 			reached: func(c *cleanupCase) bool { n := c.row()["Imported_Rows"]; return n != "NULL" && n != "0" }},
+		// It may be done with all runs when it is told to stop, but no further.
+		{name: "spill", source: wideSource, untouched: true,
+			arm:     func(c *cleanupCase) { c.inject(fault.Rule{RPC: rpcSwitch, Kind: fault.Hold}) },
+			reached: func(c *cleanupCase) bool { return len(c.sortFiles("sort-*/*")) > 0 },
+			fail: func(c *cleanupCase) { // the directory vanishes
+				for _, dir := range c.sortFiles("") {
+					require.NoError(c.t, os.RemoveAll(dir))
+				}
+			}},
 		{name: "leases", untouched: true, arm: hold(rpcSwitch, fault.ServerIsBusy), reached: fired(rpcSwitch)},
 		// A split that fails costs speed only. TiDB splits as well, when a table is
 		// made, so the rule stays until the job has gone.
-		{name: "split", ways: []way{byCancel, byClient, bySignal},
+		{name: "split", untouched: true, ways: []way{byCancel, byClient, byKill, bySignal},
 			arm:     func(c *cleanupCase) { c.inject(fault.Rule{RPC: rpcSplit, Kind: fault.Hold}) },
 			reached: func(c *cleanupCase) bool { return c.inImportMode() && c.fired(rpcSplit) > 0 },
 			letGo: func(c *cleanupCase) {
 				c.eventually(func() bool { return !c.inImportMode() })
 				require.NoError(c.t, c.cluster.RemoveFaults(c.t.Context(), rpcSplit))
 			}},
-		{name: "write", arm: hold(rpcWrite, fault.DiskFull), reached: fired(rpcWrite)},
+		{name: "write", untouched: true, split: true, reached: fired(rpcWrite), arm: func(c *cleanupCase) {
+			kind := fault.Hold
+			if c.way == byError {
+				kind = fault.DiskFull
+			}
+			c.inject(fault.Rule{RPC: rpcWrite, Kind: kind})
+		}},
 		{name: "ingest", options: ", thread=1",
 			arm: func(c *cleanupCase) {
 				c.inject(fault.Rule{RPC: rpcIngest, Kind: fault.Slow, Delay: time.Nanosecond, Count: halfIngest})
@@ -132,7 +158,7 @@ func moments() []moment {
 			}},
 		{name: "checksum", arm: armChecksum, after: afterChecksum, reached: fired(rpcChecksum), letGo: free},
 		// Statistics that can't be had are a warning, not an error.
-		{name: "analyze", ways: []way{byCancel, byClient, bySignal},
+		{name: "analyze", ways: []way{byCancel, byClient, byKill, bySignal},
 			arm:     func(c *cleanupCase) { c.inject(fault.Rule{RPC: rpcAnalyze, Kind: fault.Hold, Count: 1}) },
 			reached: fired(rpcAnalyze), letGo: free},
 	}
@@ -144,20 +170,23 @@ func moments() []moment {
 func TestTableIsEmptyAfterEveryFailure(t *testing.T) {
 	t.Parallel()
 	b := ownBench(t, playground.Options{RegionSplitSize: 1 << 20, RegionSplitKeys: 3_000})
-	const smallRows, bigRows = 6_000, 150_000
 	b.exec("SET GLOBAL tidb_enable_auto_analyze = OFF") // it would answer to the same rules
-	small, big := b.csvFile("small.csv", smallRows), b.csvFile("big.csv", bigRows)
+	files := map[sourceFile]string{}
+	for _, f := range []sourceFile{smallSource, longSource, wideSource} {
+		files[f] = b.wideFile(fmt.Sprintf("%d.csv", f.rows), f.rows, f.width)
+	}
 	for _, m := range moments() {
 		ways := m.ways
 		if ways == nil {
-			ways = []way{byError, byCancel, byClient, bySignal}
+			ways = []way{byError, byCancel, byClient, byKill, bySignal}
 		}
 		for _, w := range ways {
 			t.Run(m.name+"/"+string(w), func(t *testing.T) {
-				c := &cleanupCase{bench: b.in(t), moment: m, way: w, file: small, rows: smallRows}
-				if m.big {
-					c.file, c.rows = big, bigRows
+				c := &cleanupCase{bench: b.in(t), moment: m, way: w, sourceFile: m.source}
+				if m.source == (sourceFile{}) {
+					c.sourceFile = smallSource
 				}
+				c.file = files[c.sourceFile]
 				c.run()
 			})
 		}
@@ -171,24 +200,47 @@ func (b *bench) in(t *testing.T) *bench {
 	return &sub
 }
 
+// sourceFile is a file of so many rows with notes of so many characters.
+type sourceFile struct{ rows, width int }
+
+var (
+	smallSource = sourceFile{6_000, 60}
+	longSource  = sourceFile{150_000, 60}  // keeps the encoder busy for a while
+	wideSource  = sourceFile{30_000, 1000} // doesn't fit into a job's memory
+)
+
 // csvFile writes rows for cleanupTable: ids from 1 on, unless rows is a multiple of 7.
 func (b *bench) csvFile(name string, rows int) string {
+	return b.rowsFile(name, rows, func() string { return strings.Repeat("x", 60) })
+}
+
+// wideFile is csvFile with notes of so many characters that don't compress.
+func (b *bench) wideFile(name string, rows, width int) string {
+	random := rand.NewChaCha8([32]byte{})
+	note := make([]byte, width/2)
+	return b.rowsFile(name, rows, func() string {
+		_, _ = random.Read(note)
+		return hex.EncodeToString(note)
+	})
+}
+
+func (b *bench) rowsFile(name string, rows int, note func() string) string {
 	var text strings.Builder
 	for i := range rows {
-		fmt.Fprintf(&text, "%d,code %d,%d,%s\n", i*7%rows+1, i, i%10, strings.Repeat("x", 60))
+		fmt.Fprintf(&text, "%d,code %d,%d,%s\n", i*7%rows+1, i, i%10, note())
 	}
 	return b.file(name, text.String())
 }
 
-const cleanupTable = "(id BIGINT PRIMARY KEY AUTO_INCREMENT, code VARCHAR(40), n INT, note VARCHAR(100), UNIQUE KEY code (code), KEY n (n))"
+const cleanupTable = "(id BIGINT PRIMARY KEY AUTO_INCREMENT, code VARCHAR(40), n INT, note VARCHAR(1000), UNIQUE KEY code (code), KEY n (n))"
 
 // cleanupCase is one job that is ended in one way at one moment.
 type cleanupCase struct {
 	*bench
+	sourceFile
 	moment moment
 	way    way
 	file   string
-	rows   int
 	victim *instance.Instance // runs the job
 	job    string
 	leave  func() // ends the transaction that uses the table
@@ -197,20 +249,25 @@ type cleanupCase struct {
 func (c *cleanupCase) run() {
 	t := c.t
 	c.exec("DROP TABLE IF EXISTS t", "CREATE TABLE t "+cleanupTable)
-	before, regions := steering(t, c.cluster), c.regions()
+	before, regions, id := steering(t, c.cluster), c.regions(), c.tableID()
+	c.inject(fault.Rule{RPC: rpcDetect, Kind: fault.Slow, Delay: time.Nanosecond}) // counts
 	c.victim = c.sluice
 	if c.way == bySignal {
 		c.victim = startWith(t, c.cluster, instance.Options{Top: `graceful-wait = "0s"`})
-	} else if c.moment.big {
+	} else if c.sourceFile != smallSource { // with less memory
 		c.victim = startWith(t, c.cluster, instance.Options{})
 	}
 	if c.moment.arm != nil {
 		c.moment.arm(c)
 	}
 	end := c.start()
-	if c.way == byError {
+	switch {
+	case c.way == byError && c.moment.fail == nil:
 		end()
-	} else {
+	case c.way == byError:
+		c.eventually(func() bool { return c.moment.reached(c) })
+		c.moment.fail(c)
+	default:
 		c.eventually(func() bool { return c.moment.reached(c) })
 		end()
 		if c.moment.letGo != nil {
@@ -218,6 +275,10 @@ func (c *cleanupCase) run() {
 		}
 	}
 	row := c.bench.ended(c.job)
+	if c.moment.untouched {
+		require.Zero(t, c.fired(rpcDetect), "nothing is to be looked for")
+		require.Equal(t, id, c.tableID(), "nothing is to be truncated")
+	}
 	require.NoError(t, c.cluster.ClearFaults(t.Context()))
 	if c.moment.after != nil {
 		c.moment.after(c)
@@ -237,12 +298,25 @@ func (c *cleanupCase) run() {
 	for _, hint := range []string{"USE INDEX ()", "FORCE INDEX (code)", "FORCE INDEX (n)"} {
 		require.Equal(t, "0", c.count("t "+hint), hint)
 	}
+	require.Empty(t, c.sortFiles(""))
 	require.Equal(t, before, steering(t, c.cluster))
-	require.Equal(t, regions, c.regions())
+	if c.moment.split {
+		require.Greater(t, c.regions(), regions)
+	} else {
+		require.Equal(t, regions, c.regions())
+	}
 	c.mustImport(fmt.Sprintf("IMPORT INTO t FROM '%s'", c.file))
 	c.consistent("t")
 	n := int64(c.rows)
 	require.Equal(t, []string{fmt.Sprint(n), fmt.Sprint(n * (n + 1) / 2), fmt.Sprint(n), fmt.Sprint(n / 10 * 45)}, c.query("SELECT COUNT(*), SUM(id), COUNT(DISTINCT code), SUM(n) FROM t")[0])
+}
+
+// sortFiles are the directories that jobs of the victim sort in, or the files
+// in them that have such a name.
+func (c *cleanupCase) sortFiles(name string) []string {
+	found, err := filepath.Glob(filepath.Join(c.victim.SortDir(), "job-*", filepath.FromSlash(name)))
+	require.NoError(c.t, err)
+	return found
 }
 
 // inImportMode tells whether the leases of a job are taken.
@@ -265,7 +339,7 @@ func (c *cleanupCase) start() (end func()) {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = proxy.Close() }) // whose connections may have ended with the Sluice
 	stmt := fmt.Sprintf("IMPORT INTO t FROM '%s' WITH disable_precheck%s", c.file, c.moment.options)
-	if c.way != byClient {
+	if c.way != byClient && c.way != byKill {
 		_, values, err := rows(t, proxy, stmt+", detached")
 		require.NoError(t, err)
 		c.job = values[0][0]
@@ -278,10 +352,26 @@ func (c *cleanupCase) start() (end func()) {
 			}
 		}
 	}
+	conn, err := proxy.Conn(t.Context())
+	require.NoError(t, err)
+	_, values, err := rows(t, conn, "SELECT CONNECTION_ID()")
+	require.NoError(t, err)
 	ctx, gone := context.WithCancel(t.Context())
+	end = gone
+	if c.way == byKill {
+		end = func() {
+			_, err := c.direct.ExecContext(t.Context(), "KILL "+values[0][0])
+			assert.NoError(t, err)
+		}
+	}
 	c.background(func() {
-		_, err := proxy.ExecContext(ctx, stmt)
-		assert.ErrorIs(t, err, context.Canceled)
+		defer gone()
+		_, err := conn.ExecContext(ctx, stmt)
+		if c.way == byKill {
+			assert.EqualValues(t, 1317, mysqlCode(err), "%v", err)
+		} else {
+			assert.ErrorIs(t, err, context.Canceled)
+		}
 	})
 	c.eventually(func() bool {
 		_, values, err := rows(t, c.direct, "SELECT id FROM sluice.jobs WHERE table_schema = ? AND active_key IS NOT NULL", c.name)
@@ -291,7 +381,7 @@ func (c *cleanupCase) start() (end func()) {
 		}
 		return len(values) == 1
 	})
-	return gone
+	return end
 }
 
 // background runs f in a goroutine that the test waits for.
@@ -390,6 +480,14 @@ func (b *bench) regions() int {
 	_, values, err := rows(b.t, b.direct, "SHOW TABLE t REGIONS")
 	require.NoError(b.t, err)
 	return len(values)
+}
+
+// tableID is t's.
+func (b *bench) tableID() string {
+	b.t.Helper()
+	_, values, err := rows(b.t, b.direct, "SELECT tidb_table_id FROM information_schema.tables WHERE table_schema = ? AND table_name = 't'", b.name)
+	require.NoError(b.t, err)
+	return values[0][0]
 }
 
 // useTable opens a transaction that uses t, for which DDL on it waits.

@@ -30,14 +30,11 @@ func TestTableChangesDuringAnImport(t *testing.T) {
 		table := fmt.Sprintf("t%d", i)
 		b.exec("CREATE TABLE IF NOT EXISTS parent (id INT PRIMARY KEY)",
 			"CREATE TABLE "+table+" (a INT PRIMARY KEY, b INT, KEY b (b))")
-		require.NoError(t, b.cluster.InjectFault(t.Context(), fault.Rule{RPC: "ImportSST/Write", Kind: fault.ServerIsBusy}), c.name)
+		b.inject(fault.Rule{RPC: rpcIngest, Kind: fault.Slow, Delay: time.Nanosecond, Count: 1}) // asks whether the store is busy
+		b.inject(fault.Rule{RPC: rpcIngest, Kind: fault.Hold, Count: 1})
 		job, err := b.importInto(fmt.Sprintf("IMPORT INTO %s FROM '%s' WITH detached", table, path))
 		require.NoError(t, err, c.name)
-		require.Eventually(t, func() bool {
-			hits, err := b.cluster.FaultHits(t.Context())
-			require.NoError(t, err)
-			return hits[0].Fired > 0
-		}, time.Minute, 20*time.Millisecond, c.name)
+		eventually(t, func() bool { return b.fired(rpcIngest) > 1 })
 		_, err = b.direct.ExecContext(t.Context(), fmt.Sprintf(c.ddl, table))
 		require.NoError(t, err, c.name)
 		require.NoError(t, b.cluster.ClearFaults(t.Context()))

@@ -173,9 +173,10 @@ func TestIDsBeginAgainAfterAFailure(t *testing.T) {
 		b.exec("CREATE TABLE " + table + def)
 		next := func() [][]string { return b.query("SHOW TABLE " + table + " NEXT_ROW_ID") }
 		before := next()
-		b.inject(fault.Rule{RPC: rpcWrite, Kind: fault.DiskFull, Count: 1})
+		b.inject(fault.Rule{RPC: rpcIngest, Kind: fault.DiskFull})
 		stmt := fmt.Sprintf("IMPORT INTO %s (v) FROM '%s'", table, path)
 		b.fails(stmt, 1105, "was emptied again")
+		require.NoError(t, b.cluster.ClearFaults(t.Context()))
 		require.Equal(t, before, next(), def)
 		b.mustImport(stmt)
 		b.consistent(table)
@@ -190,7 +191,7 @@ func TestParentsAreEmptiedToo(t *testing.T) {
 	b.exec("CREATE TABLE parent (a INT, b INT, PRIMARY KEY (a, b))", "CREATE TABLE child (id INT PRIMARY KEY, a INT, b INT, "+
 		"CONSTRAINT `to parent` FOREIGN KEY (a, b) REFERENCES parent (a, b))", "INSERT INTO child VALUES (1, NULL, NULL), (2, 1, NULL)")
 	stmt := fmt.Sprintf("IMPORT INTO parent FROM '%s'", b.file("x.csv", lines("1,1", "2,2")))
-	b.inject(fault.Rule{RPC: rpcWrite, Kind: fault.DiskFull, Count: 1})
+	b.inject(fault.Rule{RPC: rpcIngest, Kind: fault.DiskFull})
 	b.fails(stmt, 1105, "`parent` was emptied again")
 	conn, err := b.direct.Conn(t.Context())
 	require.NoError(t, err)
@@ -199,7 +200,6 @@ func TestParentsAreEmptiedToo(t *testing.T) {
 		_, err := conn.ExecContext(t.Context(), stmt)
 		require.NoError(t, err)
 	}
-	b.inject(fault.Rule{RPC: rpcWrite, Kind: fault.DiskFull, Count: 1})
 	b.fails(stmt, 1105, "could not be emptied", "`child` refer to it by the foreign key to parent")
 }
 

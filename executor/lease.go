@@ -1,0 +1,147 @@
+package executor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/sluicedb/sluice/executor/jobstore"
+	"github.com/sluicedb/sluice/importcore"
+)
+
+const (
+	// progressInterval is how often the owner renews its lease and writes the
+	// job's progress: Imported_Rows as other Sluices see it is about that old.
+	progressInterval = time.Second
+	// persistLimit bounds the attempts to write what must not get lost of a job:
+	// as long as nobody can have given it up.
+	persistLimit = 2 * jobstore.DefaultLease
+	// persistRetry is the pause between them.
+	persistRetry = time.Second
+	// holdLimit is how long a job waits, without writing, for a lease that can't
+	// be renewed, holdPoll how often it looks.
+	holdLimit = 10 * time.Minute
+	holdPoll  = 100 * time.Millisecond
+)
+
+// heartbeat renews the lease until quit is closed. It stops the job when
+// somebody asked for its cancellation, or when the row is no longer this
+// process's. A lease that has expired is renewed like any other as long as
+// nobody has given the job up: a slow cluster makes no job fail. Until then
+// hold keeps the job from writing.
+func (r *runner) heartbeat(quit <-chan struct{}) {
+	tick := time.NewTicker(min(progressInterval, r.store.Lease()/4))
+	defer tick.Stop()
+	for {
+		select {
+		case <-quit:
+			return
+		case <-tick.C:
+		}
+		cancelled, err := r.renew()
+		switch {
+		case err == nil && cancelled:
+			r.stop(errCancelled)
+		case errors.Is(err, jobstore.ErrLost):
+			r.stop(errLeaseLost)
+			return
+		case err != nil:
+			r.log.Warn("the job's lease can't be renewed", zap.Error(err))
+		}
+	}
+}
+
+func (r *runner) renew() (cancelled bool, err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), r.store.Lease()/2)
+	defer cancel()
+	asked := time.Now()
+	cancelled, err = r.store.Renew(ctx, r.record.Lease, r.progress())
+	if err == nil {
+		r.mu.Lock()
+		r.mu.renewed = asked
+		r.mu.Unlock()
+	}
+	return cancelled, err
+}
+
+// certain tells whether nobody else can take the job for the next lease and
+// more, which is time for a request to arrive.
+func (r *runner) certain() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return time.Since(r.mu.renewed) < r.store.Lease()*2/3
+}
+
+// hold is importcore.ImportTask's Hold.
+func (r *runner) hold(ctx context.Context) error {
+	for began := time.Now(); !r.certain(); {
+		if time.Since(began) > holdLimit {
+			r.stop(errLeaseLost)
+			return errLeaseLost
+		}
+		if err := pause(ctx, holdPoll); err != nil {
+			return err
+		}
+	}
+	return r.given()
+}
+
+// given returns why the job was given up, if it was. It stays so: others may
+// be about to take it.
+func (r *runner) given() error {
+	if cause := context.Cause(r.ctx); errors.Is(cause, importcore.ErrNotOwner) {
+		return cause
+	}
+	return nil
+}
+
+// owned is importcore.ImportTask's Owned: it renews the lease, so that what
+// follows may rely on it for a while.
+func (r *runner) owned(ctx context.Context) error {
+	if err := r.given(); err != nil {
+		return err
+	}
+	err := persist(ctx, func(context.Context) error {
+		_, err := r.renew()
+		return err
+	})
+	if errors.Is(err, jobstore.ErrLost) {
+		return errLeaseLost
+	}
+	return err
+}
+
+// persist calls write, again and again while the cluster is away, until it
+// succeeds, the row is no longer ours (jobstore.ErrLost) or persistLimit has
+// passed. When ctx ends, its cause is the error.
+func persist(ctx context.Context, write func(context.Context) error) error {
+	limited, cancel := context.WithTimeoutCause(ctx, persistLimit, fmt.Errorf("not done within %v", persistLimit))
+	defer cancel()
+	for {
+		err := write(limited)
+		switch {
+		case err == nil, errors.Is(err, jobstore.ErrLost):
+			return err
+		case pause(limited, persistRetry) == nil:
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		default:
+			return err
+		}
+	}
+}
+
+// pause waits for d, or until ctx ends, whose cause it returns then.
+func pause(ctx context.Context, d time.Duration) error {
+	wait := time.NewTimer(d)
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

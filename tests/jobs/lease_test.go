@@ -1,0 +1,67 @@
+package jobs_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicedb/sluice/executor"
+	"github.com/sluicedb/sluice/tests/playground"
+)
+
+// TestSlowClusterFailsNoJob: a job whose row can't be written for longer than
+// its lease, and whom nobody has given up, writes nothing meanwhile and goes on
+// when the cluster does.
+func TestSlowClusterFailsNoJob(t *testing.T) {
+	t.Parallel()
+	f, schema := newFakeEngine(), newSchema()
+	cfg := config(t, schema, "slow:1")
+	cfg.Lease = 2 * time.Second
+	e, err := executor.NewWithEngine(cfg, func(context.Context) (executor.Engine, error) { return f, nil })
+	require.NoError(t, err)
+	closeWith(t, e)
+	db, _ := playground.Shared(t).Database(t)
+	s := sessionOf(t, e, "root", "", db)
+	s.must("CREATE TABLE a (i INT PRIMARY KEY)")
+	out := s.background(t.Context(), importA)
+	p := <-f.running
+	require.NoError(t, p.task.Hold(t.Context()))
+
+	jobs := "`" + strings.ReplaceAll(schema, "`", "``") + "`.jobs"
+	c := connect(t, onTiDB(t))
+	for _, sql := range []string{"BEGIN PESSIMISTIC", "SELECT id FROM " + jobs + " WHERE id = 1 FOR UPDATE"} {
+		_, err := c.Execute(sql)
+		require.NoError(t, err)
+	}
+	look := connect(t, onTiDB(t))
+	require.Eventually(t, func() bool {
+		r, err := look.Execute("SELECT lease_until < UTC_TIMESTAMP(6) - INTERVAL 3 SECOND FROM " + jobs)
+		require.NoError(t, err)
+		expired, err := r.GetInt(0, 0)
+		require.NoError(t, err)
+		return expired == 1
+	}, time.Minute, 50*time.Millisecond)
+	// Others might end the job by now. It goes on, but may not write.
+	waiting, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, p.task.Hold(waiting), context.DeadlineExceeded)
+	select {
+	case a := <-out:
+		require.Fail(t, "the job has ended", "%v", a.err)
+	default:
+	}
+
+	_, err = c.Execute("ROLLBACK")
+	require.NoError(t, err)
+	// This Sluice doesn't end its own job, although its row says that it is dead.
+	again := sessionOf(t, e, "root", "", db)
+	require.Equal(t, "running", again.row("SHOW IMPORT JOB 1")["Status"])
+	require.NoError(t, p.task.Hold(t.Context()))
+	require.NoError(t, p.task.Owned(t.Context()))
+	p.end(3, nil)
+	require.NoError(t, (<-out).err)
+	require.Equal(t, "finished", again.row("SHOW IMPORT JOB 1")["Status"])
+}
