@@ -109,7 +109,7 @@ func moments() []moment {
 		c.inject(fault.Rule{RPC: rpcChecksum, Kind: fault.Hold, Count: 1})
 	})
 	return []moment{
-		{name: "encode", source: longSource, untouched: true, ways: []way{byCancel, byClient, byKill, bySignal},
+		{name: "encode", source: wideSource, untouched: true, ways: []way{byCancel, byClient, byKill, bySignal},
 			reached: func(c *cleanupCase) bool { n := c.row()["Imported_Rows"]; return n != "NULL" && n != "0" }},
 		// It may be done with all runs when it is told to stop, but no further.
 		{name: "spill", source: wideSource, untouched: true,
@@ -172,7 +172,7 @@ func TestTableIsEmptyAfterEveryFailure(t *testing.T) {
 	b := ownBench(t, playground.Options{RegionSplitSize: 1 << 20, RegionSplitKeys: 3_000})
 	b.exec("SET GLOBAL tidb_enable_auto_analyze = OFF") // it would answer to the same rules
 	files := map[sourceFile]string{}
-	for _, f := range []sourceFile{smallSource, longSource, wideSource} {
+	for _, f := range []sourceFile{smallSource, wideSource} {
 		files[f] = b.wideFile(fmt.Sprintf("%d.csv", f.rows), f.rows, f.width)
 	}
 	for _, m := range moments() {
@@ -205,8 +205,8 @@ type sourceFile struct{ rows, width int }
 
 var (
 	smallSource = sourceFile{6_000, 60}
-	longSource  = sourceFile{150_000, 60}  // keeps the encoder busy for a while
-	wideSource  = sourceFile{30_000, 1000} // doesn't fit into a job's memory
+	// wideSource keeps the encoder busy for a while and doesn't fit into a job's memory.
+	wideSource = sourceFile{30_000, 1000}
 )
 
 // csvFile writes rows for cleanupTable: ids from 1 on, unless rows is a multiple of 7.
