@@ -69,7 +69,7 @@ func (c *Core) Import(ctx context.Context, plan *Plan, events func(Event)) (_ *S
 	if err := fault.Contain(func() error { return r.steps(ctx) })(); err != nil {
 		r.sayDeleted()
 		r.cleanUp(ctx)
-		return nil, r.explain(ctx, err)
+		return nil, r.explain(ctx, r.describeFull(err))
 	}
 	return &r.summary, nil
 }
@@ -81,9 +81,8 @@ func (r *run) steps(ctx context.Context) (err error) {
 	}
 	defer func() { r.cleaned(dir.remove()) }()
 	r.dir = dir.path
-	memory := splitMemory(r.plan.Task.MemoryBudget, r.plan.Task.Threads)
-	if r.numbered = r.plan.Task.OnDuplicate != DuplicateError || r.plan.filled; r.numbered {
-		memory = memory.withConflicts()
+	memory := r.plan.splitMemory(r.plan.Task.MemoryBudget)
+	if r.numbered = r.plan.numbered(); r.numbered {
 		r.blocks = &blockIndex{dir: r.dir}
 	}
 	if r.sorter, err = r.newSorter(memory); err != nil {

@@ -18,7 +18,7 @@ const maxThreads = 16
 
 // Decide finds the conflicts among the pairs and says which rows are lost. The
 // result does not depend on cfg.Threads nor on how the pairs came to be sorted.
-// Errors: the context's, those of the sort directory, of cfg.Table and of cfg.OnLost.
+// Errors: the context's, *TooManyError, those of the sort directory, of cfg.Table and of cfg.OnLost.
 func Decide(ctx context.Context, cfg Config) (_ *Result, err error) {
 	if cfg.Logger == nil {
 		cfg.Logger = zap.NewNop()
@@ -31,11 +31,10 @@ func Decide(ctx context.Context, cfg Config) (_ *Result, err error) {
 			err = errors.Join(err, r.Close())
 		}
 	}()
-	// Three quarters are for the second sort and a sixteenth each for the sets; the rest is for what isn't counted.
 	r.Lost = NewBits(cfg.Dir, cfg.MemoryBudget/16)
 	r.close = append(r.close, r.Lost.Close)
-	budget := cfg.MemoryBudget / 4 * 3
-	s := &scanner{cfg: cfg, capacity: 2 * sortkv.Capacity(budget)}
+	budget := sortBudget(cfg.MemoryBudget)
+	s := &scanner{cfg: cfg}
 	s.found, err = sortkv.New(sortkv.Options{
 		Dir: cfg.Dir, MemoryBudget: budget, SuffixBytes: kv.NumberBytes, Logger: cfg.Logger,
 		ArenaBytes: arenaBytes(budget, cfg.Threads),
@@ -51,7 +50,7 @@ func Decide(ctx context.Context, cfg Config) (_ *Result, err error) {
 	if s.mu.best != nil {
 		r.First = []Collision{*s.mu.best}
 	}
-	found, err := s.found.Finish(ctx)
+	found, err := s.finish(ctx)
 	if err != nil {
 		return nil, notDuplicate(err)
 	}

@@ -6,7 +6,6 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -28,11 +27,8 @@ func TestManyDuplicatesInLittleMemory(t *testing.T) {
 	}
 	const sortBudget, budget = 31 << 20, 15 << 20
 	debug.SetMemoryLimit(sortBudget + budget + 32<<20) // as the server does with its own
-	s, err := sortkv.New(sortkv.Options{Dir: t.TempDir(), MemoryBudget: sortBudget, SuffixBytes: kv.NumberBytes})
-	require.NoError(t, err)
-	defer func() { require.NoError(t, s.Close()) }()
 	began := time.Now()
-	sorted := addTwice(t, s, n)
+	sorted := sortParts(t, sortkv.Options{MemoryBudget: sortBudget}, rowsOnce(n, 0), rowsOnce(n, 1))
 	t.Logf("%d pairs sorted in %v, peak %d MiB", sorted.Checksum().Pairs, time.Since(began).Round(time.Second), peakMiB(t))
 	for name, strategy := range map[string]conflict.Strategy{"replace": conflict.Replace, "ignore": conflict.Ignore} {
 		began = time.Now()
@@ -60,48 +56,59 @@ func TestManyDuplicatesInLittleMemory(t *testing.T) {
 	require.Less(t, peakMiB(t), 160)
 }
 
-// addTwice gives the pairs of n rows, and of the same rows in another order, to the sorter.
-func addTwice(t *testing.T, s *sortkv.Sorter, n int) *sortkv.Sorted {
-	t.Helper()
+// rowsOnce are n rows; in the second pass they come in another order and with the numbers behind.
+func rowsOnce(n, pass int) numberedRows {
 	const stride = 7_368_787 // a prime: every row once, unless n is a multiple
 	record := tablecodec.GenTableRecordPrefix(tableID)
 	unique, plain := tablecodec.EncodeTableIndexPrefix(tableID, 1), tablecodec.EncodeTableIndexPrefix(tableID, 2)
-	var workers sync.WaitGroup
-	for w := range 2 {
-		workers.Go(func() {
-			value := make([]byte, 50)
-			var one kv.Arena
-			a, err := s.Arena(t.Context())
-			for row := w * n; err == nil && row < (w+1)*n; row++ {
-				id := uint64(row)
-				if w == 1 {
-					id = uint64(int64(row-n) * stride % int64(n))
-				}
-				one.Reset()
-				binary.BigEndian.PutUint64(value, uint64(row))
-				one.Add(binary.BigEndian.AppendUint64(record[:len(record):len(record)], id), value)
-				one.Add(binary.BigEndian.AppendUint64(unique[:len(unique):len(unique)], id*0x9E3779B97F4A7C15), value[:8])
-				key := binary.BigEndian.AppendUint64(plain[:len(plain):len(plain)], id%1000)
-				one.Add(binary.BigEndian.AppendUint64(key, id), nil)
-				a.AddNumbered(&one, uint64(row))
-				if a.Bytes() >= s.ArenaBytes() {
-					if err = s.Add(t.Context(), a); err == nil {
-						a, err = s.Arena(t.Context())
-					}
-				}
+	return func(yield func(int, *kv.Arena) bool) {
+		value := make([]byte, 50)
+		var one kv.Arena
+		for i := range n {
+			row, id := pass*n+i, uint64(i)
+			if pass == 1 {
+				id = uint64(int64(i) * stride % int64(n))
 			}
-			if err == nil {
-				err = s.Add(t.Context(), a)
+			one.Reset()
+			binary.BigEndian.PutUint64(value, uint64(row))
+			one.Add(binary.BigEndian.AppendUint64(record[:len(record):len(record)], id), value)
+			one.Add(binary.BigEndian.AppendUint64(unique[:len(unique):len(unique)], id*0x9E3779B97F4A7C15), value[:8])
+			key := binary.BigEndian.AppendUint64(plain[:len(plain):len(plain)], id%1000)
+			one.Add(binary.BigEndian.AppendUint64(key, id), nil)
+			if !yield(row, &one) {
+				return
 			}
-			if err != nil {
-				t.Error(err)
-			}
-		})
+		}
 	}
-	workers.Wait()
-	sorted, err := s.Finish(t.Context())
-	require.NoError(t, err)
-	return sorted
+}
+
+// TestMoreConflictsThanTheMemoryCanSort: the decision ends with an error that
+// says how many there are, whatever the number of workers; with a budget for as
+// many as that it is made.
+func TestMoreConflictsThanTheMemoryCanSort(t *testing.T) {
+	t.Parallel()
+	const n = 250_000
+	sorted := sortParts(t, sortkv.Options{MemoryBudget: 8 << 20}, rowsOnce(n, 0), rowsOnce(n, 1))
+	decide := func(budget int64, threads int) error {
+		r, err := conflict.Decide(t.Context(), conflict.Config{
+			Sorted: sorted, Keys: keyRanges(1), Strategy: conflict.Capture, Dir: t.TempDir(), MemoryBudget: budget, Threads: threads,
+		})
+		if err != nil {
+			return err
+		}
+		require.EqualValues(t, 2*n, r.Lost.Count())
+		return r.Close()
+	}
+	var many, again *conflict.TooManyError
+	require.ErrorAs(t, decide(conflict.MinMemoryBudget, 1), &many)
+	require.EqualValues(t, 2*n*(29+19+29+27), many.Bytes, "a key of a record and one of the index for each row")
+	require.ErrorAs(t, decide(conflict.MinMemoryBudget, 4), &again)
+	require.Equal(t, many, again)
+	budget := int64(conflict.MinMemoryBudget)
+	for conflict.Capacity(budget) < many.Bytes {
+		budget += budget / 8
+	}
+	require.NoError(t, decide(budget, 4))
 }
 
 // peakMiB is the largest resident set of the process so far.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"sync"
 	"testing"
 
 	"github.com/pingcap/tidb/pkg/tablecodec"
@@ -188,38 +187,22 @@ func capture(rows []row, t table) outcome {
 // sortRows gives the pairs of the rows to a sorter, from several goroutines.
 func sortRows(t *testing.T, rows []row, budget int64, workers int) *sortkv.Sorted {
 	t.Helper()
-	s, err := sortkv.New(sortkv.Options{Dir: t.TempDir(), MemoryBudget: budget, SuffixBytes: kv.NumberBytes, ArenaBytes: 4 << 10})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, s.Close()) })
-	var group sync.WaitGroup
+	var parts []numberedRows
 	for w := range workers {
-		group.Go(func() {
+		parts = append(parts, func(yield func(int, *kv.Arena) bool) {
 			var one kv.Arena
-			a, err := s.Arena(t.Context())
-			for n := w; err == nil && n < len(rows); n += workers {
+			for n := w; n < len(rows); n += workers {
 				one.Reset()
 				for _, k := range keysOf(rows[n]) {
 					one.Add(k, fmt.Appendf(nil, "value of row %d", n))
 				}
-				a.AddNumbered(&one, uint64(n))
-				if a.Bytes() >= s.ArenaBytes() {
-					if err = s.Add(t.Context(), a); err == nil {
-						a, err = s.Arena(t.Context())
-					}
+				if !yield(n, &one) {
+					return
 				}
-			}
-			if err == nil {
-				err = s.Add(t.Context(), a)
-			}
-			if err != nil {
-				t.Error(err)
 			}
 		})
 	}
-	group.Wait()
-	sorted, err := s.Finish(t.Context())
-	require.NoError(t, err)
-	return sorted
+	return sortParts(t, sortkv.Options{MemoryBudget: budget, ArenaBytes: 4 << 10}, parts...)
 }
 
 // randomRows makes rows with conflicts of many shapes: none, few, chains over

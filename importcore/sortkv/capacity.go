@@ -7,7 +7,7 @@ package sortkv
 func Capacity(memoryBudget int64) int64 {
 	budget := float64(memoryBudget)
 	page := float64(Options{MemoryBudget: memoryBudget}.pageBytes())
-	const entry = blockBytes + 64 // with a key of usual length
+	const entry = entryBytes + 64 // with a key of usual length
 	perByte := entry/page + page/(budget*0.7)
 	return int64(0.8 * budget / perByte)
 }

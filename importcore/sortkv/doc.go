@@ -48,7 +48,7 @@
 // Where each page lies and its CRC32C (Castagnoli) are kept in memory only, for both parts.
 // Every read is verified against them, so a damaged, torn, short or exchanged file is
 // always an error, never wrong data. Runs are not synced to disk: they die with
-// the process, and a lost write shows as a wrong checksum. The index in memory is some 150 bytes
+// the process, and a lost write shows as a wrong checksum. The index in memory is some 170 bytes
 // for each page, a quarter of a percent of the data, and is taken from the budget.
 //
 // # Figures
@@ -73,14 +73,15 @@
 // # Memory
 //
 // Options.MemoryBudget is split so: one sixteenth is set aside for what is not
-// counted (keys of cursors, samples, scratch of codecs); the rest is shared by arenas, pages
+// counted (keys of cursors, scratch of codecs); the rest is shared by arenas, pages
 // of chunks, of spills and of iterators, and indexes of runs. An arena is lent only if
 // there is memory for it and for the pages that its pairs become, so Add never
 // waits. Chunks are spilled when they reach three quarters of the budget, or when an arena
 // is asked for and nothing is left. After Finish iterators take what chunks leave; should
 // eight iterators lack memory because of many runs, Finish spills the chunks
-// as well. An arena or page that one huge pair has grown counts with its real
-// size. Arena, and Iter past the first iterator, wait while the budget is
+// as well. A run after which not even one iterator would have room beside the indexes
+// is a *FullError, since only closing the sorter gives that memory back. An arena or page
+// that one huge pair has grown counts with its real size. Arena, and Iter past the first iterator, wait while the budget is
 // used up: this is the back pressure of the pipeline.
 //
 // # Duplicates

@@ -93,15 +93,27 @@ func (s *Sorter) recycle(a *kv.Arena) {
 	s.budget.release(released)
 }
 
-// dropFree gives the memory of unused arenas to the iterators.
-func (s *Sorter) dropFree() {
-	s.mu.Lock()
+// dropFreeLocked gives up the memory of unused arenas.
+func (s *Sorter) dropFreeLocked() {
 	var released int64
 	for _, a := range s.mu.free {
 		released += s.mu.charge[a]
 		delete(s.mu.charge, a)
 	}
 	s.mu.free = nil
-	s.mu.Unlock()
 	s.budget.release(released)
+}
+
+// fullLocked reports whether the runs that there are leave no room for an
+// iterator over them or, before Finish, for an arena.
+func (s *Sorter) fullLocked() bool {
+	need := iterNeeds(s.mu.runs, s.opts.pageBytes(), s.codec != nil)
+	if !s.mu.finished {
+		need = max(need, 2*int64(s.opts.ArenaBytes))
+	}
+	return s.mu.index+need > s.budget.total
+}
+
+func (s *Sorter) fullErrorLocked() error {
+	return &FullError{MemoryBudget: s.opts.MemoryBudget, Written: s.mu.written}
 }

@@ -22,6 +22,14 @@ type Range struct {
 
 // sample collects what is known of all pages.
 func (r *Sorted) sample() {
+	n := 0
+	for _, c := range r.chunks {
+		n += len(c.pages)
+	}
+	for _, run := range r.runs {
+		n += len(run.blocks)
+	}
+	r.samples = make([]sample, 0, n)
 	for _, c := range r.chunks {
 		for _, p := range c.pages {
 			r.samples = append(r.samples, r.sampleOf(p.firstKey(), p.bytes, p.pairs))

@@ -47,7 +47,8 @@ type part struct {
 const (
 	keysSuffix   = ".keys.run"
 	valuesSuffix = ".values.run"
-	blockBytes   = 24 + 2*24 + 16 // size of block, without its key
+	// entryBytes is what a page takes in the index: block and, after Finish, sample, without the key that both have.
+	entryBytes = 24 + 2*24 + 16 + 40
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -117,7 +118,7 @@ func (w *runWriter) write(p *page) error {
 	w.run.blocks = append(w.run.blocks, b)
 	w.run.bytes += int64(b.keys.stored) + int64(b.values.stored)
 	w.run.pageBytes = max(w.run.pageBytes, len(p.buf))
-	w.run.indexBytes += blockBytes + int64(len(b.first))
+	w.run.indexBytes += entryBytes + int64(len(b.first))
 	return nil
 }
 

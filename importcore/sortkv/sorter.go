@@ -29,6 +29,7 @@ type Sorter struct {
 		resident  []*chunk
 		bytes     int64 // size of resident
 		runs      []*run
+		index     int64 // size of the runs' indexes
 		written   int64
 		checksum  kv.Checksum
 		maxKey    []byte
@@ -64,7 +65,8 @@ func (s *Sorter) ArenaBytes() int { return s.opts.ArenaBytes }
 
 // Arena returns an empty arena, the caller's until Add or Discard. It waits
 // while the budget is used up; if nobody else is about to free memory it spills
-// what is resident. Errors: the context's, a former failure of the sorter, those of a spill.
+// what is resident. Errors: the context's, a former failure of the sorter, those of a
+// spill, *FullError.
 func (s *Sorter) Arena(ctx context.Context) (*kv.Arena, error) {
 	if err := s.enter(); err != nil {
 		return nil, err
@@ -105,6 +107,14 @@ func (s *Sorter) tryArena() (a *kv.Arena, spill []*chunk, err error) {
 	if s.mu.spills == 0 && len(s.mu.resident) > 0 {
 		return nil, s.takeSpillLocked(), nil
 	}
+	if s.mu.spills == 0 && len(s.mu.free) == len(s.mu.charge) {
+		// Only unused arenas are left to give memory back.
+		s.dropFreeLocked()
+		if a := s.lendArenaLocked(); a != nil {
+			return a, nil, nil
+		}
+		return nil, nil, s.fullErrorLocked()
+	}
 	return nil, nil, nil
 }
 
@@ -114,7 +124,7 @@ func (s *Sorter) Discard(a *kv.Arena) { s.recycle(a) }
 // Add takes ownership of an arena: it counts the pairs, sorts them in the
 // caller's goroutine and rewrites them into pages; if those fill their part of the budget
 // it also writes what is resident as a run. Errors: *DuplicateKeyError, those of
-// the sort directory (*fault.Error), the context's, or a former failure. After
+// the sort directory (*fault.Error), *FullError, the context's, or a former failure. After
 // an error the sorter is of no use but to be closed.
 func (s *Sorter) Add(ctx context.Context, a *kv.Arena) error {
 	if err := s.enter(); err != nil {
@@ -258,11 +268,11 @@ func (s *Sorter) Finish(ctx context.Context) (*Sorted, error) {
 	s.mu.Lock()
 	s.mu.finished = true
 	busy := s.mu.calls - 1
+	s.dropFreeLocked()
 	s.mu.Unlock()
 	if busy > 0 {
 		return nil, s.fail(fault.New(fault.Sluice, 0, "sortkv: Finish during %d other calls", busy))
 	}
-	s.dropFree()
 	if chunks := s.crowding(); chunks != nil {
 		if err := s.spill(ctx, chunks); err != nil {
 			return nil, err

@@ -9,7 +9,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// spill writes chunks as one run, and gives their pages back while it does.
+// spill writes chunks as one run, and gives their pages back while it does. After
+// the run that is one too many the sorter has failed.
 func (s *Sorter) spill(ctx context.Context, chunks []*chunk) error {
 	r, err := s.writeRun(ctx, chunks)
 	for _, c := range chunks {
@@ -20,12 +21,16 @@ func (s *Sorter) spill(ctx context.Context, chunks []*chunk) error {
 	if err == nil {
 		s.mu.runs = append(s.mu.runs, r)
 		s.mu.written += r.bytes
+		s.mu.index += r.indexBytes
+		s.budget.force(r.indexBytes)
+		if s.fullLocked() {
+			err = s.fullErrorLocked()
+		}
 	}
 	s.mu.Unlock()
 	if err != nil {
 		return s.fail(err)
 	}
-	s.budget.force(r.indexBytes)
 	s.budget.wake()
 	s.opts.Logger.Info("sort run written", zap.String("file", r.name), zap.Int64("bytes", r.bytes),
 		zap.Int("chunks", len(chunks)), zap.Int("pages", len(r.blocks)))
