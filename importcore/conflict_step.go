@@ -149,7 +149,7 @@ func (r *run) indexName(index int) string {
 func (r *run) duplicateError(ctx context.Context, found conflict.Collision) error {
 	rows := r.newRowReader()
 	if err := rows.read(ctx, found.Row); err != nil {
-		index, values := describeKey(r.plan.target, found.Key, nil)
+		index, values := r.plan.describeKey(found.Key, nil)
 		return fault.Wrap(err, fault.Source, mysql.ErrDupEntry,
 			"Duplicate entry '%s' for key '%s.%s': two rows have it, whose places are not to be had", values, r.plan.target.Info.Name.O, index)
 	}

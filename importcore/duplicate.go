@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/pingcap/tidb/pkg/meta/model"
 	"github.com/pingcap/tidb/pkg/parser/mysql"
@@ -15,8 +16,13 @@ import (
 	"github.com/sluicedb/sluice/importcore/badrows"
 	"github.com/sluicedb/sluice/importcore/fault"
 	"github.com/sluicedb/sluice/importcore/sortkv"
-	"github.com/sluicedb/sluice/importcore/table"
 )
+
+// isDuplicateKey reports whether a sorter has met a key twice.
+func isDuplicateKey(err error) bool {
+	var dup *sortkv.DuplicateKeyError
+	return errors.As(err, &dup)
+}
 
 // describeDuplicate turns two equal keys into the error that MySQL users know;
 // locateDuplicate completes it. With row numbers two equal keys are a mistake of ours.
@@ -28,7 +34,7 @@ func (r *run) describeDuplicate(err error) error {
 	if r.numbered {
 		return fault.New(fault.Sluice, 0, "one row has made the same key twice: %s", dup.Error())
 	}
-	index, values := describeKey(r.plan.target, dup.Key, nil)
+	index, values := r.plan.describeKey(dup.Key, nil)
 	return &duplicateFound{key: dup.Key, told: fault.New(fault.Source, mysql.ErrDupEntry,
 		"Duplicate entry '%s' for key '%s.%s': the source holds more than one row with it",
 		values, r.plan.target.Info.Name.O, index)}
@@ -37,7 +43,7 @@ func (r *run) describeDuplicate(err error) error {
 // describeConflict is describeKey for a key of the row that rows has read last:
 // texts are shown as that row has them.
 func (r *run) describeConflict(key []byte, rows *rowReader) (index, values string) {
-	return describeKey(r.plan.target, key, func(col *model.ColumnInfo) (string, bool) {
+	return r.plan.describeKey(key, func(col *model.ColumnInfo) (string, bool) {
 		field := r.plan.mapping.Field(col.Offset)
 		if rows.bad || field < 0 || field >= len(rows.fields) || rows.fields[field].Null {
 			return "", false
@@ -50,7 +56,8 @@ func (r *run) describeConflict(key []byte, rows *rowReader) (index, values strin
 // joined by '-' as MySQL does. Strings whose collation keeps only weights in
 // the key are shown as what text returns for their column, or else as those weights,
 // in hexadecimal. text may be nil.
-func describeKey(target *table.Target, key []byte, text func(*model.ColumnInfo) (string, bool)) (index, values string) {
+func (p *Plan) describeKey(key []byte, text func(*model.ColumnInfo) (string, bool)) (index, values string) {
+	target := p.target
 	_, indexID, isRecord, err := tablecodec.DecodeKeyHead(key)
 	if err != nil {
 		return "unknown", hex.EncodeToString(key)
@@ -63,11 +70,11 @@ func describeKey(target *table.Target, key []byte, text func(*model.ColumnInfo) 
 		if handle.IsInt() {
 			return "PRIMARY", showInt(target.HandleColumn(), handle.IntValue())
 		}
-		return "PRIMARY", showParts(handle.Encoded(), target, target.PrimaryIndex(), text)
+		return "PRIMARY", p.showParts(handle.Encoded(), target.PrimaryIndex(), text)
 	}
 	for _, idx := range target.Indexes() {
 		if idx.ID == indexID {
-			return idx.Name.O, showParts(tablecodec.CutIndexPrefix(key), target, idx, text)
+			return idx.Name.O, p.showParts(tablecodec.CutIndexPrefix(key), idx, text)
 		}
 	}
 	return "unknown", hex.EncodeToString(key)
@@ -81,11 +88,15 @@ func showInt(col *model.ColumnInfo, v int64) string {
 }
 
 // showParts shows the columns of an index from their encoded form.
-func showParts(encoded []byte, target *table.Target, idx *model.IndexInfo, text func(*model.ColumnInfo) (string, bool)) string {
+func (p *Plan) showParts(encoded []byte, idx *model.IndexInfo, text func(*model.ColumnInfo) (string, bool)) string {
+	zone := p.Task.TimeZone
+	if zone == nil {
+		zone = time.UTC
+	}
 	var parts []string
 	for _, ic := range idx.Columns {
-		col := target.Info.Columns[ic.Offset]
-		part, rest, err := showPart(encoded, &col.FieldType)
+		col := p.target.Info.Columns[ic.Offset]
+		part, rest, err := showPart(encoded, &col.FieldType, zone)
 		if err != nil {
 			return hex.EncodeToString(encoded)
 		}
@@ -100,7 +111,7 @@ func showParts(encoded []byte, target *table.Target, idx *model.IndexInfo, text 
 	return strings.Join(parts, "-")
 }
 
-func showPart(encoded []byte, ft *types.FieldType) (part string, rest []byte, err error) {
+func showPart(encoded []byte, ft *types.FieldType, zone *time.Location) (part string, rest []byte, err error) {
 	raw, rest, err := codec.CutOne(encoded)
 	if err != nil {
 		return "", nil, err
@@ -115,7 +126,7 @@ func showPart(encoded []byte, ft *types.FieldType) (part string, rest []byte, er
 		}
 		return string(d.GetBytes()), rest, nil
 	}
-	if d, err = tablecodec.Unflatten(d, ft, nil); err != nil {
+	if d, err = tablecodec.Unflatten(d, ft, zone); err != nil {
 		return "", nil, err
 	}
 	part, err = d.ToString()

@@ -30,7 +30,7 @@ type numberedBlock struct {
 // encode reads every file, encodes every row and returns the sorted pairs,
 // which hold no key twice. Of several bad rows the first one in the order of
 // the files is reported, whichever worker met its own first; with MaxErrors they
-// are left out (see badRows).
+// are left out (see badRows). Two equal keys are reported when there is no such row.
 func (r *run) encode(ctx context.Context, memory memorySplit) (*sortkv.Sorted, error) {
 	base, err := r.core.cluster.NextRowID(ctx, r.plan.Task.DB, r.plan.Task.Table)
 	if err != nil {
@@ -50,7 +50,7 @@ func (r *run) encode(ctx context.Context, memory memorySplit) (*sortkv.Sorted, e
 		group.Go(fault.Contain(func() error { return r.encodeBlocks(groupCtx, blocks, bad, tally) }))
 	}
 	if err = bad.end(ctx, group.Wait()); err != nil {
-		return nil, r.describeDuplicate(err)
+		return nil, err
 	}
 	r.ids = cluster.AutoIDs(tally.ids)
 	tally.tell(r)
@@ -117,12 +117,10 @@ func (r *run) split(ctx context.Context, pool *format.BlockPool, blocks chan<- n
 func (r *run) encodeBlocks(ctx context.Context, blocks <-chan numberedBlock, bad *badRows, tally *tally) error {
 	w := &worker{run: r, encoder: r.plan.encoding.NewEncoder(), reader: csv.NewReader(r.plan.Task.CSV), single: r.newSingle()}
 	err := w.consume(ctx, blocks, bad)
-	if w.arena != nil {
-		if err == nil && len(w.arena.Refs) > 0 {
-			err = r.sorter.Add(ctx, w.arena)
-		} else {
-			r.sorter.Discard(w.arena)
-		}
+	if err == nil {
+		err = w.handOver(ctx)
+	} else if w.arena != nil && w.arena != w.unsorted {
+		r.sorter.Discard(w.arena)
 	}
 	tally.add(w.encoder)
 	return err
@@ -134,6 +132,39 @@ type worker struct {
 	reader  format.RowReader
 	arena   *kv.Arena
 	single  *kv.Arena // see encodeRow
+	// unsorted takes the place of the sorter's arenas once that has met a key
+	// twice: the job has failed, but bad rows, wherever they are, come first.
+	unsorted *kv.Arena
+	full     int // bytes at which arena is handed over
+}
+
+// lend gets the worker an arena.
+func (w *worker) lend(ctx context.Context) (err error) {
+	if w.unsorted == nil {
+		w.full = w.sorter.ArenaBytes()
+		w.arena, err = w.sorter.Arena(ctx)
+		if !isDuplicateKey(err) {
+			return err
+		}
+		w.unsorted, w.full = &kv.Arena{}, 0
+	}
+	w.unsorted.Reset()
+	w.arena = w.unsorted
+	return nil
+}
+
+// handOver gives the worker's arena, if it has one, to the sorter. The key that
+// it may find twice is its lasting state, which Finish returns.
+func (w *worker) handOver(ctx context.Context) error {
+	a := w.arena
+	w.arena = nil
+	if a == nil || a == w.unsorted {
+		return nil
+	}
+	if err := w.sorter.Add(ctx, a); !isDuplicateKey(err) {
+		return err
+	}
+	return nil
 }
 
 func (w *worker) consume(ctx context.Context, blocks <-chan numberedBlock, bad *badRows) error {
@@ -162,7 +193,6 @@ func (w *worker) consume(ctx context.Context, blocks <-chan numberedBlock, bad *
 func (w *worker) encodeBlock(ctx context.Context, block numberedBlock, left *badrows.Block) (rows int64, err error) {
 	w.reader.Reset(block.Block)
 	w.encoder.UseSequences(block.rowID, block.drawn)
-	full := w.sorter.ArenaBytes()
 	skipped := int64(0)
 	var before encode.Mark
 	for rowID := block.rowID; ; rowID++ {
@@ -178,7 +208,7 @@ func (w *worker) encodeBlock(ctx context.Context, block numberedBlock, left *bad
 			continue
 		}
 		if w.arena == nil {
-			if w.arena, err = w.sorter.Arena(ctx); err != nil {
+			if err = w.lend(ctx); err != nil {
 				return rows, err
 			}
 		}
@@ -194,10 +224,8 @@ func (w *worker) encodeBlock(ctx context.Context, block numberedBlock, left *bad
 			continue
 		}
 		rows++
-		if w.arena.Bytes() >= full {
-			arena := w.arena
-			w.arena = nil
-			if err := w.sorter.Add(ctx, arena); err != nil {
+		if w.arena.Bytes() >= w.full {
+			if err := w.handOver(ctx); err != nil {
 				return rows, err
 			}
 		}

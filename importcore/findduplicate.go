@@ -7,8 +7,10 @@ import (
 	"errors"
 	"io"
 	"math"
+	"slices"
 	"sync"
 
+	"github.com/pingcap/tidb/pkg/meta/model"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sluicedb/sluice/importcore/conflict"
@@ -36,11 +38,16 @@ func (e *duplicateFound) Unwrap() error { return e.told }
 // rows. It reads the source again, up to the second row with the key that was met, and
 // sorts the unique keys of these rows alone, with row numbers: the first row
 // that shares a key with one before it is what a row-by-row INSERT would have refused,
-// and does not depend on the number of workers. Other errors are returned as they are.
+// and does not depend on the number of workers. Keys with values that are drawn anew
+// are left out, since they are others now. Other errors are returned as they are.
 func (r *run) locateDuplicate(ctx context.Context, err error, memory memorySplit) error {
 	var dup *duplicateFound
 	if !errors.As(err, &dup) || ctx.Err() != nil {
 		return err
+	}
+	keys := r.repeatableKeys()
+	if len(keys) == 0 {
+		return dup.drawn()
 	}
 	r.log.Info("two rows share a key: looking for their places")
 	if closeErr := r.sorter.Close(); closeErr != nil {
@@ -53,7 +60,7 @@ func (r *run) locateDuplicate(ctx context.Context, err error, memory memorySplit
 	if r.sorter, lookErr = r.newSorter(memory); lookErr != nil {
 		return errors.Join(err, lookErr)
 	}
-	f := &duplicateFinder{run: r, wanted: dup.key, keys: r.uniqueKeys()}
+	f := &duplicateFinder{run: r, wanted: dup.key, keys: keys}
 	found, lookErr := f.find(ctx, memory)
 	switch {
 	case ctx.Err() != nil:
@@ -61,14 +68,35 @@ func (r *run) locateDuplicate(ctx context.Context, err error, memory memorySplit
 	case lookErr != nil:
 		r.warn("the places of the rows with the same key could not be found", lookErr)
 		return err
+	case found == nil && !f.unique(dup.key):
+		return dup.drawn()
 	case found == nil:
-		r.warn("the rows with the same key were not found again: the source has changed, or the key holds values drawn from a sequence", nil)
+		r.warn("the rows with the same key were not found again: the source has changed", nil)
 		return err
 	}
-	if f.badErr != nil && f.badRow < found.Row {
-		return f.badErr
-	}
 	return r.duplicateError(ctx, *found)
+}
+
+// drawn completes the error for a key that another look at the source would not find.
+func (e *duplicateFound) drawn() error {
+	e.told.Message += "; its value is drawn anew each time the source is read, so the places of these rows are not to be had"
+	return e
+}
+
+// repeatableKeys are the unique keys without drawn values.
+func (r *run) repeatableKeys() []conflict.KeyRange {
+	drawn := r.plan.encoding.DrawnColumns()
+	target := r.plan.target
+	return slices.DeleteFunc(r.uniqueKeys(), func(k conflict.KeyRange) bool {
+		if col := target.HandleColumn(); k.Index == 0 && col != nil {
+			return drawn[col.Offset]
+		}
+		idx := target.PrimaryIndex()
+		if k.Index > 0 {
+			idx = target.Indexes()[k.Index-1]
+		}
+		return idx != nil && slices.ContainsFunc(idx.Columns, func(ic *model.IndexColumn) bool { return drawn[ic.Offset] })
+	})
 }
 
 // duplicateFinder reads rows again and keeps their unique keys.
@@ -81,12 +109,10 @@ type duplicateFinder struct {
 		sync.Mutex
 		first, second int64 // lowest rows with the wanted key so far; MaxInt64 is none
 	}
-	badRow int64 // the first row that can't be imported, guarded by mu
-	badErr error
 }
 
 func (f *duplicateFinder) find(ctx context.Context, memory memorySplit) (*conflict.Collision, error) {
-	f.mu.first, f.mu.second, f.badRow = math.MaxInt64, math.MaxInt64, math.MaxInt64
+	f.mu.first, f.mu.second = math.MaxInt64, math.MaxInt64
 	bad := &badRows{}
 	bad.seq.Store(math.MaxInt64)
 	blocks := make(chan numberedBlock, f.plan.Task.Threads)
@@ -164,15 +190,6 @@ func (f *duplicateFinder) note(row int64) {
 	}
 }
 
-// noteBad takes a row that can't be imported.
-func (f *duplicateFinder) noteBad(row int64, err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.plan.Task.MaxErrors == 0 && row < f.badRow {
-		f.badRow, f.badErr = row, err
-	}
-}
-
 type duplicateWorker struct {
 	*duplicateFinder
 	encoder *encode.Encoder
@@ -181,7 +198,8 @@ type duplicateWorker struct {
 	arena   *kv.Arena
 }
 
-// block keeps the unique keys of a block's rows, with their numbers.
+// block keeps the unique keys of a block's rows, with their numbers. Bad rows are
+// known to be no more than the job may leave out.
 func (w *duplicateWorker) block(ctx context.Context, block numberedBlock) error {
 	w.reader.Reset(block.Block)
 	w.encoder.UseSequences(block.rowID, block.drawn)
@@ -190,24 +208,17 @@ func (w *duplicateWorker) block(ctx context.Context, block numberedBlock) error 
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
-		row := block.rowID + n - w.firstRowID
-		if err != nil {
-			w.noteBad(row, err)
-			if broken := (*format.BadRow)(nil); errors.As(err, &broken) {
-				continue
-			}
-			return nil // there are no rows behind it
-		}
-		w.one.Reset()
-		if err := w.encoder.EncodeRow(fields, block.rowID+n, &w.one); err != nil {
-			if f := fault.As(err); f != nil {
-				at := w.reader.Place()
-				f.At.File, f.At.Line, f.At.Offset = block.File.Path, at.Line, at.Offset
-			}
-			w.noteBad(row, err)
+		if broken := (*format.BadRow)(nil); errors.As(err, &broken) {
 			continue
 		}
-		if err := w.keep(ctx, row); err != nil {
+		if err != nil {
+			return err
+		}
+		w.one.Reset()
+		if w.encoder.EncodeRow(fields, block.rowID+n, &w.one) != nil {
+			continue
+		}
+		if err := w.keep(ctx, block.rowID+n-w.firstRowID); err != nil {
 			return err
 		}
 	}
@@ -242,10 +253,10 @@ func (w *duplicateWorker) keep(ctx context.Context, row int64) (err error) {
 	return w.sorter.Add(ctx, a)
 }
 
-// unique reports whether two rows can't share a key.
-func (w *duplicateWorker) unique(key []byte) bool {
-	for i := range w.keys {
-		if bytes.Compare(key, w.keys[i].Start) >= 0 && bytes.Compare(key, w.keys[i].End) < 0 {
+// unique reports whether the key is one of those that are looked at.
+func (f *duplicateFinder) unique(key []byte) bool {
+	for i := range f.keys {
+		if bytes.Compare(key, f.keys[i].Start) >= 0 && bytes.Compare(key, f.keys[i].End) < 0 {
 			return true
 		}
 	}

@@ -57,7 +57,7 @@ func (t *tableRows) Lookup(ctx context.Context, keys [][]byte) ([][]byte, error)
 	}
 	for i, v := range values {
 		if v != nil && tablecodec.IsRecordKey(keys[i]) {
-			_, id := describeKey(t.run.plan.target, keys[i], nil)
+			_, id := t.run.plan.describeKey(keys[i], nil)
 			return nil, fault.New(fault.Cluster, 0, "the row id %s, which is behind what the table's allocators have given out, is in use", id)
 		}
 	}

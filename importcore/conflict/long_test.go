@@ -87,7 +87,7 @@ func rowsOnce(n, pass int) numberedRows {
 // many as that it is made.
 func TestMoreConflictsThanTheMemoryCanSort(t *testing.T) {
 	t.Parallel()
-	const n = 250_000
+	const n = 120_000
 	sorted := sortParts(t, sortkv.Options{MemoryBudget: 8 << 20}, rowsOnce(n, 0), rowsOnce(n, 1))
 	decide := func(budget int64, threads int) error {
 		r, err := conflict.Decide(t.Context(), conflict.Config{

@@ -47,7 +47,7 @@ func addUntilFull(ctx context.Context, s *sortkv.Sorter, n int64, workers int) e
 // memory that nobody will give back, nor goes past its budget. Up to Capacity it sorts.
 func TestFullSorterSaysSo(t *testing.T) {
 	t.Parallel()
-	for _, budget := range []int64{256 << 10, 1 << 20} {
+	for _, budget := range []int64{256 << 10, 512 << 10} {
 		for _, workers := range []int{1, 4} {
 			for _, suffix := range []int{0, kv.NumberBytes} {
 				t.Run(fmt.Sprint(budget>>10, "KiB/", workers, "/", suffix), func(t *testing.T) {

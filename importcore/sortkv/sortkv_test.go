@@ -261,7 +261,7 @@ func TestKeyTooLongToSortIsRefused(t *testing.T) {
 func TestManyRunsLeaveMemoryForIterators(t *testing.T) {
 	t.Parallel()
 	rnd := rand.New(rand.NewPCG(6, 6))
-	pairs := make([]pair, 40_000)
+	pairs := make([]pair, 24_000)
 	for i := range pairs {
 		value := make([]byte, 150)
 		for j := range value {
@@ -269,7 +269,7 @@ func TestManyRunsLeaveMemoryForIterators(t *testing.T) {
 		}
 		pairs[i] = pair{fmt.Appendf(nil, "t12345678_r%07d", (i*7919)%len(pairs)), value}
 	}
-	s := newSorter(t, sortkv.Options{MemoryBudget: 256 << 10, PrefixSkip: 11})
+	s := newSorter(t, sortkv.Options{MemoryBudget: 384 << 10, PrefixSkip: 11})
 	require.NoError(t, addAll(s, pairs, 2))
 	r, err := s.Finish(context.Background())
 	require.NoError(t, err)
