@@ -36,6 +36,10 @@ type cell struct {
 	b    []byte
 	u    uint64
 	null bool
+	// odd says that an INSERT computes with something else than what the column
+	// then holds; see datum.go. It means something only in columns that
+	// expressions read.
+	odd bool
 }
 
 // slack is how many bytes behind what is written must be there, because

@@ -2,11 +2,12 @@ package encode
 
 import (
 	"errors"
-	"math"
 
 	"github.com/pingcap/tidb/pkg/errno"
 	"github.com/pingcap/tidb/pkg/expression"
+	"github.com/pingcap/tidb/pkg/parser/mysql"
 	"github.com/pingcap/tidb/pkg/parser/terror"
+	tidbtable "github.com/pingcap/tidb/pkg/table"
 	"github.com/pingcap/tidb/pkg/types"
 	"github.com/pingcap/tidb/pkg/util/chunk"
 
@@ -25,6 +26,7 @@ type computed struct {
 	checks    []expression.Expression
 
 	row       chunk.MutRow // the row that expressions read; only inputs are set
+	reads     *converter   // of computeAsRead; nil until it is needed
 	sequences sequenceValues
 }
 
@@ -167,11 +169,12 @@ func (e *Encoder) store(offset int, d types.Datum) error {
 // computeGenerated sets the cells of generated columns and checks the
 // constraints. All other cells are complete.
 func (e *Encoder) computeGenerated() error {
-	c := e.computed
+	c, odd := e.computed, false
 	for _, offset := range c.plan.inputs {
-		if err := e.showCell(offset); err != nil {
+		if err := e.show(offset, (*converter).inserted); err != nil {
 			return err
 		}
+		odd = odd || e.cells[offset].odd
 	}
 	for i := range c.plan.generated {
 		to := &c.plan.generated[i]
@@ -179,9 +182,10 @@ func (e *Encoder) computeGenerated() error {
 			return err
 		}
 		if to.read {
-			if err := e.showCell(to.offset); err != nil {
+			if err := e.show(to.offset, (*converter).inserted); err != nil {
 				return err
 			}
+			odd = odd || e.cells[to.offset].odd
 		}
 	}
 	for i, expr := range c.checks {
@@ -195,16 +199,87 @@ func (e *Encoder) computeGenerated() error {
 		}
 	}
 	e.conv.sink.pending = e.conv.sink.pending[:0] // a check's result counts, not its warnings
+	if odd {
+		if err := e.computeAsRead(); err != nil {
+			return err
+		}
+	}
 	if e.plan.multi > 0 {
 		return e.findMembers()
 	}
 	return nil
 }
 
-// showCell makes a cell readable for expressions.
-func (e *Encoder) showCell(offset int) error {
+// computeAsRead computes the virtual columns of a row with odd cells once more,
+// from what the row's columns hold. An INSERT doesn't, and then its index
+// entries for them are not those by which reads look for the row, and ADMIN
+// CHECK TABLE calls the table inconsistent.
+func (e *Encoder) computeAsRead() error {
+	c := e.computed
+	for _, offset := range c.plan.inputs {
+		if err := e.show(offset, (*converter).stored); err != nil {
+			return err
+		}
+	}
+	if c.reads == nil {
+		var err error
+		if c.reads, err = newReads(e.plan.cfg); err != nil {
+			return err
+		}
+	}
+	for i := range c.plan.generated {
+		to, as := &c.plan.generated[i], (*converter).stored
+		col := &e.plan.columns[to.offset]
+		if col.info.IsVirtualGenerated() {
+			as = (*converter).inserted // nothing of it is stored
+			if err := c.reads.compute(c.generated[i], c.row.ToRow(), col, &e.cells[to.offset]); err != nil {
+				return err
+			}
+		}
+		if to.read {
+			if err := e.show(to.offset, as); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// newReads is a converter as reads have it: lax.
+func newReads(cfg Config) (*converter, error) {
+	cfg.SQLMode &^= mysql.ModeStrictTransTables | mysql.ModeStrictAllTables
+	cv := newConverter(&cfg)
+	return cv, cv.loadSysVars(cfg.SysVars)
+}
+
+// compute sets the cell of a virtual column to what a read gives. If that is an
+// error it stays what it is; so it does for the members of an array.
+func (cv *converter) compute(expr expression.Expression, row chunk.Row, col *column, c *cell) error {
+	if col.info.FieldType.IsArray() {
+		return nil
+	}
+	d, err := expr.Eval(cv.ctx.GetEvalCtx(), row)
+	if err == nil {
+		d, err = tidbtable.CastColumnValue(cv.ctx, d, col.info, false, true)
+	}
+	clear(cv.sink.pending)
+	cv.sink.pending = cv.sink.pending[:0]
+	if err != nil {
+		return nil
+	}
+	if d.IsNull() && col.notNull {
+		d = tidbtable.GetZeroValue(col.info)
+	}
+	if err = cv.setCell(&d, c); err != nil {
+		return cv.fail(col, nil, err)
+	}
+	return nil
+}
+
+// show makes a cell readable for expressions.
+func (e *Encoder) show(offset int, as func(*converter, *column, *cell) (types.Datum, error)) error {
 	col := &e.plan.columns[offset]
-	d, err := e.conv.datum(col, &e.cells[offset])
+	d, err := as(e.conv, col, &e.cells[offset])
 	if err != nil {
 		return fault.Wrap(err, fault.Sluice, 0, "column %s can't be read back", col.info.Name.O)
 	}
@@ -255,28 +330,4 @@ func codeOf(err error) (code uint16, message string) {
 		return errno.ErrUnknown, err.Error()
 	}
 	return uint16(known.Code()), known.GetMsg()
-}
-
-// negativeZero marks a cell of a floating-point column that holds -0, which
-// the stored form doesn't tell from 0 but an expression does.
-var negativeZero = []byte{'-'}
-
-// parseFloatKeepingSign is parseFloat for columns that expressions read.
-func parseFloatKeepingSign(e *Encoder, col *column, field []byte, c *cell) bool {
-	if !parseFloat(e, col, field, c) {
-		return false
-	}
-	c.b = nil
-	if c.u == floatBits(0) && field[0] == '-' {
-		c.b = negativeZero
-	}
-	return true
-}
-
-// signed returns the number of a cell of a floating-point column.
-func (c *cell) signed() float64 {
-	if len(c.b) > 0 {
-		return math.Copysign(0, -1)
-	}
-	return floatOf(c.u)
 }

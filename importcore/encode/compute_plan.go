@@ -239,8 +239,27 @@ func (c *computePlan) addInput(p *Plan, offset int) {
 		return
 	}
 	c.inputs = append(c.inputs, offset)
-	if col := &p.columns[offset]; col.class == classFloat {
-		col.parse = parseFloatKeepingSign
+	if col := &p.columns[offset]; col.parse != nil && col.mayBeOdd() {
+		col.parse = readable(col.parse)
+	}
+}
+
+// readable is a parser for columns that expressions read: it leaves what is odd
+// to the general conversion.
+func readable(parse parser) parser {
+	return func(e *Encoder, col *column, field []byte, c *cell) bool {
+		c.odd = false
+		if !parse(e, col, field, c) {
+			return false
+		}
+		switch col.class {
+		case classFloat:
+			return c.u != floatBits(0) || field[0] != '-'
+		case classDecimal: // TiDB's decimals have no room for all zeros of a number with too many digits
+			return words(len(field))+words(col.scale) <= maxWords
+		default:
+			return true
+		}
 	}
 }
 

@@ -198,7 +198,11 @@ func (l *listColumns) locate(e *Encoder) (int, error) {
 }
 
 // keyOf is PARTITION BY KEY: the CRC-32 of the values' texts, one behind the
-// other, a zero byte for NULL.
+// other, a zero byte for NULL. The text is that of the value which the column
+// holds, and times of zeros have no fractional digits in it: so have the
+// constants of queries, by which TiDB looks for a row. What an INSERT places an
+// odd cell by (see datum.go), or a TIME that became 0 under a lax SQL mode, is
+// something that TiDB itself doesn't look for.
 type keyOf struct {
 	parts []indexPart
 	n     uint32
@@ -223,15 +227,12 @@ func (l *keyOf) locate(e *Encoder) (int, error) {
 			crc = crc32.Update(crc, crc32.IEEETable, e.sortKey(part, c))
 			continue
 		default:
-			d, err := e.conv.datum(col, c)
+			d, err := e.conv.stored(col, c)
 			if err != nil {
 				return 0, err
 			}
 			if d.Kind() == types.KindMysqlTime && c.u == 0 {
-				// TiDB's conversion gives the zero time without fractional digits.
-				t := d.GetMysqlTime()
-				t.SetFsp(types.DefaultFsp)
-				d.SetMysqlTime(t)
+				d.SetMysqlTime(withoutFraction(d.GetMysqlTime()))
 			}
 			if e.part.key, err = d.ToHashKey(); err != nil {
 				return 0, err

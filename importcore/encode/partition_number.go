@@ -58,7 +58,7 @@ func (n *numberOf) of(e *Encoder) (v int64, null bool, err error) {
 // eval evaluates the expression as an INSERT does.
 func (x *exprPlan) eval(e *Encoder) (v int64, null bool, err error) {
 	for i, offset := range x.args {
-		if e.part.args[i], err = e.conv.datum(&e.plan.columns[offset], &e.cells[offset]); err != nil {
+		if e.part.args[i], err = e.conv.stored(&e.plan.columns[offset], &e.cells[offset]); err != nil {
 			return 0, false, err
 		}
 	}

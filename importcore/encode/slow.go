@@ -166,9 +166,7 @@ func (cv *converter) setCell(d *types.Datum, c *cell) (err error) {
 		c.u = d.GetUint64()
 	case types.KindFloat32, types.KindFloat64:
 		f := d.GetFloat64()
-		if c.u = floatBits(f); f == 0 && math.Signbit(f) {
-			c.b = negativeZero
-		}
+		c.u, c.odd = floatBits(f), f == 0 && math.Signbit(f)
 	case types.KindString, types.KindBytes:
 		c.b = d.GetBytes()
 	case types.KindMysqlTime:
@@ -178,6 +176,7 @@ func (cv *converter) setCell(d *types.Datum, c *cell) (err error) {
 				return err
 			}
 		}
+		c.odd = t.IsZero() && t.Fsp() == types.DefaultFsp
 		c.u, err = t.ToPackedUint()
 	case types.KindMysqlDuration:
 		c.u = uint64(d.GetMysqlDuration().Duration)
@@ -188,7 +187,9 @@ func (cv *converter) setCell(d *types.Datum, c *cell) (err error) {
 	case types.KindMysqlBit, types.KindBinaryLiteral:
 		c.u, err = d.GetBinaryLiteral().ToInt(types.StrictContext)
 	case types.KindMysqlDecimal:
-		c.b, err = codec.EncodeDecimal(nil, d.GetMysqlDecimal(), d.Length(), d.Frac())
+		dec := d.GetMysqlDecimal()
+		c.noteDigits(dec, d.Length(), d.Frac())
+		c.b, err = codec.EncodeDecimal(nil, dec, d.Length(), d.Frac())
 	case types.KindMysqlJSON:
 		j := d.GetMysqlJSON()
 		c.b = append([]byte{j.TypeCode}, j.Value...)

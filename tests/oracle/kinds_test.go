@@ -15,11 +15,11 @@ func (c *typeCase) generated() []generatedAs {
 	case classFloat:
 		return []generatedAs{{"DOUBLE", "v / 2"}, {"VARCHAR(40)", "CONCAT(v)"}}
 	case classDate:
-		return []generatedAs{{"INT", "YEAR(v)"}, {"VARCHAR(10)", "DATE_FORMAT(v, '%Y-%m')"}, {"DATE", "DATE(v)"}, {"DATETIME(3)", "v + INTERVAL 1 DAY"}}
+		return []generatedAs{{"INT", "YEAR(v)"}, {"VARCHAR(10)", "DATE_FORMAT(v, '%Y-%m')"}, {"DATE", "DATE(v)"}, {"DATETIME(3)", "v + INTERVAL 1 DAY"}, {"VARCHAR(40)", "CONCAT(v)"}}
 	case classTimestamp:
-		return []generatedAs{{"INT", "HOUR(v)"}, {"DATETIME(6)", "v"}}
+		return []generatedAs{{"INT", "HOUR(v)"}, {"DATETIME(6)", "v"}, {"VARCHAR(40)", "CONCAT(v)"}}
 	case classTime:
-		return []generatedAs{{"INT", "TIME_TO_SEC(v)"}, {"TIME(2)", "v"}}
+		return []generatedAs{{"INT", "TIME_TO_SEC(v)"}, {"TIME(2)", "v"}, {"VARCHAR(40)", "CONCAT(v)"}}
 	case classYear, classBit:
 		return []generatedAs{{"BIGINT UNSIGNED", "v + 1"}}
 	case classEnum:

@@ -107,7 +107,7 @@ func (j *judging) compare() {
 	to := loadTarget(j.t, j.cluster.TiDBStatus, j.db, j.imported).Info
 	require.Len(j.t, ids(to), len(ids(from)))
 	want, got := renamed(j.readPairs(j.t, from), from, to), j.readPairs(j.t, to)
-	for _, d := range differences(want, got) {
+	for _, d := range j.explain(differences(want, got), want, to) {
 		j.differ("%s%s", d.String(), j.rowOf(d.key))
 	}
 	require.GreaterOrEqual(j.t, len(want), len(j.accepted))
@@ -126,6 +126,9 @@ func (j *judging) compare() {
 	}
 	if _, err := j.tidb.ExecContext(j.t.Context(), "ADMIN CHECK TABLE "+j.imported); err != nil {
 		j.differ("ADMIN CHECK TABLE: %v", err)
+	}
+	if err := j.checkCompletely(j.imported); err != nil {
+		j.differ("complete ADMIN CHECK TABLE: %v", err)
 	}
 	_, left := j.mustQuery(j.t, "SELECT * FROM "+j.inserted+" ORDER BY "+j.order)
 	_, right := j.mustQuery(j.t, "SELECT * FROM "+j.imported+" ORDER BY "+j.order)

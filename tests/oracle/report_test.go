@@ -51,11 +51,11 @@ func bulkRows() int {
 type tally struct {
 	mu                        sync.Mutex
 	shapes, values, differing int
-	refusals                  map[string][]string // reason to shapes
+	refusals, exceptions      map[string][]string // reason to shapes
 	differed                  []string
 }
 
-var report = &tally{refusals: make(map[string][]string)}
+var report = &tally{refusals: make(map[string][]string), exceptions: make(map[string][]string)}
 
 // judged counts a shape that both tables exist of.
 func (r *tally) judged(name string, values int, differs bool) {
@@ -71,6 +71,13 @@ func (r *tally) judged(name string, values int, differs bool) {
 
 // different counts a shape that could not even be compared.
 func (r *tally) different(name string) { r.judged(name, 0, true) }
+
+// except notes a shape with a proven exception.
+func (r *tally) except(name, why string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.exceptions[why] = append(r.exceptions[why], name)
+}
 
 // expectedRefusals are parts of the reasons for which Sluice may refuse a shape
 // today: none. Anything else that is refused is a failure, for it is a table
@@ -99,24 +106,29 @@ func (r *tally) refuse(t *testing.T, name, why string) {
 }
 
 // text is the report: the seed, the shapes refused with their reasons, those
-// that differ, and the totals in the last line.
+// with exceptions, those that differ, and the totals in the last line.
 func (r *tally) text() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var b strings.Builder
 	fmt.Fprintf(&b, "oracle: seed %d\n", seed)
-	refused := 0
-	for _, why := range slices.Sorted(maps.Keys(r.refusals)) {
-		names := r.refusals[why]
-		refused += len(names)
-		slices.Sort(names)
-		fmt.Fprintf(&b, "oracle: refused: %s: %s\n", why, strings.Join(names, " "))
-	}
+	refused := writeShapes(&b, "refused", r.refusals)
+	writeShapes(&b, "exception", r.exceptions)
 	for _, name := range slices.Sorted(slices.Values(r.differed)) {
 		fmt.Fprintf(&b, "oracle: different: %s\n", name)
 	}
 	fmt.Fprintf(&b, "oracle: %d shapes, %d values, %d refused, %d different\n", r.shapes, r.values, refused, r.differing)
 	return b.String()
+}
+
+// writeShapes writes a line per reason and returns how many shapes there are.
+func writeShapes(b *strings.Builder, what string, shapes map[string][]string) (count int) {
+	for _, why := range slices.Sorted(maps.Keys(shapes)) {
+		names := slices.Sorted(slices.Values(shapes[why]))
+		count += len(names)
+		fmt.Fprintf(b, "oracle: %s: %s: %s\n", what, why, strings.Join(names, " "))
+	}
+	return count
 }
 
 // finish prints the report and writes it to the file that was asked for.
