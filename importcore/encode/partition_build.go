@@ -182,22 +182,17 @@ func (b *partitionBuilder) rangeColumns() (locator, error) {
 	e := &Encoder{plan: b.plan, collators: b.plan.collators}
 	for i := range b.info.Definitions {
 		def := &b.info.Definitions[i]
-		if len(def.LessThan) != len(parts) {
-			return nil, fmt.Errorf("partition %s has the bounds %q", def.Name.O, def.LessThan)
+		cells, err := b.cells(parts, def.Name.O, def.LessThan)
+		if err != nil {
+			return nil, err
 		}
-		bounds := make([]bound, 0, len(parts))
-		for j, text := range def.LessThan {
-			if strings.EqualFold(text, maxValue) {
-				break // and nothing behind it matters
-			}
-			c, err := b.cell(&parts[j], text)
-			if err != nil {
-				return nil, err
-			}
+		bounds := make([]bound, 0, len(cells))
+		for j := range cells {
+			c := &cells[j]
 			if c.null {
 				return nil, fmt.Errorf("partition %s has the bounds %q", def.Name.O, def.LessThan)
 			}
-			bounds = append(bounds, bound{u: ordered(parts[j].class, c.u), key: slices.Clone(e.sortKey(&parts[j], &c))})
+			bounds = append(bounds, bound{u: ordered(parts[j].class, c.u), key: slices.Clone(e.sortKey(&parts[j], c))})
 		}
 		l.bounds = append(l.bounds, bounds)
 	}
@@ -217,21 +212,38 @@ func (b *partitionBuilder) listColumns() (locator, error) {
 				l.other = i
 				continue
 			}
-			if len(vs) != len(parts) {
-				return nil, fmt.Errorf("partition %s has the values %q", b.info.Definitions[i].Name.O, vs)
+			cells, err := b.cells(parts, b.info.Definitions[i].Name.O, vs)
+			if err != nil {
+				return nil, err
 			}
 			var key []byte
-			for j, text := range vs {
-				c, err := b.cell(&parts[j], text)
-				if err != nil {
-					return nil, err
-				}
-				key = e.appendKey(key, &parts[j], &c)
+			for j := range cells {
+				key = e.appendKey(key, &parts[j], &cells[j])
 			}
 			l.values[string(key)] = i
 		}
 	}
 	return l, nil
+}
+
+// cells returns the values of a definition, one per column, up to MAXVALUE:
+// nothing behind it matters.
+func (b *partitionBuilder) cells(parts []indexPart, name string, texts []string) ([]cell, error) {
+	if len(texts) != len(parts) {
+		return nil, fmt.Errorf("partition %s has the values %q", name, texts)
+	}
+	var cells []cell
+	for i, text := range texts {
+		if strings.EqualFold(text, maxValue) {
+			break
+		}
+		c, err := b.cell(&parts[i], text)
+		if err != nil {
+			return nil, err
+		}
+		cells = append(cells, c)
+	}
+	return cells, nil
 }
 
 // cell returns the value of a definition as the column holds it.

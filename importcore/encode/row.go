@@ -172,15 +172,34 @@ var intBytes, uintBytes = func() (signed, unsigned [65]uint8) {
 
 // appendAny appends the row of cells, whatever its size.
 func (p *rowPlan) appendAny(dst []byte, cells []cell) []byte {
-	if p.large && p.needsLarge(cells) {
+	data := p.dataSize(cells)
+	if data > math.MaxUint16 || p.large && p.needsLarge(cells) {
 		return p.appendLarge(dst, cells)
 	}
-	start := len(dst)
-	out, ok := p.appendSmall(dst, cells)
-	if !ok {
-		return p.appendLarge(out[:start], cells)
+	dst = slices.Grow(dst, p.fixed+data+slack)
+	return dst[:p.write(dst[:cap(dst)], len(dst), cells)]
+}
+
+// dataSize returns how many bytes the values take.
+func (p *rowPlan) dataSize(cells []cell) (size int) {
+	for i := range p.cols {
+		col := &p.cols[i]
+		c := &cells[col.cell]
+		if c.null {
+			continue
+		}
+		switch col.class {
+		case classInt, classDuration:
+			size += int(intBytes[bits.Len64(c.u^uint64(int64(c.u)>>63))])
+		case classUint:
+			size += int(uintBytes[bits.Len64(c.u)])
+		case classFloat:
+			size += 8
+		default:
+			size += len(c.b)
+		}
 	}
-	return out
+	return size
 }
 
 // needsLarge reports whether an id above 255 is in the row.
@@ -191,49 +210,6 @@ func (p *rowPlan) needsLarge(cells []cell) bool {
 		}
 	}
 	return false
-}
-
-// appendSmall appends the row with narrow ids and offsets. It reports false,
-// with anything in dst after its old length, when data gets too long for them.
-func (p *rowPlan) appendSmall(dst []byte, cells []cell) ([]byte, bool) {
-	start := len(dst)
-	dst = append(dst, rowVersion, 0, 0, 0, 0, 0)
-	nulls := 0
-	for i := range p.cols {
-		col := &p.cols[i]
-		if !cells[col.cell].null {
-			dst = append(dst, byte(col.id))
-		} else if !col.skipNull {
-			nulls++
-		}
-	}
-	notNulls := len(dst) - start - rowHeader
-	for i := 0; nulls > 0 && i < len(p.cols); i++ {
-		col := &p.cols[i]
-		if cells[col.cell].null && !col.skipNull {
-			dst = append(dst, byte(col.id))
-		}
-	}
-	binary.LittleEndian.PutUint16(dst[start+2:], uint16(notNulls))
-	binary.LittleEndian.PutUint16(dst[start+4:], uint16(nulls))
-
-	offset := len(dst)
-	data := offset + 2*notNulls
-	dst = slices.Grow(dst, 2*notNulls)[:data]
-	for i := range p.cols {
-		col := &p.cols[i]
-		c := &cells[col.cell]
-		if c.null {
-			continue
-		}
-		dst = appendValue(dst, col.class, c)
-		if len(dst)-data > math.MaxUint16 {
-			return dst, false
-		}
-		binary.LittleEndian.PutUint16(dst[offset:], uint16(len(dst)-data))
-		offset += 2
-	}
-	return dst, true
 }
 
 // appendLarge appends the row with wide ids and offsets.

@@ -30,7 +30,7 @@ func (t *Target) FindPartitions(names []string) ([]int, error) {
 		return nil, fault.New(fault.User, errno.ErrPartitionClauseOnNonpartitioned, "PARTITION () clause on non partitioned table")
 	}
 	if idx := t.globalIndex(); idx != nil {
-		return nil, t.refuse("index %s is global, so a partition has no entries of its own in it", idx.Name.O)
+		return nil, t.refuse("index %s is global, so a partition has no entries of its own in it; allow_non_empty without PARTITION adds to the whole table", idx.Name.O)
 	}
 	wanted := make([]bool, len(pi.Definitions))
 	for _, name := range names {

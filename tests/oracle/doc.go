@@ -18,6 +18,7 @@
 //	types_test.go, random_test.go  types with edge values; random values
 //	matrix_test.go, kinds_test.go  every type in every kind of table
 //	special*_test.go               tables that are special as a whole
+//	exception_test.go              where the INSERT's pairs are those that TiDB itself can't use
 //	mutant_test.go                 the proof that the judge can fail
 //
 // The long form (make test-oracle) takes all shapes, the short one (make test)
