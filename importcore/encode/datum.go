@@ -23,8 +23,11 @@ import (
 // noteDigits makes the cell of a DECIMAL odd if its digits in front of the point
 // or behind it are not those of the column, and keeps their numbers in u.
 func (c *cell) noteDigits(dec *types.MyDecimal, precision, scale int) {
-	_, fraction, _ := strings.Cut(dec.String(), ".")
 	whole := int(dec.GetDigitsInt())
+	if whole <= precision-scale && int(dec.GetDigitsFrac()) == scale {
+		return
+	}
+	_, fraction, _ := strings.Cut(dec.String(), ".")
 	c.odd = whole > precision-scale || len(fraction) != scale
 	c.u = uint64(whole)<<8 | uint64(len(fraction))
 }

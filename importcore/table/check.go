@@ -79,8 +79,7 @@ func (t *Target) checkIndexes() error {
 		if idx.IsTiFlashLocalIndex() {
 			continue // TiFlash builds these from the records
 		}
-		switch {
-		case idx.Global && t.Partitioning() == nil:
+		if idx.Global && t.Partitioning() == nil {
 			return t.refuse("index %s is global, but the table has no partitions", idx.Name.O)
 		}
 		for _, ic := range idx.Columns {

@@ -12,7 +12,7 @@
 //	operators.go  unary and binary operators, rows, BETWEEN, IN, LIKE, IS
 //	functions.go  calls, CAST, CASE, COLLATE
 //
-// Whatever isn't known is refused, never approximated. tests/oracle holds the
+// Whatever isn't known is refused, never approximated. tests/exprs holds the
 // expressions that come out to those of TiDB's planner.
 package sqlexpr
 
