@@ -1,7 +1,5 @@
 package oracle_test
 
-import "strings"
-
 // generatedAs is a column computed from column v.
 type generatedAs struct{ sql, expr string }
 
@@ -105,7 +103,7 @@ func (c *typeCase) partitions() []string {
 		if c.prefixOnly {
 			return nil
 		}
-		if strings.Contains(c.sql, "(1)") {
+		if c.oneLetter() {
 			return []string{key}
 		}
 		return []string{key, "RANGE COLUMNS (v) (PARTITION p0 VALUES LESS THAN ('B'), PARTITION p1 VALUES LESS THAN ('c'), " + rest,

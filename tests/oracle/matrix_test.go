@@ -33,16 +33,19 @@ func (c *typeCase) indexes() string {
 		return ", KEY ks (s), UNIQUE KEY ux (x)"
 	case c.prefixOnly:
 		return ", KEY kp (v(3)), UNIQUE KEY up (v(5), n), KEY kc (s, v(2), n), KEY kd (n, v(100) DESC), KEY ki (v(1)) INVISIBLE"
-	case c.isString:
+	case c.isString && !c.oneLetter():
 		return ", KEY kv (v), UNIQUE KEY uv (v, n), KEY kp (v(3)), UNIQUE KEY up (v(5), n), KEY kc (s, v(2), n), KEY kd (s(2), n DESC), UNIQUE KEY ux (x), KEY ki (v(1) DESC) INVISIBLE"
 	default:
 		return ", KEY kv (v), UNIQUE KEY uv (v, n), KEY kc (s, v, n), KEY kd (n, s(3) DESC), UNIQUE KEY ux (x), KEY ki (v DESC, n) INVISIBLE"
 	}
 }
 
+// oneLetter is for strings too short for a prefix.
+func (c *typeCase) oneLetter() bool { return strings.Contains(c.sql, "(1)") }
+
 // keyPart is the column in an index: the shortest that the type allows.
 func (c *typeCase) keyPart() string {
-	if c.prefixOnly || (c.isString && !strings.Contains(c.sql, "(1)")) {
+	if c.prefixOnly || c.isString && !c.oneLetter() {
 		return "v(6)"
 	}
 	return "v"

@@ -51,7 +51,7 @@ func randomTable(r *rand.Rand, i int, types []typeCase) twin {
 		for _, k := range r.Perm(n + 1) {
 			if c := of[k]; !c.noIndex && len(list) < parts {
 				part := name(k)
-				if c.prefixOnly || c.isString && r.IntN(2) == 0 && !strings.Contains(c.sql, "(1)") {
+				if c.prefixOnly || c.isString && r.IntN(2) == 0 && !c.oneLetter() {
 					part += fmt.Sprintf("(%d)", 1+r.IntN(7))
 				}
 				list = append(list, part)
