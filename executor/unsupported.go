@@ -20,8 +20,6 @@ func checkSupported(st *sqlext.ImportInto) error {
 		return notSupportedYet("a data source of scheme " + st.Location.Scheme)
 	case isCompressed(st.Location.Raw):
 		return notSupportedYet("a compressed data file")
-	case o.CharacterSet != "utf8mb4" && o.CharacterSet != "utf8":
-		return notSupportedYet("CHARACTER_SET '" + o.CharacterSet + "'")
 	case o.SplitFile:
 		return notSupportedYet("SPLIT_FILE")
 	case o.DiskQuota != 0:

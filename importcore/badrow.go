@@ -15,6 +15,7 @@ import (
 	"github.com/sluicedb/sluice/importcore/badrows"
 	"github.com/sluicedb/sluice/importcore/fault"
 	"github.com/sluicedb/sluice/importcore/format"
+	"github.com/sluicedb/sluice/importcore/table"
 )
 
 // badRows is what becomes of rows that are wrong, for the splitter and the
@@ -125,8 +126,12 @@ func (w *worker) unreadable(ctx context.Context, left *badrows.Block, err error)
 	if f == nil || f.Whose != fault.Source {
 		return err
 	}
-	if row := (*format.BadRow)(nil); !errors.As(err, &row) {
+	row := (*format.BadRow)(nil)
+	if !errors.As(err, &row) {
 		return left.Fail(ctx, err)
+	}
+	if row.Value != nil {
+		return left.Add(ctx, badrows.New(badrows.Charset, f, row.Value))
 	}
 	return left.Add(ctx, badrows.New(badrows.Syntax, f, w.rowText()))
 }
@@ -151,7 +156,7 @@ func (w *worker) unfit(ctx context.Context, left *badrows.Block, err error, fiel
 		}
 	}
 	if f.At.Column != "" {
-		value = w.plan.fieldValue(f.At.Column, fields)
+		value = w.layout.fieldValue(w.plan.target, f.At.Column, fields)
 	}
 	return left.Add(ctx, badrows.New(class, f, value))
 }
@@ -171,12 +176,12 @@ func (p *Plan) isText(column string) bool {
 
 // fieldValue returns the field that a column gets its value from, or nil if
 // there is none or it is NULL.
-func (p *Plan) fieldValue(column string, fields []format.Field) []byte {
-	for _, col := range p.target.Columns() {
+func (l *layout) fieldValue(target *table.Target, column string, fields []format.Field) []byte {
+	for _, col := range target.Columns() {
 		if col.Name.O != column {
 			continue
 		}
-		if i := p.mapping.Field(col.Offset); i >= 0 && i < len(fields) && !fields[i].Null {
+		if i := l.mapping.Field(col.Offset); i >= 0 && i < len(fields) && !fields[i].Null {
 			return append([]byte{}, fields[i].Bytes...)
 		}
 	}

@@ -31,6 +31,9 @@ func (p *Plan) splitMemory(budget int64) memorySplit {
 	if p.numbered() {
 		m = m.withConflicts()
 	}
+	if p.Task.CSV.Decodes() {
+		m.blockBytes /= 2 // the splitter and each worker have a block's text besides
+	}
 	return m
 }
 

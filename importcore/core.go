@@ -8,7 +8,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/sluicedb/sluice/importcore/cluster"
-	"github.com/sluicedb/sluice/importcore/encode"
 	"github.com/sluicedb/sluice/importcore/fault"
 	"github.com/sluicedb/sluice/importcore/sortkv"
 	"github.com/sluicedb/sluice/importcore/source"
@@ -122,26 +121,12 @@ func (c *Core) planTable(ctx context.Context, p *Plan) error {
 	if p.target, err = table.NewTarget(p.Task.DB, info, newCollation); err != nil {
 		return err
 	}
-	mapping, err := p.target.Map(p.Task.Columns, p.Task.Assignments...)
-	if err != nil {
-		return err
-	}
-	p.mapping = mapping
 	// The cluster's clock, not this machine's, is what CURRENT_TIMESTAMP means.
 	ts, err := c.cluster.TSO(ctx)
 	if err != nil {
 		return err
 	}
-	now := time.UnixMilli(int64(ts >> physicalShift))
-	partitions, err := p.target.FindPartitions(p.Task.Partitions)
-	if err != nil {
-		return err
-	}
-	p.encoding, err = encode.Compile(encode.Config{
-		Target: p.target, Mapping: mapping, SQLMode: p.Task.SQLMode, Location: p.Task.TimeZone, Now: now,
-		Partitions: partitions, SysVars: p.Task.SysVars, User: p.Task.User, CurrentDB: p.Task.CurrentDB,
-	})
-	if err != nil {
+	if err := p.lay(ctx, time.UnixMilli(int64(ts>>physicalShift))); err != nil {
 		return err
 	}
 	if err := c.checkEmpty(ctx, p); err != nil {

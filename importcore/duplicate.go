@@ -44,7 +44,7 @@ func (r *run) describeDuplicate(err error) error {
 // texts are shown as that row has them.
 func (r *run) describeConflict(key []byte, rows *rowReader) (index, values string) {
 	return r.plan.describeKey(key, func(col *model.ColumnInfo) (string, bool) {
-		field := r.plan.mapping.Field(col.Offset)
+		field := rows.layout().mapping.Field(col.Offset)
 		if rows.bad || field < 0 || field >= len(rows.fields) || rows.fields[field].Null {
 			return "", false
 		}

@@ -67,9 +67,18 @@ func (r *run) encode(ctx context.Context, memory memorySplit) (*sortkv.Sorted, e
 // split cuts the files into blocks, in order, and numbers the rows.
 func (r *run) split(ctx context.Context, pool *format.BlockPool, blocks chan<- numberedBlock, rowID int64, bad *badRows) error {
 	var seq int64
-	sequences := newSequenceFeed(r.core.cluster, r.plan.encoding.Sequences())
+	feeds := map[*layout]*sequenceFeed{}
 	for i := range r.plan.Files {
-		splitter, err := csv.NewSplitter(ctx, r.plan.store, &r.plan.Files[i], i, r.plan.Task.CSV, pool)
+		layout := r.plan.layouts[i]
+		if layout == nil {
+			continue
+		}
+		sequences := feeds[layout]
+		if sequences == nil {
+			sequences = newSequenceFeed(r.core.cluster, layout.encoding.Sequences())
+			feeds[layout] = sequences
+		}
+		splitter, err := r.plan.newSplitter(ctx, i, pool)
 		if err != nil {
 			return err
 		}
@@ -115,23 +124,25 @@ func (r *run) split(ctx context.Context, pool *format.BlockPool, blocks chan<- n
 
 // encodeBlocks is one worker.
 func (r *run) encodeBlocks(ctx context.Context, blocks <-chan numberedBlock, bad *badRows, tally *tally) error {
-	w := &worker{run: r, encoder: r.plan.encoding.NewEncoder(), reader: csv.NewReader(r.plan.Task.CSV), single: r.newSingle()}
+	w := &worker{run: r, reader: csv.NewReader(r.plan.Task.CSV), single: r.newSingle()}
 	err := w.consume(ctx, blocks, bad)
 	if err == nil {
 		err = w.handOver(ctx)
 	} else if w.arena != nil && w.arena != w.unsorted {
 		r.sorter.Discard(w.arena)
 	}
-	tally.add(w.encoder)
+	for _, e := range w.made {
+		tally.add(e)
+	}
 	return err
 }
 
 type worker struct {
 	*run
-	encoder *encode.Encoder
-	reader  format.RowReader
-	arena   *kv.Arena
-	single  *kv.Arena // see encodeRow
+	encoders
+	reader format.RowReader
+	arena  *kv.Arena
+	single *kv.Arena // see encodeRow
 	// unsorted takes the place of the sorter's arenas once that has met a key
 	// twice: the job has failed, but bad rows, wherever they are, come first.
 	unsorted *kv.Arena
@@ -192,6 +203,7 @@ func (w *worker) consume(ctx context.Context, blocks <-chan numberedBlock, bad *
 // are wrong go to left; without it, the first one is the error, a *rowFault.
 func (w *worker) encodeBlock(ctx context.Context, block numberedBlock, left *badrows.Block) (rows int64, err error) {
 	w.reader.Reset(block.Block)
+	w.use(w.plan.layouts[block.FileIndex])
 	w.encoder.UseSequences(block.rowID, block.drawn)
 	skipped := int64(0)
 	var before encode.Mark
@@ -199,6 +211,9 @@ func (w *worker) encodeBlock(ctx context.Context, block numberedBlock, left *bad
 		fields, err := w.reader.Next()
 		if errors.Is(err, io.EOF) {
 			break
+		}
+		if err != nil {
+			err = w.layout.usable(err, w.reader, block.File)
 		}
 		if err != nil {
 			if err = w.unreadable(ctx, left, err); err != nil {

@@ -14,7 +14,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sluicedb/sluice/importcore/conflict"
-	"github.com/sluicedb/sluice/importcore/encode"
 	"github.com/sluicedb/sluice/importcore/fault"
 	"github.com/sluicedb/sluice/importcore/format"
 	"github.com/sluicedb/sluice/importcore/format/csv"
@@ -85,7 +84,7 @@ func (e *duplicateFound) drawn() error {
 
 // repeatableKeys are the unique keys without drawn values.
 func (r *run) repeatableKeys() []conflict.KeyRange {
-	drawn := r.plan.encoding.DrawnColumns()
+	drawn := r.plan.drawnColumns()
 	target := r.plan.target
 	return slices.DeleteFunc(r.uniqueKeys(), func(k conflict.KeyRange) bool {
 		if col := target.HandleColumn(); k.Index == 0 && col != nil {
@@ -146,9 +145,7 @@ func (f *duplicateFinder) find(ctx context.Context, memory memorySplit) (*confli
 
 // work is one worker.
 func (f *duplicateFinder) work(ctx context.Context, blocks <-chan numberedBlock, bad *badRows) (err error) {
-	w := &duplicateWorker{
-		duplicateFinder: f, encoder: f.plan.encoding.NewEncoder(), reader: csv.NewReader(f.plan.Task.CSV),
-	}
+	w := &duplicateWorker{duplicateFinder: f, reader: csv.NewReader(f.plan.Task.CSV)}
 	for block := range blocks {
 		if err == nil && block.rowID-f.firstRowID <= f.limit() {
 			err = w.block(ctx, block)
@@ -192,21 +189,25 @@ func (f *duplicateFinder) note(row int64) {
 
 type duplicateWorker struct {
 	*duplicateFinder
-	encoder *encode.Encoder
-	reader  format.RowReader
-	one     kv.Arena // pairs of one row
-	arena   *kv.Arena
+	encoders
+	reader format.RowReader
+	one    kv.Arena // pairs of one row
+	arena  *kv.Arena
 }
 
 // block keeps the unique keys of a block's rows, with their numbers. Bad rows are
 // known to be no more than the job may leave out.
 func (w *duplicateWorker) block(ctx context.Context, block numberedBlock) error {
 	w.reader.Reset(block.Block)
+	w.use(w.plan.layouts[block.FileIndex])
 	w.encoder.UseSequences(block.rowID, block.drawn)
 	for n := int64(0); ; n++ {
 		fields, err := w.reader.Next()
 		if errors.Is(err, io.EOF) {
 			return nil
+		}
+		if err != nil {
+			err = w.layout.usable(err, w.reader, block.File)
 		}
 		if broken := (*format.BadRow)(nil); errors.As(err, &broken) {
 			continue

@@ -187,6 +187,9 @@ func (x *rowReader) read(ctx context.Context, row int64) error {
 	}
 	for x.next <= row {
 		fields, err := x.reader.Next()
+		if foreign := (*format.ForeignText)(nil); errors.As(err, &foreign) {
+			err = nil // the row was left out for that, or it doesn't matter
+		}
 		var broken *format.BadRow
 		if x.bad = errors.As(err, &broken); err != nil && !x.bad {
 			return fmt.Errorf("reading row %d of the source again: %w", row, err)
@@ -225,6 +228,9 @@ func (x *rowReader) load(ctx context.Context, row int64) error {
 	x.first, x.next, x.end = e.row, e.row, e.row+e.rows
 	return nil
 }
+
+// layout returns that of the file of the row that was read last.
+func (x *rowReader) layout() *layout { return x.run.plan.layouts[x.block.FileIndex] }
 
 // position returns where the row that was read last is.
 func (x *rowReader) position() fault.Position {

@@ -72,6 +72,9 @@ type ImportTask struct {
 	Location string
 	// CSV says how the files are read.
 	CSV csv.Config
+	// HeaderNames says that the first row of each file names the columns that its
+	// fields go to. Columns must be empty then.
+	HeaderNames bool
 	// Columns says where each field goes, in field order; empty means the
 	// table's visible columns in their order.
 	Columns []table.FieldTarget
@@ -206,8 +209,9 @@ type Plan struct {
 
 	store    source.Store
 	target   *table.Target
-	mapping  *table.Mapping
-	encoding *encode.Plan
-	filled   bool // the table has rows
+	layouts  []*layout     // by file; nil for a file with neither header nor rows
+	headers  []*csv.Header // by file, with HeaderNames
+	encoding *encode.Plan  // of any layout, for what is the same in all of them
+	filled   bool          // the table has rows
 	progress progress
 }

@@ -1,17 +1,20 @@
 package sqlext
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/pingcap/tidb/pkg/parser/mysql"
 )
 
-// ON_DUPLICATE is a keyword of TiDB's parser, which takes no keyword for the
-// name of an option and so refuses every text with it. In quotes it is a name.
+// keywordOptions are options whose names are keywords of TiDB's parser, which
+// takes no keyword for the name of an option and so refuses every text with one.
+// In quotes they are names.
+var keywordOptions = []string{"ON_DUPLICATE", "CSV_HEADER"}
 
-// quoteOnDuplicate puts the option's bare name, where a text that begins with
-// IMPORT INTO has it, into backquotes. ok tells whether there was one.
-func quoteOnDuplicate(sql string, mode mysql.SQLMode) (quoted string, ok bool) {
+// quoteKeywords puts the bare names of such options, where a text that begins
+// with IMPORT INTO has them, into backquotes. ok tells whether there was one.
+func quoteKeywords(sql string, mode mysql.SQLMode) (quoted string, ok bool) {
 	s := clauseScanner{rest: []byte(sql), ansiQuotes: mode.HasANSIQuotesMode()}
 	if !s.word("IMPORT") || !s.word("INTO") {
 		return "", false
@@ -28,7 +31,8 @@ func quoteOnDuplicate(sql string, mode mysql.SQLMode) (quoted string, ok bool) {
 			continue
 		}
 		s.rest = rest
-		if starts && foldEqual(word, "ON_DUPLICATE") && s.symbol('=') {
+		keyword := slices.ContainsFunc(keywordOptions, func(name string) bool { return foldEqual(word, name) })
+		if starts && keyword && s.symbol('=') {
 			b.WriteString(sql[done:at] + "`" + string(word) + "`")
 			done = at + len(word)
 		}

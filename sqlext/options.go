@@ -60,6 +60,9 @@ type Options struct {
 	LinesTerminatedBy string
 	// SkipRows is the number of rows to drop at the front of each file.
 	SkipRows int64
+	// CSVHeader says that the first row of each file, behind SkipRows, names the
+	// columns. TiDB's IMPORT INTO doesn't have it; its RESTORE has an option of the name.
+	CSVHeader bool
 	// SplitFile allows a file to be cut at line ends.
 	SplitFile bool
 	// DiskQuota in bytes of local sorting; 0 = not given.
@@ -130,6 +133,11 @@ var optionSpecs = map[string]optionSpec{
 	}},
 	"skip_rows": {csvOnly: true, set: func(o *Options, v *literal) bool {
 		return v.int(&o.SkipRows) && o.SkipRows >= 0
+	}},
+	"csv_header": {csvOnly: true, set: func(o *Options, v *literal) bool {
+		var s string
+		o.CSVHeader = v.string(&s) && lowerIn(&s, "columns", "fields")
+		return o.CSVHeader
 	}},
 	"split_file": {flag: true, csvOnly: true, set: func(o *Options, _ *literal) bool { o.SplitFile = true; return true }},
 	"disk_quota": {set: func(o *Options, v *literal) bool { return v.size(&o.DiskQuota) && o.DiskQuota > 0 }},

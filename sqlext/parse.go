@@ -30,7 +30,7 @@ var parsers = sync.Pool{New: func() any { return parser.New() }}
 func Parse(sql string, mode mysql.SQLMode) (Statement, error) {
 	nodes, err := parseText(sql, mode)
 	if err != nil {
-		if quoted, ok := quoteOnDuplicate(sql, mode); ok {
+		if quoted, ok := quoteKeywords(sql, mode); ok {
 			return Parse(quoted, mode)
 		}
 		if rest, names, ok := cutPartitions(sql, mode); ok {
@@ -160,6 +160,9 @@ func convertImportInto(n *ast.ImportIntoStmt, mode mysql.SQLMode) (*ImportInto, 
 	}
 	if st.Options, err = parseOptions(n.Options, st.Format); err != nil {
 		return nil, err
+	}
+	if st.Options.CSVHeader && len(st.Fields) > 0 {
+		return nil, newError(errno.ErrLoadDataUnsupportedOption, "csv_header", "an import with a list of columns")
 	}
 	if err = checkFormat(st); err != nil {
 		return nil, err

@@ -58,6 +58,9 @@ type RowPlace struct {
 // it ends: it counts as one row.
 type BadRow struct {
 	Cause error // a *fault.Error with its place
+	// Value is a field that is no text in the file's character set, as the file
+	// has it; nil for a row that isn't one in the file's format.
+	Value []byte
 }
 
 // Error returns the cause's text.
@@ -65,6 +68,21 @@ func (e *BadRow) Error() string { return e.Cause.Error() }
 
 // Unwrap returns the cause.
 func (e *BadRow) Unwrap() error { return e.Cause }
+
+// ForeignText is the error of a row with bytes that are no text in the file's
+// character set. Whether that matters depends on where the fields with them go.
+type ForeignText struct {
+	Charset string
+	// Fields are the numbers of the fields with such bytes, ascending, and Texts
+	// what the file has there, in UTF-8 but for these bytes.
+	Fields []int
+	Texts  [][]byte
+}
+
+// Error names the character set.
+func (e *ForeignText) Error() string {
+	return "there are bytes that are no text in the character set " + e.Charset
+}
 
 // Splitter cuts one file into blocks. It is used by one goroutine.
 type Splitter interface {
@@ -82,11 +100,12 @@ type RowReader interface {
 	Reset(b *Block)
 	// Next returns the fields of the next row, or io.EOF at the end of the
 	// block. The slice and its bytes are the reader's until the next call. After
-	// a *BadRow the next call goes on behind that row; other errors last.
+	// a *BadRow the next call goes on behind that row. So it does after a
+	// *ForeignText, with which come the fields as well. Other errors last.
 	Next() ([]Field, error)
 	// Row returns the bytes of the row that Next returned last (or failed on, up
-	// to the end of the block if its end is unknown), with its line end. They are a
-	// part of the block.
+	// to the end of the block if its end is unknown), with its line end, in UTF-8 if
+	// they could be decoded. They are valid until the next Reset.
 	Row() []byte
 	// Place tells where the row that Next returned last (or failed on) starts.
 	Place() RowPlace

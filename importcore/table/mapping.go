@@ -39,12 +39,13 @@ const Dropped = -1
 // Mapping assigns the fields of a row, and expressions, to columns. It is
 // immutable.
 type Mapping struct {
-	offsets  []int    // per field: column offset, or Dropped
-	vars     []string // per field: its variable in lower case, or ""
-	optional int      // so many of the last fields may be missing
-	inner    bool     // a generated column has a field that may not be missing
-	fieldOf  []int    // per column offset: field, or -1
-	assigned []Assigned
+	offsets   []int    // per field: column offset, or Dropped
+	vars      []string // per field: its variable in lower case, or ""
+	receivers []string // per field: see Receiver
+	optional  int      // so many of the last fields may be missing
+	inner     bool     // a generated column has a field that may not be missing
+	fieldOf   []int    // per column offset: field, or -1
+	assigned  []Assigned
 }
 
 // Fields returns how many fields a row has; all but Optional of them must be there.
@@ -65,6 +66,15 @@ func (m *Mapping) Hint() string {
 // Column returns the offset of the column that a field goes to, or Dropped.
 func (m *Mapping) Column(field int) int { return m.offsets[field] }
 
+// Receiver names what gets a field: a column, or a variable, with its @, that an
+// assignment uses. It is "" if nothing does.
+func (m *Mapping) Receiver(field int) string {
+	if field >= len(m.offsets) {
+		return ""
+	}
+	return m.receivers[field]
+}
+
 // Var returns the variable that a field goes to, in lower case, or "".
 func (m *Mapping) Var(field int) string { return m.vars[field] }
 
@@ -81,48 +91,121 @@ func (m *Mapping) Assigned() []Assigned { return m.assigned }
 // Errors are *fault.Error: 1054 for an unknown column, 1110 for one named twice
 // (also by list and assignment), 3105 for a generated one.
 func (t *Target) Map(targets []FieldTarget, assignments ...Assignment) (*Mapping, error) {
-	m := &Mapping{fieldOf: make([]int, len(t.Info.Columns))}
-	for i := range m.fieldOf {
-		m.fieldOf[i] = -1
-	}
+	m := t.newMapper()
 	if len(targets) == 0 {
-		t.mapAll(m)
-	}
-	taken := make([]bool, len(t.Info.Columns))
-	for i, f := range m.fieldOf {
-		taken[i] = f >= 0
-	}
-	claim := func(name string) (*model.ColumnInfo, error) {
-		col, err := t.mappable(name)
-		if err != nil {
-			return nil, err
+		t.mapAll(m.Mapping)
+		for i, f := range m.fieldOf {
+			m.taken[i] = f >= 0
 		}
-		if taken[col.Offset] {
-			return nil, fault.New(fault.User, errno.ErrFieldSpecifiedTwice, "Column '%s' specified twice", name)
-		}
-		taken[col.Offset] = true
-		return col, nil
 	}
 	for _, target := range targets {
 		if target.Column == "" {
 			m.add(Dropped, strings.ToLower(target.Var))
 			continue
 		}
-		col, err := claim(target.Column)
+		col, err := m.assignable(target.Column)
 		if err != nil {
 			return nil, err
 		}
 		m.add(col.Offset, "")
 	}
+	return m.assign(assignments)
+}
+
+// MapHeader is Map for a list of names as a file gives them: each names a
+// column, in any case. The field of a generated column is read and dropped, as
+// it is without a list. A column without a field gets its default.
+func (t *Target) MapHeader(names []string, assignments ...Assignment) (*Mapping, error) {
+	m := t.newMapper()
+	for _, name := range names {
+		col, err := m.claim(name)
+		switch {
+		case err != nil:
+			return nil, err
+		case col.IsGenerated():
+			m.add(Dropped, "")
+		default:
+			m.add(col.Offset, "")
+		}
+	}
+	return m.assign(assignments)
+}
+
+// mapper is a mapping under construction.
+type mapper struct {
+	*Mapping
+	target *Target
+	taken  []bool // per column offset
+}
+
+func (t *Target) newMapper() *mapper {
+	m := &mapper{Mapping: &Mapping{fieldOf: make([]int, len(t.Info.Columns))}, target: t, taken: make([]bool, len(t.Info.Columns))}
+	for i := range m.fieldOf {
+		m.fieldOf[i] = -1
+	}
+	return m
+}
+
+// claim finds a column by name, which may be done once.
+func (m *mapper) claim(name string) (*model.ColumnInfo, error) {
+	col := m.target.byName[strings.ToLower(name)]
+	if col == nil || col.Hidden {
+		return nil, fault.New(fault.User, errno.ErrBadField, "Unknown column '%s' in 'field list'", name)
+	}
+	if m.taken[col.Offset] {
+		return nil, fault.New(fault.User, errno.ErrFieldSpecifiedTwice, "Column '%s' specified twice", name)
+	}
+	m.taken[col.Offset] = true
+	return col, nil
+}
+
+// assignable is claim for a column that has to take a value.
+func (m *mapper) assignable(name string) (*model.ColumnInfo, error) {
+	col, err := m.claim(name)
+	if err == nil && col.IsGenerated() {
+		return nil, fault.New(fault.User, errno.ErrBadGeneratedColumn,
+			"The value specified for generated column '%s' in table '%s' is not allowed.", col.Name.O, m.target.Info.Name.O)
+	}
+	return col, err
+}
+
+// assign adds the SET clause, which completes the mapping.
+func (m *mapper) assign(assignments []Assignment) (*Mapping, error) {
+	used := variables{}
 	for _, a := range assignments {
-		col, err := claim(a.Column)
+		col, err := m.assignable(a.Column)
 		if err != nil {
 			return nil, err
 		}
 		m.assigned = append(m.assigned, Assigned{Column: col.Offset, Expr: a.Expr})
+		a.Expr.Accept(used)
 	}
-	return m, nil
+	for i, offset := range m.offsets {
+		name := ""
+		switch {
+		case offset != Dropped:
+			name = m.target.Info.Columns[offset].Name.O
+		case used[m.vars[i]]:
+			name = "@" + m.vars[i]
+		}
+		m.receivers = append(m.receivers, name)
+	}
+	return m.Mapping, nil
 }
+
+// variables collects those of expressions, in lower case. It implements ast.Visitor.
+type variables map[string]bool
+
+// Enter implements ast.Visitor.
+func (v variables) Enter(n ast.Node) (ast.Node, bool) {
+	if x, ok := n.(*ast.VariableExpr); ok && !x.IsSystem {
+		v[strings.ToLower(x.Name)] = true
+	}
+	return n, false
+}
+
+// Leave implements ast.Visitor.
+func (v variables) Leave(n ast.Node) (ast.Node, bool) { return n, true }
 
 // mapAll gives every visible column a field.
 func (t *Target) mapAll(m *Mapping) {
@@ -138,18 +221,6 @@ func (t *Target) mapAll(m *Mapping) {
 			m.optional = 0
 		}
 	}
-}
-
-func (t *Target) mappable(name string) (*model.ColumnInfo, error) {
-	col := t.byName[strings.ToLower(name)]
-	if col == nil || col.Hidden {
-		return nil, fault.New(fault.User, errno.ErrBadField, "Unknown column '%s' in 'field list'", name)
-	}
-	if col.IsGenerated() {
-		return nil, fault.New(fault.User, errno.ErrBadGeneratedColumn,
-			"The value specified for generated column '%s' in table '%s' is not allowed.", col.Name.O, t.Info.Name.O)
-	}
-	return col, nil
 }
 
 func (m *Mapping) add(offset int, variable string) {

@@ -2,8 +2,10 @@ package csv
 
 import (
 	"strings"
+	"unicode/utf8"
 
 	"github.com/sluicedb/sluice/importcore/fault"
+	"github.com/sluicedb/sluice/importcore/format/decode"
 )
 
 // Config says how a file is to be read. The zero value is not usable: start
@@ -23,6 +25,9 @@ type Config struct {
 	// SkipRows is how many lines to skip at the start of each file, \r\n being one line end.
 	// Lines are lines here: quotes have no meaning, and an empty line counts.
 	SkipRows int64
+	// CharacterSet is that of the files as decode.Find has it. All texts above are
+	// in UTF-8 in any case.
+	CharacterSet string
 	// Recover makes splitters and readers go on behind a malformed row where it
 	// is certain where that ends (see the package doc). Both must agree on it.
 	Recover bool
@@ -33,6 +38,9 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{FieldsTerminatedBy: ",", FieldsEnclosedBy: `"`, FieldsEscapedBy: `\`, NullText: []string{`\N`}}
 }
+
+// Decodes tells whether blocks are turned into UTF-8 before they are looked at.
+func (c Config) Decodes() bool { return decode.Find(c.CharacterSet) != nil }
 
 // TiDB's error numbers, see pkg/errno of TiDB.
 const (
@@ -56,6 +64,9 @@ func (c Config) Validate() error {
 	if q := c.FieldsEnclosedBy; q != "" && (strings.HasPrefix(c.FieldsTerminatedBy, q) || strings.HasPrefix(q, c.FieldsTerminatedBy)) {
 		return clash("FIELDS ENCLOSED BY and TERMINATED BY must not be prefix of each other")
 	}
+	if err := c.validateText(); err != nil {
+		return err
+	}
 	if e := c.FieldsEscapedBy; e != "" {
 		switch e {
 		case c.FieldsTerminatedBy:
@@ -68,6 +79,21 @@ func (c Config) Validate() error {
 	}
 	if c.FieldsTerminatedBy == c.LinesTerminatedBy {
 		return clash("FIELDS TERMINATED BY and LINES TERMINATED BY must differ")
+	}
+	return nil
+}
+
+// validateText refuses markers that are no text for files that are decoded,
+// where they would never be met.
+func (c Config) validateText() error {
+	switch {
+	case !c.Decodes():
+	case !utf8.ValidString(c.FieldsTerminatedBy):
+		return invalidOption("fields_terminated_by")
+	case !utf8.ValidString(c.FieldsEnclosedBy):
+		return invalidOption("fields_enclosed_by")
+	case !utf8.ValidString(c.LinesTerminatedBy):
+		return invalidOption("lines_terminated_by")
 	}
 	return nil
 }

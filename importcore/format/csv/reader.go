@@ -6,6 +6,7 @@ import (
 
 	"github.com/sluicedb/sluice/importcore/fault"
 	"github.com/sluicedb/sluice/importcore/format"
+	"github.com/sluicedb/sluice/importcore/format/decode"
 )
 
 // reader yields the rows of blocks. If separator and line end are single bytes,
@@ -22,10 +23,11 @@ type reader struct {
 
 	block *format.Block
 	data  []byte
-	next  int   // offset in data, where to look for the next row
-	start int   // of the present row
-	rows  int64 // given out, the present one included
-	err   error // of this block, lasting
+	text  *decode.Text // what data is a part of; nil if it is the block's own
+	next  int          // offset in data, where to look for the next row
+	start int          // of the present row
+	rows  int64        // given out, the present one included
+	err   error        // of this block, lasting
 
 	// What Place has counted so far: lines before counted.
 	counted int
@@ -38,7 +40,12 @@ type reader struct {
 // cfg.Recover, it is in a *format.BadRow if reading can go on behind it.
 func NewReader(cfg Config) format.RowReader {
 	d := newDialect(cfg)
-	return &reader{d: d, resync: cfg.Recover, parser: rowParser{d: d}, marks: marks{m: d.markers()}}
+	r := reader{d: d, resync: cfg.Recover, parser: rowParser{d: d}, marks: marks{m: d.markers()}}
+	if c := decode.Find(cfg.CharacterSet); c != nil {
+		r.text = decode.NewText(c)
+		return &decodingReader{reader: r, charset: c.Name()}
+	}
+	return &r
 }
 
 // Reset starts on a block.
@@ -175,8 +182,12 @@ func (r *reader) Place() format.RowPlace {
 		r.line += int64(bytes.Count(part, []byte{c}))
 	}
 	r.counted = r.start
+	start := r.start
+	if r.text != nil {
+		start = r.text.Source(start)
+	}
 	return format.RowPlace{
-		Offset: r.block.Offset + int64(r.start),
+		Offset: r.block.Offset + int64(start),
 		Line:   r.line,
 		Row:    r.block.FirstRow + max(r.rows-1, 0),
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sluicedb/sluice/importcore/fault"
 	"github.com/sluicedb/sluice/importcore/format"
+	"github.com/sluicedb/sluice/importcore/format/decode"
 	"github.com/sluicedb/sluice/importcore/source"
 )
 
@@ -27,6 +28,7 @@ type splitter struct {
 	cfg       Config
 	pool      *format.BlockPool
 	scanner   rowScanner
+	text      *decode.Text // nil if the file's bytes are what is looked at
 
 	in       io.ReadCloser
 	atEOF    bool
@@ -48,19 +50,42 @@ func NewSplitter(ctx context.Context, store source.Store, file *source.File, fil
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	return newSplitter(store, file, fileIndex, cfg, pool).start(ctx), nil
+}
+
+// NewSplitterBehind is NewSplitter for a file whose header has been read with
+// the same configuration: the first row is the one behind it.
+func NewSplitterBehind(ctx context.Context, h *Header, store source.Store, file *source.File, fileIndex int, cfg Config, pool *format.BlockPool) (format.Splitter, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	s := newSplitter(store, file, fileIndex, cfg, pool)
+	s.offset, s.line = h.end.Offset, h.end.Line
+	return s.start(ctx), nil
+}
+
+func newSplitter(store source.Store, file *source.File, fileIndex int, cfg Config, pool *format.BlockPool) *splitter {
 	d := newDialect(cfg)
 	s := &splitter{
-		cancel: cancel, blocks: make(chan *format.Block, 1),
 		store: store, file: file, fileIndex: fileIndex, cfg: cfg, pool: pool,
 		scanner: rowScanner{d: d, parser: rowParser{d: d}, resync: cfg.Recover},
 		line:    1,
 	}
+	if c := decode.Find(cfg.CharacterSet); c != nil {
+		s.text = decode.NewText(c)
+	}
+	return s
+}
+
+// start starts the goroutine.
+func (s *splitter) start(ctx context.Context) *splitter {
+	s.blocks = make(chan *format.Block, 1)
+	ctx, s.cancel = context.WithCancel(ctx)
 	s.done.Go(func() {
 		s.err = s.run(ctx)
 		close(s.blocks)
 	})
-	return s, nil
+	return s
 }
 
 // Next returns the next block in file order.
@@ -90,7 +115,7 @@ func (s *splitter) Close() error {
 }
 
 func (s *splitter) run(ctx context.Context) (err error) {
-	if s.in, err = s.store.Open(ctx, *s.file, 0); err != nil {
+	if s.in, err = s.store.Open(ctx, *s.file, s.offset); err != nil {
 		return err
 	}
 	defer func() {
@@ -98,7 +123,7 @@ func (s *splitter) run(ctx context.Context) (err error) {
 			err = e
 		}
 	}()
-	for first := true; ; first = false {
+	for first := s.offset == 0; ; first = false {
 		b, err := s.pool.Get(ctx)
 		if err != nil {
 			return err
@@ -136,7 +161,7 @@ func (s *splitter) fill(ctx context.Context, b *format.Block, first bool) (broke
 			}
 			first = false
 		}
-		found := s.scanner.scan(b.Data, scanned, s.atEOF)
+		found := s.scan(b.Data, scanned)
 		if found.broken != foundRow {
 			broken = s.rowError(b.Data[scanned:found.at], found.broken)
 			s.finish(b, scanned, len(b.Data), found.rows+1)
@@ -150,6 +175,18 @@ func (s *splitter) fill(ctx context.Context, b *format.Block, first bool) (broke
 			return nil, err
 		}
 	}
+}
+
+// scan finds the rows of data from pos on. In other character sets than UTF-8,
+// bytes may look like markers that are none, so it looks at what they stand for.
+func (s *splitter) scan(data []byte, pos int) borders {
+	if s.text == nil {
+		return s.scanner.scan(data, pos, s.atEOF)
+	}
+	s.text.Decode(data[pos:], s.atEOF)
+	found := s.scanner.scan(s.text.Data, 0, s.atEOF)
+	found.end, found.at = pos+s.text.Source(found.end), pos+s.text.Source(found.at)
+	return found
 }
 
 // makeRoom drops empty lines before end and, if that is not enough, grows the
@@ -217,28 +254,26 @@ func (s *splitter) rowError(before []byte, what outcome) error {
 	return syntaxError(what, at, s.scanner.resync)
 }
 
-var utf8BOM = []byte("\xef\xbb\xbf")
-
 // skipHead passes over the byte order mark and the rows to skip, and returns
 // where in b.Data the rest starts.
 func (s *splitter) skipHead(ctx context.Context, b *format.Block) (pos int, err error) {
-	if bytes.HasPrefix(b.Data, utf8BOM) {
-		pos = len(utf8BOM)
+	if pos, err = s.byteOrderMark(b.Data); err != nil {
+		return 0, err
 	}
-	for left := s.cfg.SkipRows; left > 0; {
-		if n := s.lineLength(b.Data[pos:]); n > 0 {
-			pos += n
-			left--
-			continue
+	for left := s.cfg.SkipRows; ; {
+		n, lines, rest := s.skipLines(b.Data[pos:], left)
+		pos += n
+		if left -= lines; left == 0 {
+			break
 		}
 		if s.atEOF {
 			pos = len(b.Data)
 			break
 		}
 		// No line end but perhaps a part of one at the end: keep that, and read on.
-		keep := min(len(b.Data)-pos, max(len(s.cfg.LinesTerminatedBy)-1, 1))
-		s.advance(b.Data[:len(b.Data)-keep])
-		b.Data = b.Data[:copy(b.Data, b.Data[len(b.Data)-keep:])]
+		pos += rest
+		s.advance(b.Data[:pos])
+		b.Data = b.Data[:copy(b.Data, b.Data[pos:])]
 		pos = 0
 		if err := s.read(ctx, b); err != nil {
 			return 0, err
@@ -246,6 +281,53 @@ func (s *splitter) skipHead(ctx context.Context, b *format.Block) (pos int, err 
 	}
 	s.advance(b.Data[:pos])
 	return pos, nil
+}
+
+const (
+	utf8BOM    = "\xef\xbb\xbf"
+	gb18030BOM = "\x84\x31\x95\x33"
+)
+
+// byteOrderMark returns the length of the mark that a file starts with. That of
+// UTF-8 says that another character set is not the file's.
+func (s *splitter) byteOrderMark(head []byte) (int, error) {
+	switch {
+	case !bytes.HasPrefix(head, []byte(utf8BOM)):
+		if s.cfg.CharacterSet == "gb18030" && bytes.HasPrefix(head, []byte(gb18030BOM)) {
+			return len(gb18030BOM), nil
+		}
+		return 0, nil
+	case s.text != nil:
+		return 0, fault.New(fault.Source, 0, "the file starts with the byte order mark of UTF-8, but its character set was said to be %s", s.cfg.CharacterSet).
+			Place(fault.Position{File: s.file.Path, Line: 1})
+	}
+	return len(utf8BOM), nil
+}
+
+// skipLines returns the length of the first lines of data, at most n, and how
+// many they are. If there are not enough, the line behind them starts with rest
+// bytes that can't be a part of its end.
+func (s *splitter) skipLines(data []byte, n int64) (length int, lines int64, rest int) {
+	text := data
+	if s.text != nil && n > 0 {
+		s.text.Decode(data, s.atEOF)
+		text = s.text.Data
+	}
+	for lines < n {
+		line := s.lineLength(text[length:])
+		if line == 0 {
+			break
+		}
+		length += line
+		lines++
+	}
+	rest = max(len(text)-length-max(len(s.cfg.LinesTerminatedBy)-1, 1), 0)
+	if s.text != nil && n > 0 {
+		end := s.text.Source(length + rest)
+		length = s.text.Source(length)
+		rest = end - length
+	}
+	return length, lines, rest
 }
 
 // lineLength returns the length of the line at the start of data with its

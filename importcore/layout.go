@@ -1,0 +1,155 @@
+package importcore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+	"time"
+
+	"github.com/pingcap/tidb/pkg/errno"
+
+	"github.com/sluicedb/sluice/importcore/encode"
+	"github.com/sluicedb/sluice/importcore/fault"
+	"github.com/sluicedb/sluice/importcore/format"
+	"github.com/sluicedb/sluice/importcore/format/csv"
+	"github.com/sluicedb/sluice/importcore/source"
+	"github.com/sluicedb/sluice/importcore/table"
+)
+
+// layout is where the fields of a file's rows go, and how they are encoded for
+// that. Files whose headers name the same columns in the same order share one; without
+// headers all files do.
+type layout struct {
+	mapping  *table.Mapping
+	encoding *encode.Plan
+}
+
+// lay finds the layout of each file. now is what CURRENT_TIMESTAMP means.
+func (p *Plan) lay(ctx context.Context, now time.Time) error {
+	partitions, err := p.target.FindPartitions(p.Task.Partitions)
+	if err != nil {
+		return err
+	}
+	compile := func(mapping *table.Mapping, err error) (*layout, error) {
+		if err != nil {
+			return nil, err
+		}
+		l := &layout{mapping: mapping}
+		l.encoding, err = encode.Compile(encode.Config{
+			Target: p.target, Mapping: mapping, SQLMode: p.Task.SQLMode, Location: p.Task.TimeZone, Now: now,
+			Partitions: partitions, SysVars: p.Task.SysVars, User: p.Task.User, CurrentDB: p.Task.CurrentDB,
+		})
+		p.encoding = l.encoding
+		return l, err
+	}
+	p.layouts = make([]*layout, len(p.Files))
+	if p.Task.HeaderNames {
+		if err := p.layByHeaders(ctx, compile); err != nil || p.encoding != nil {
+			return err
+		}
+		// There are no rows at all. The table is looked at all the same.
+		_, err := compile(p.target.Map(nil))
+		return err
+	}
+	all, err := compile(p.target.Map(p.Task.Columns, p.Task.Assignments...))
+	for i := range p.layouts {
+		p.layouts[i] = all
+	}
+	return err
+}
+
+func (p *Plan) layByHeaders(ctx context.Context, compile func(*table.Mapping, error) (*layout, error)) error {
+	p.headers = make([]*csv.Header, len(p.Files))
+	known := map[string]*layout{}
+	for i := range p.Files {
+		h, err := csv.ReadHeader(ctx, p.store, &p.Files[i], p.Task.CSV)
+		if err != nil {
+			return err
+		}
+		if h == nil {
+			continue
+		}
+		p.headers[i] = h
+		key := strings.ToLower(fmt.Sprintf("%q", h.Names))
+		if known[key] == nil {
+			known[key], err = compile(p.target.MapHeader(h.Names, p.Task.Assignments...))
+			if err != nil {
+				return inHeader(err, h)
+			}
+		}
+		p.layouts[i] = known[key]
+	}
+	return nil
+}
+
+// inHeader adds to an error which file's header asks for what can't be.
+func inHeader(err error, h *csv.Header) error {
+	if f := fault.As(err); f != nil {
+		f.Message += ": the columns are those that the file's header names"
+		f.At.File, f.At.Line, f.At.Offset = h.At.File, h.At.Line, h.At.Offset
+	}
+	return err
+}
+
+// drawnColumns returns the offsets of columns that get drawn values in some file.
+func (p *Plan) drawnColumns() map[int]bool {
+	drawn, seen := map[int]bool{}, map[*layout]bool{nil: true}
+	for _, l := range p.layouts {
+		if !seen[l] {
+			seen[l] = true
+			maps.Copy(drawn, l.encoding.DrawnColumns())
+		}
+	}
+	return drawn
+}
+
+// newSplitter returns a splitter for the rows of a file that has a layout.
+func (p *Plan) newSplitter(ctx context.Context, file int, pool *format.BlockPool) (format.Splitter, error) {
+	if p.headers != nil {
+		return csv.NewSplitterBehind(ctx, p.headers[file], p.store, &p.Files[file], file, p.Task.CSV, pool)
+	}
+	return csv.NewSplitter(ctx, p.store, &p.Files[file], file, p.Task.CSV, pool)
+}
+
+// usable takes a reader's error about the present row. It returns nil if the
+// row can be encoded all the same: nothing gets its fields that are no text.
+func (l *layout) usable(err error, r format.RowReader, file *source.File) error {
+	var foreign *format.ForeignText
+	if !errors.As(err, &foreign) {
+		return err
+	}
+	for i, field := range foreign.Fields {
+		name := l.mapping.Receiver(field)
+		if name == "" {
+			continue
+		}
+		place, text := r.Place(), foreign.Texts[i]
+		at := fault.Position{File: file.Path, Line: place.Line, Offset: place.Offset, Column: name, Value: fault.ShortValue(text)}
+		return &format.BadRow{Value: text, Cause: fault.Wrap(foreign, fault.Source, errno.ErrTruncatedWrongValueForField,
+			"Incorrect string value for column '%s'", name).Place(at)}
+	}
+	return nil
+}
+
+// encoders are a worker's own, one for each layout that it has met.
+type encoders struct {
+	layout  *layout
+	encoder *encode.Encoder // for layout
+	made    map[*layout]*encode.Encoder
+}
+
+// use makes a layout the present one.
+func (e *encoders) use(l *layout) {
+	if l == e.layout {
+		return
+	}
+	if e.made == nil {
+		e.made = map[*layout]*encode.Encoder{}
+	}
+	if e.made[l] == nil {
+		e.made[l] = l.encoding.NewEncoder()
+	}
+	e.layout, e.encoder = l, e.made[l]
+}
