@@ -31,13 +31,17 @@ import (
 // tidbRows returns the rows as TiDB reads them, fields as %q or NULL, and whether it failed.
 func tidbRows(t testing.TB, cfg csv.Config, input string) (rows []string, failed bool) {
 	ctx := context.Background()
+	var charset *mydump.CharsetConvertor
+	if cfg.CharacterSet != "" {
+		charset = convertor(t, cfg.CharacterSet)
+	}
 	parser, err := mydump.NewCSVParser(ctx, &config.CSVConfig{
 		Separator:  cfg.FieldsTerminatedBy,
 		Delimiter:  cfg.FieldsEnclosedBy,
 		Terminator: cfg.LinesTerminatedBy,
 		Null:       cfg.NullText,
 		EscapedBy:  cfg.FieldsEscapedBy,
-	}, mydump.NewStringReader(input), int64(len(input)/5+64), nil, false, nil)
+	}, mydump.NewStringReader(input), int64(len(input)/5+64), nil, false, charset)
 	require.NoError(t, err)
 	parser.SetLogger(log.Logger{Logger: zap.NewNop()})
 	for range cfg.SkipRows {
