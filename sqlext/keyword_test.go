@@ -43,6 +43,20 @@ func TestOnDuplicateAsABareName(t *testing.T) {
 		require.NoError(t, err, text)
 		require.Nil(t, st, text)
 	}
+	for text, want := range map[string]bool{
+		begin + "csv_header='columns'":                                            true,
+		begin + "thread=1 , CSV_Header = 'FIELDS', on_duplicate='ignore'":         true,
+		begin + "on_duplicate='ignore', csv_header='Columns'":                     true,
+		begin + "`csv_header`='fields'":                                           true,
+		begin + "fields_terminated_by=', csv_header='":                            false,
+		"IMPORT INTO t SET c = 1 FROM '/d/x.csv' WITH csv_header='columns'":       true,
+		"IMPORT INTO t PARTITION (p) FROM '/d/x.csv' WITH csv_header = 'columns'": true,
+	} {
+		st, err := sqlext.Parse(text, 0)
+		require.NoError(t, err, text)
+		require.Equal(t, want, st.(*sqlext.ImportInto).Options.CSVHeader, text)
+		require.True(t, sqlext.MaybeOurs([]byte(text)))
+	}
 	st, err := sqlext.Parse(`IMPORT INTO t FROM '/d/x.csv' WITH fields_escaped_by='\', on_duplicate='ignore'`, mysql.ModeNoBackslashEscapes)
 	require.NoError(t, err)
 	require.Equal(t, sqlext.DuplicateIgnore, st.(*sqlext.ImportInto).Options.OnDuplicate)

@@ -82,6 +82,53 @@ func TestMap(t *testing.T) {
 	}
 }
 
+func TestMapHeader(t *testing.T) {
+	t.Parallel()
+	target := newTarget(t, sample())
+	five := ast.NewValueExpr(5, "", "")
+
+	m, err := target.MapHeader([]string{"B", "GEN", "id"}, Assignment{Column: "a", Expr: five})
+	require.NoError(t, err)
+	require.Equal(t, []int{2, Dropped, 0}, m.offsets, "the generated column's field is read and dropped")
+	require.Equal(t, []Assigned{{Column: 1, Expr: five}}, m.Assigned())
+	require.Equal(t, []string{"b", "", "Id", ""}, []string{m.Receiver(0), m.Receiver(1), m.Receiver(2), m.Receiver(3)})
+	require.Equal(t, 3, m.Fields())
+	require.Zero(t, m.Optional())
+	m, err = target.MapHeader(nil)
+	require.NoError(t, err)
+	require.Zero(t, m.Fields())
+
+	for _, c := range []struct {
+		names  []string
+		assign string
+		code   uint16
+		text   string
+	}{
+		{[]string{"id", "zz"}, "b", 1054, "Unknown column 'zz' in 'field list'"},
+		{[]string{"id", ""}, "b", 1054, "Unknown column '' in 'field list'"},
+		{[]string{" id"}, "b", 1054, "Unknown column ' id' in 'field list'"},
+		{[]string{"hidden"}, "b", 1054, "Unknown column 'hidden' in 'field list'"},
+		{[]string{"a", "id", "A"}, "b", 1110, "Column 'A' specified twice"},
+		{[]string{"gen", "gen"}, "b", 1110, "Column 'gen' specified twice"},
+		{[]string{"a", "b"}, "B", 1110, "Column 'B' specified twice"},
+		{[]string{"a"}, "gen", 3105, "generated column 'gen' in table 'T'"},
+	} {
+		_, err := target.MapHeader(c.names, Assignment{Column: c.assign, Expr: five})
+		require.ErrorContains(t, err, c.text)
+		require.Equal(t, c.code, fault.As(err).Code, c.text)
+	}
+}
+
+// TestReceiver: a variable receives something if an assignment uses it.
+func TestReceiver(t *testing.T) {
+	t.Parallel()
+	sum := &ast.BinaryOperationExpr{L: &ast.VariableExpr{Name: "Used"}, R: &ast.VariableExpr{Name: "sys", IsSystem: true}}
+	m, err := newTarget(t, sample()).Map([]FieldTarget{{Var: "used"}, {Column: "ID"}, {Var: "unused"}, {Var: "sys"}, {Var: "USED"}},
+		Assignment{Column: "b", Expr: sum})
+	require.NoError(t, err)
+	require.Equal(t, []string{"@used", "Id", "", "", "@used"}, m.receivers)
+}
+
 func TestCheckEncodable(t *testing.T) {
 	t.Parallel()
 	plain := func() *model.TableInfo {
