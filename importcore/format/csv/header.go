@@ -52,8 +52,8 @@ func ReadHeader(ctx context.Context, store source.Store, file *source.File, cfg 
 	return s.header(b)
 }
 
-// firstRow makes b the block of the first row from pos on, reading as much as
-// that takes. It returns false if there is none.
+// firstRow makes b the block of the first row from pos on, and of what is before
+// it that isn't one, reading as much as that takes. It returns false if there is no row.
 func (s *splitter) firstRow(ctx context.Context, b *format.Block, pos int) (bool, error) {
 	for {
 		data := b.Data[pos:]
@@ -71,8 +71,7 @@ func (s *splitter) firstRow(ctx context.Context, b *format.Block, pos int) (bool
 		more := !s.atEOF && pos+end == len(b.Data)
 		switch {
 		case result == foundRow && !more:
-			s.advance(b.Data[pos : pos+start])
-			s.finish(b, pos+start, pos+end, 1)
+			s.finish(b, pos, pos+end, 1)
 			return true, nil
 		case result == foundNone && s.atEOF:
 			return false, nil
@@ -92,13 +91,14 @@ func (s *splitter) firstRow(ctx context.Context, b *format.Block, pos int) (bool
 
 // header makes the block of one row a header.
 func (s *splitter) header(b *format.Block) (*Header, error) {
-	h := &Header{
-		At:  fault.Position{File: s.file.Path, Line: b.FirstLine, Offset: b.Offset},
-		end: format.RowPlace{Offset: s.offset, Line: s.line},
-	}
 	r := NewReader(s.cfg)
 	r.Reset(b)
 	fields, err := r.Next()
+	at := r.Place()
+	h := &Header{
+		At:  fault.Position{File: s.file.Path, Line: at.Line, Offset: at.Offset},
+		end: format.RowPlace{Offset: s.offset, Line: s.line},
+	}
 	if foreign := (*format.ForeignText)(nil); errors.As(err, &foreign) {
 		return nil, fault.Wrap(err, fault.Source, 0, "the header can't be decoded").Place(h.At)
 	}

@@ -73,6 +73,7 @@ func TestReadHeader(t *testing.T) {
 		{"alone without line end", "a,b", csv.DefaultConfig(), []string{"a", "b"}, nil, 0},
 		{"longer than what is read at first", "a," + long + "\r\n1,2\r\n", csv.DefaultConfig(), []string{"a", long}, []string{"1|2"}, 2},
 		{"far behind", strings.Repeat("\n", 100_000) + "a\n1\n", csv.DefaultConfig(), []string{"a"}, []string{"1"}, 100_002},
+		{"of an empty name", " \n\n", csv.DefaultConfig(), []string{""}, nil, 0},
 		{"no rows", "\n\n", csv.DefaultConfig(), nil, nil, 0},
 		{"nothing", "", csv.DefaultConfig(), nil, nil, 0},
 		{"mark alone", "\xef\xbb\xbf", csv.DefaultConfig(), nil, nil, 0},
