@@ -27,6 +27,15 @@
 // an escape byte equal to the quote or a separator is refused (TiDB
 // would read "a""b" as a, backspace); rows are limited to MaxRowBytes (TiDB: 120 MiB).
 //
+// # Other character sets
+//
+// A file in gbk, gb18030 or latin1 has the rows that the same text has in UTF-8.
+// The second and fourth bytes of characters may look like a backslash, a
+// separator or a quote, so both passes look at the decoded text (package
+// decode). Blocks hold the file's own bytes all the same, cut where rows of the text end:
+// a block can be read again by its place, and workers do most of the decoding.
+// (TiDB divides the bytes, and takes the second byte of some characters for an escape.)
+//
 // # Two passes
 //
 // The Splitter finds row borders in one sequential pass: it jumps from line
