@@ -2,6 +2,7 @@ package importcore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -84,7 +85,7 @@ func (r *run) ingestUnder(ctx context.Context, src *content, ranges []sortkv.Ran
 
 // permit is asked before pairs are sent to the table.
 func (r *run) permit(ctx context.Context) error {
-	if err := r.hold(ctx); err != nil {
+	if err := errors.Join(r.hold(ctx), context.Cause(ctx)); err != nil {
 		return err
 	}
 	r.sent.Store(true)
