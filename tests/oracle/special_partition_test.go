@@ -58,6 +58,18 @@ func partitionTables() []twin {
 			(PARTITION p0 VALUES LESS THAN (UNIX_TIMESTAMP('2000-01-01 00:00:00')), PARTITION p1 VALUES LESS THAN (UNIX_TIMESTAMP('2024-03-10 03:30:00')), PARTITION p2 VALUES LESS THAN (MAXVALUE))`},
 			rows: rowsOf(number, maybe(timestamp))})
 	}
+	// Values that an INSERT places by something else than what the column stores: exceptionKey.
+	for _, c := range []struct {
+		name, typ string
+		values    random
+	}{
+		{"time", "TIME(3)", one("abc", "00:00:00", "12:00:00.5", "")},
+		{"double", "DOUBLE", one("-0", "0", "1.5", " -0")},
+		{"decimal", "DECIMAL(8,3) UNSIGNED", one("-5", "0", "2.5")},
+	} {
+		out = append(out, twin{name: "part_key_odd_" + c.name, zone: "Asia/Tokyo", ordinal: rowID, rows: rowsOf(number, maybe(c.values)),
+			ddl: []string{create + "(id INT, v " + c.typ + ", KEY (v)) PARTITION BY KEY (v) PARTITIONS 31"}})
+	}
 	drawn := func(name, ddl, from string) twin {
 		return twin{name: "part_" + name, ddl: []string{create + ddl}, columns: []string{"v", "n"}, fromTwin: []string{from}, rows: rowsOf(maybe(anyText), number), order: "n"}
 	}
