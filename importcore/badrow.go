@@ -47,12 +47,16 @@ func (b *badRows) found() bool { return b.seq.Load() != math.MaxInt64 }
 // ends the job.
 func (b *badRows) before(seq int64) bool { return seq > b.seq.Load() }
 
-// block returns where to record a block's rows, nil if the first one ends the job.
-func (b *badRows) block(seq int64) *badrows.Block {
+// block returns where to record a block's rows, nil if the first one ends the
+// job. A worker is idle while it waits for blocks before its own, which may need the
+// memory of its arena.
+func (b *badRows) block(seq int64, idle func(context.Context) error) *badrows.Block {
 	if b.collector == nil {
 		return nil
 	}
-	return b.collector.Block(seq)
+	block := b.collector.Block(seq)
+	block.Idle = idle
+	return block
 }
 
 // ended takes the outcome of a block. It returns the error that has to end the

@@ -187,7 +187,7 @@ func (w *worker) consume(ctx context.Context, blocks <-chan numberedBlock, bad *
 			}
 			continue
 		}
-		left := bad.block(block.seq)
+		left := bad.block(block.seq, w.handOver)
 		rows, err := w.encodeBlock(ctx, block, left)
 		w.plan.progress.rows.Add(rows)
 		w.plan.progress.sourceBytes.Add(int64(len(block.Data)))

@@ -55,6 +55,10 @@ func NewCollector(limit int64, sink Sink) *Collector {
 // Block is a worker's access to the collector while it works on one block of
 // the source. It belongs to one goroutine.
 type Block struct {
+	// Idle, if set, is called before the block waits for those before it: the
+	// worker gives back what these may need to go on. Its error ends the wait.
+	Idle func(ctx context.Context) error
+
 	c       *Collector
 	seq     int64
 	records []Record
@@ -139,12 +143,18 @@ func (b *Block) Fail(ctx context.Context, err error) error {
 // turn waits until all blocks before are done.
 func (b *Block) turn(ctx context.Context) error {
 	c := b.c
-	for {
+	for idle := b.Idle; ; {
 		c.mu.Lock()
 		head, moved := c.mu.head, c.mu.moved
 		c.mu.Unlock()
 		if head == b.seq {
 			return nil
+		}
+		if idle != nil {
+			if err := idle(ctx); err != nil {
+				return err
+			}
+			idle = nil
 		}
 		select {
 		case <-moved:

@@ -240,6 +240,30 @@ func TestBlockFullOfBadRows(t *testing.T) {
 	require.EqualValues(t, 3, sink.records[3].Offset)
 }
 
+// TestIdleBlocksKeepNothing: before a block waits for another one it gives back
+// what that one may need to get on, and it does so only then.
+func TestIdleBlocksKeepNothing(t *testing.T) {
+	t.Parallel()
+	c := NewCollector(0, &memory{})
+	arena := make(chan int, 1) // there is one, and the block behind has it
+	first, second := c.Block(0), c.Block(1)
+	first.Idle = func(context.Context) error { return errors.New("the first block waits for nobody") }
+	second.Idle = func(context.Context) error { arena <- 1; return nil }
+	result := make(chan error, 1)
+	go func() { result <- second.Add(t.Context(), record(1)) }()
+	select {
+	case <-arena:
+	case <-t.Context().Done():
+	}
+	require.NoError(t, first.Done(t.Context()))
+	var over *LimitError
+	require.ErrorAs(t, <-result, &over)
+
+	third := c.Block(2)
+	third.Idle = func(context.Context) error { return errLost }
+	require.ErrorIs(t, third.Add(t.Context(), record(2)), errLost)
+}
+
 func TestWaitingEndsWithTheContext(t *testing.T) {
 	t.Parallel()
 	c := NewCollector(3, &memory{})
