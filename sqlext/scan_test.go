@@ -106,14 +106,14 @@ func TestMaybeOursAllocatesNothing(t *testing.T) {
 }
 
 // TestMaybeOursStaysLinear feeds texts whose blanks could be walked once per
-// semicolon. A quadratic walk of 4 MiB would take minutes.
+// semicolon. A quadratic walk of 4 MiB would take ten minutes and more.
 func TestMaybeOursStaysLinear(t *testing.T) {
 	t.Parallel()
 	for _, unit := range []string{"/*;*/", ";/*", ";--", ";explain ", ";# ", "; \n"} {
 		sql := []byte(strings.Repeat(unit, (4<<20)/len(unit)))
 		start := time.Now()
 		MaybeOurs(sql)
-		require.Less(t, time.Since(start), 5*time.Second, unit)
+		require.Less(t, time.Since(start), time.Minute, unit)
 	}
 }
 

@@ -220,7 +220,7 @@ func (l *leaseCounter) spec(every time.Duration) leaseSpec {
 
 func eventually(t *testing.T, what func() bool) {
 	t.Helper()
-	require.Eventually(t, what, 30*time.Second, time.Millisecond)
+	require.Eventually(t, what, 5*time.Minute, time.Millisecond)
 }
 
 func TestLeaseIsRenewedAndReleased(t *testing.T) {

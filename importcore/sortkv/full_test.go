@@ -52,7 +52,7 @@ func TestFullSorterSaysSo(t *testing.T) {
 			for _, suffix := range []int{0, kv.NumberBytes} {
 				t.Run(fmt.Sprint(budget>>10, "KiB/", workers, "/", suffix), func(t *testing.T) {
 					t.Parallel()
-					ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+					ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 					defer cancel()
 					opts := sortkv.Options{MemoryBudget: budget, SuffixBytes: suffix}
 					s := newSorter(t, opts)

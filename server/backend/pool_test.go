@@ -16,7 +16,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const patience = 20 * time.Second
+const patience = 5 * time.Minute
 
 // tidb is a listener that greets, refuses or keeps silent.
 type tidb struct {

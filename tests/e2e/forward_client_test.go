@@ -20,7 +20,7 @@ import (
 )
 
 // forwardPatience bounds the life of a raw connection; reaching it is a failure.
-const forwardPatience = 2 * time.Minute
+const forwardPatience = 10 * time.Minute
 
 const (
 	classicCaps = wire.ClientProtocol41 | wire.ClientSecureConnection | wire.ClientPluginAuth | wire.ClientMultiStatements |

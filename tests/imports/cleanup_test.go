@@ -402,7 +402,7 @@ func (c *cleanupCase) eventually(what func() bool) {
 // eventually polls in the test's own goroutine, so that what may fail the test.
 func eventually(t *testing.T, what func() bool) {
 	t.Helper()
-	limit := time.NewTimer(2 * time.Minute)
+	limit := time.NewTimer(5 * time.Minute)
 	defer limit.Stop()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()

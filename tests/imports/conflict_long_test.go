@@ -45,7 +45,7 @@ func TestManyDuplicates(t *testing.T) {
 		{"ignore", twice, "thread=2, on_duplicate='ignore'", fmt.Sprint(n), "0"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 			in, err := instance.Start(ctx, instance.Options{
 				TiDB: cluster.TiDB, Import: fmt.Sprintf("memory-budget = \"%dMiB\"\nthreads = 2", manyBudget>>20),
 			})

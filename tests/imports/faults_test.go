@@ -81,7 +81,7 @@ func TestCancelStopsAJob(t *testing.T) {
 		hits, err := cluster.FaultHits(t.Context())
 		require.NoError(t, err)
 		return hits[0].Fired > 0
-	}, time.Minute, 20*time.Millisecond)
+	}, 5*time.Minute, 20*time.Millisecond)
 	b.exec("CANCEL IMPORT JOB " + row["Job_ID"])
 	require.Equal(t, "cancelled", b.query("SHOW IMPORT JOB " + row["Job_ID"])[0][5])
 	require.NoError(t, cluster.ClearFaults(t.Context()))

@@ -136,7 +136,7 @@ func TestDetachedJobIsShownAndFinishes(t *testing.T) {
 	require.Equal(t, "pending", row["Status"])
 	require.Eventually(t, func() bool {
 		return b.query("SHOW IMPORT JOB " + row["Job_ID"])[0][5] == "finished"
-	}, time.Minute, 50*time.Millisecond)
+	}, 5*time.Minute, 50*time.Millisecond)
 	b.consistent("t")
 	found := false
 	for _, job := range b.query("SHOW IMPORT JOBS") {

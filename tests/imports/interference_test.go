@@ -57,7 +57,7 @@ func (b *bench) ended(id string) jobRow {
 			row[c] = values[0][i]
 		}
 		return row["Status"] != "running" && row["Status"] != "pending"
-	}, time.Minute, 20*time.Millisecond)
+	}, 5*time.Minute, 20*time.Millisecond)
 	return row
 }
 

@@ -329,13 +329,13 @@ func TestQueryIsCancelled(t *testing.T) {
 	began := time.Now()
 	_, err := c.Query(ctx, "SELECT SLEEP(600)")
 	require.ErrorIs(t, err, context.DeadlineExceeded)
-	require.Less(t, time.Since(began), 60*time.Second)
+	require.Less(t, time.Since(began), 5*time.Minute)
 	require.Eventually(t, func() bool {
 		var n int
 		err := db.QueryRowContext(t.Context(),
 			"SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP(600)%'").Scan(&n)
 		return err == nil && n == 0
-	}, 30*time.Second, 50*time.Millisecond, "the statement has been killed in the cluster")
+	}, 5*time.Minute, 50*time.Millisecond, "the statement has been killed in the cluster")
 	res, err := c.Query(t.Context(), "SELECT ?", "still works")
 	require.NoError(t, err)
 	text, err := res.GetString(0, 0)

@@ -130,6 +130,6 @@ func TestIngestIsCancelled(t *testing.T) {
 	began := time.Now()
 	_, err := ingest.Run(ctx, c, &tbl.pairs, tbl.ranges(3), tbl.options(t, c))
 	require.ErrorIs(t, err, context.DeadlineExceeded)
-	require.Less(t, time.Since(began), 30*time.Second)
+	require.Less(t, time.Since(began), 5*time.Minute)
 	require.NoError(t, pg.ClearFaults(t.Context()))
 }

@@ -66,7 +66,7 @@ func waitState(t *testing.T, s *session, id, state string) map[string]string {
 	require.Eventually(t, func() bool {
 		row = s.row("SHOW IMPORT JOB " + id)
 		return row["Status"] == state
-	}, 20*time.Second, 20*time.Millisecond, "job %s never was %s", id, state)
+	}, 5*time.Minute, 20*time.Millisecond, "job %s never was %s", id, state)
 	return row
 }
 
@@ -222,7 +222,7 @@ func TestShutdownWaits(t *testing.T) {
 	require.Eventually(t, func() bool {
 		_, err := s.run(t.Context(), "SHOW IMPORT JOBS")
 		return err != nil && strings.Contains(err.Error(), "shutdown")
-	}, 10*time.Second, 10*time.Millisecond)
+	}, 5*time.Minute, 10*time.Millisecond)
 	p.end(9, nil)
 	require.NoError(t, <-closed)
 	next := sessionOf(t, fakeExecutor(t, newFakeEngine(), schema, "fake:2"), "root", "", "")

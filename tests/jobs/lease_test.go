@@ -43,7 +43,7 @@ func TestSlowClusterFailsNoJob(t *testing.T) {
 		expired, err := r.GetInt(0, 0)
 		require.NoError(t, err)
 		return expired == 1
-	}, time.Minute, 50*time.Millisecond)
+	}, 5*time.Minute, 50*time.Millisecond)
 	// Others might end the job by now. It goes on, but may not write.
 	waiting, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()

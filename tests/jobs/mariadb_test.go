@@ -91,7 +91,7 @@ func (m *mariaServer) start() error {
 }
 
 func (m *mariaServer) waitReady() error {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()

@@ -62,7 +62,7 @@ func testCut(t *testing.T, cfg sqlconn.Config) {
 			return nil
 		})
 		return err == nil && gone
-	}, 30*time.Second, 20*time.Millisecond)
+	}, 5*time.Minute, 20*time.Millisecond)
 }
 
 // testReuse: a session is used again unless it was discarded, and a transaction

@@ -157,7 +157,7 @@ func TestDroppedConnections(t *testing.T) {
 			require.Eventually(t, func() bool { // the client connects again
 				e, err := call()
 				return err == nil && e == nil
-			}, 10*time.Second, 10*time.Millisecond)
+			}, 5*time.Minute, 10*time.Millisecond)
 			b.faults.Clear()
 		}
 	}
@@ -181,7 +181,7 @@ func TestDropAfterIngest(t *testing.T) {
 	require.Eventually(t, func() bool {
 		resp, err := b.sst(r.Leader.StoreId).MultiIngest(b.ctx, &import_sstpb.MultiIngestRequest{Context: rpc(r), Ssts: metas})
 		return err == nil && resp.Error.GetStaleCommand() != nil
-	}, 10*time.Second, 10*time.Millisecond)
+	}, 5*time.Minute, 10*time.Millisecond)
 	require.Equal(t, "v", string(b.get([]byte("k"), b.clock.next())))
 }
 

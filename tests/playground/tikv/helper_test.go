@@ -78,7 +78,7 @@ func newBench(t testing.TB, stores int) *bench {
 
 func openBench(t testing.TB, opts Options) *bench {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
 	b := &bench{t: t, ctx: ctx, clock: newClock(), faults: &fault.Set{}, conns: map[uint64]*grpc.ClientConn{}}
 	opts.TSO, opts.Faults, opts.ClusterID = b.clock.tso, b.faults, 42
