@@ -46,15 +46,15 @@ vet: ## formatting and go vet
 
 .PHONY: test/race
 test/race: ## unit tests of the product under the race detector
-	go test -race -timeout 20m $(PRODUCT)
+	go test -race -timeout 60m $(PRODUCT)
 
 .PHONY: test/cells
 test/cells: ## the fast and the general encoder on a million generated cells of each type
-	go test -timeout 20m -run TestFastAndGeneralEncoderAgree ./importcore/encode
+	go test -timeout 60m -run TestFastAndGeneralEncoderAgree ./importcore/encode
 
 .PHONY: test/cluster
 test/cluster: build ## tests against the embedded cluster, peers included
-	SLUICE_PLAYGROUND_BIN=$(CURDIR)/$(BIN)/playground go test -p 2 -timeout 40m ./tests/...
+	SLUICE_PLAYGROUND_BIN=$(CURDIR)/$(BIN)/playground go test -p 2 -timeout 80m ./tests/...
 
 .PHONY: test-oracle
 test-oracle: build ## every shape of table and type judged by TiDB, 1,000,000 values; SLUICE_ORACLE_SEED repeats a run
