@@ -1,5 +1,7 @@
 package oracle_test
 
+import "strings"
+
 // generatedAs is a column computed from column v.
 type generatedAs struct{ sql, expr string }
 
@@ -19,13 +21,23 @@ func (c *typeCase) generated() []generatedAs {
 	case classTime:
 		return []generatedAs{{"INT", "TIME_TO_SEC(v)"}, {"TIME(2)", "v"}, {"VARCHAR(40)", "CONCAT(v)"}}
 	case classYear, classBit:
+		if c.sql == "BIT(64)" {
+			return []generatedAs{{"BIGINT UNSIGNED", "v DIV 2"}} // v + 1 is an error in every SELECT, not in a lax INSERT
+		}
 		return []generatedAs{{"BIGINT UNSIGNED", "v + 1"}}
 	case classEnum:
+		if strings.Contains(c.sql, "'e63'") { // with 64 members v + 0 is an error in every SELECT
+			return []generatedAs{{"VARCHAR(400)", "CONCAT(v, '!')"}}
+		}
 		return []generatedAs{{"VARCHAR(400)", "CONCAT(v, '!')"}, {"BIGINT UNSIGNED", "v + 0"}}
 	case classBytes:
 		return []generatedAs{{"VARCHAR(120)", "LEFT(HEX(v), 100)"}, {"INT", "LENGTH(v)"}}
 	case classText:
-		return []generatedAs{{"VARCHAR(100)", "LEFT(UPPER(v), 9)"}, {"VARCHAR(40) COLLATE utf8mb4_general_ci", "CONCAT(LEFT(v, 5), 'é')"}, {"INT", "CHAR_LENGTH(v)"}}
+		accent := "é"
+		if strings.Contains(c.sql, "ascii") {
+			accent = "e" // INSERT can't mix the two
+		}
+		return []generatedAs{{"VARCHAR(100)", "LEFT(UPPER(v), 9)"}, {"VARCHAR(40) COLLATE utf8mb4_general_ci", "CONCAT(LEFT(v, 5), '" + accent + "')"}, {"INT", "CHAR_LENGTH(v)"}}
 	case classJSON:
 		return []generatedAs{{"VARCHAR(50)", "LEFT(JSON_UNQUOTE(JSON_EXTRACT(v, '$.a')), 50)"}, {"INT", "JSON_LENGTH(v)"}}
 	default:
@@ -86,12 +98,18 @@ func (c *typeCase) partitions() []string {
 			"LIST COLUMNS (v) (PARTITION p0 VALUES IN (0, 1, 2), PARTITION pd DEFAULT)",
 			"LIST (v DIV 10) (PARTITION p0 VALUES IN (0, 1, 2), PARTITION p1 VALUES IN (3, 4, 5, 6, 7, 8))"}
 	case classDecimal:
+		if strings.Contains(c.sql, "(65,") { // FLOOR is a decimal then, which CREATE TABLE refuses
+			return []string{key}
+		}
 		return []string{key, "HASH (FLOOR(v)) PARTITIONS 3"}
 	case classDate:
 		return []string{key, "RANGE COLUMNS (v) (PARTITION p0 VALUES LESS THAN ('2000-01-01'), PARTITION p1 VALUES LESS THAN ('2024-01-02'), " + rest,
 			"RANGE (TO_DAYS(v)) (PARTITION p0 VALUES LESS THAN (730000), PARTITION p1 VALUES LESS THAN (739253), " + rest,
 			"HASH (YEAR(v)) PARTITIONS 5", "LIST COLUMNS (v) (PARTITION p0 VALUES IN ('2024-01-02', NULL), PARTITION pd DEFAULT)"}
 	case classTimestamp:
+		if strings.Contains(c.sql, "(") { // UNIX_TIMESTAMP is a decimal then
+			return []string{key}
+		}
 		return []string{key, "RANGE (UNIX_TIMESTAMP(v)) (PARTITION p0 VALUES LESS THAN (1000000000), PARTITION p1 VALUES LESS THAN (1704164645), " + rest}
 	case classTime:
 		return []string{key, "HASH (HOUR(v)) PARTITIONS 3", "RANGE (TIME_TO_SEC(v)) (PARTITION p0 VALUES LESS THAN (0), " + rest}
@@ -106,8 +124,12 @@ func (c *typeCase) partitions() []string {
 		if c.oneLetter() {
 			return []string{key}
 		}
+		empty := ", ''"
+		if c.class == classBytes {
+			empty = "" // CREATE TABLE can't read the 0x that it becomes
+		}
 		return []string{key, "RANGE COLUMNS (v) (PARTITION p0 VALUES LESS THAN ('B'), PARTITION p1 VALUES LESS THAN ('c'), " + rest,
-			"LIST COLUMNS (v) (PARTITION p0 VALUES IN ('a', 'abc', NULL, ''), PARTITION pd DEFAULT)"}
+			"LIST COLUMNS (v) (PARTITION p0 VALUES IN ('a', 'abc', NULL" + empty + "), PARTITION pd DEFAULT)"}
 	default:
 		return nil
 	}
