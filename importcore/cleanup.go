@@ -60,6 +60,10 @@ const cleanUpLimit = 10 * time.Minute
 // the answer of ImportTask.Owned wrap it.
 var ErrNotOwner = errors.New("the job is no longer this process's")
 
+// ErrPaused says that the job is to stop here and to be continued later, by this
+// process or another. A cause of the task's context wraps it.
+var ErrPaused = errors.New("the job is paused")
+
 // What the clean-up says of the table, after its name.
 const (
 	fateEmptied    = "was emptied again"
