@@ -4,12 +4,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
-
-	"github.com/go-sql-driver/mysql"
-	"github.com/stretchr/testify/require"
 )
 
 // longEnv asks for the whole matrix.
@@ -45,7 +42,17 @@ type conflictRow struct{ k, k2, u, a, b, v, n string }
 
 func (r conflictRow) cells() []string { return []string{r.k, r.k2, r.u, r.a, r.b, r.v, r.n} }
 
-// csv is the row as a line, sql as the values of an INSERT.
+// shown is the row as a SELECT shows it, csv as a line, sql as the values of an INSERT.
+func (r conflictRow) shown() []string {
+	cells := r.cells()
+	for i, c := range cells {
+		if c == "" {
+			cells[i] = "NULL"
+		}
+	}
+	return cells
+}
+
 func (r conflictRow) csv() string {
 	cells := r.cells()
 	for i, c := range cells {
@@ -138,7 +145,7 @@ func (c conflictCase) String() string {
 	if c.filled {
 		where = "table"
 	}
-	return fmt.Sprintf("%s/%s/%s/%s/%s", conflictShapes[c.shape].name, conflictKinds[c.kind].name, conflictAmounts[c.amount].name, c.strategy, where)
+	return fmt.Sprintf("%s/%s/%s/%s", conflictKinds[c.kind].name, conflictAmounts[c.amount].name, c.strategy, where)
 }
 
 // rows returns the rows that the table has and those of the source.
@@ -166,295 +173,107 @@ func (c conflictCase) rows() (own, source []conflictRow) {
 }
 
 // TestConflictMatrix: kinds of duplicates, strategies, tables and amounts,
-// within the source and against the table's rows, with TiDB's own REPLACE,
-// INSERT IGNORE and INSERT, row by row, as the judge. Each cell runs with 1 and 4 workers.
-// Without the environment variable, one kind stands for all in turn, and the source or the table for both.
+// within the source and against the table's rows. What has to be left is what a plain
+// model says, and TiDB's own REPLACE, INSERT IGNORE and INSERT have to agree with it. Each cell
+// runs with 1 and 4 workers. Without the environment variable, one kind stands for all in turn,
+// and the source or the table for both. The cells of a shape use one set of tables in turn.
 func TestConflictMatrix(t *testing.T) {
 	t.Parallel()
-	long := os.Getenv(longEnv) != ""
+	cells := conflictCells(os.Getenv(longEnv) != "")
+	for shape := range conflictShapes {
+		t.Run(conflictShapes[shape].name, func(t *testing.T) {
+			t.Parallel()
+			tables := newConflictTables(t, shape)
+			for _, c := range cells {
+				if c.shape == shape {
+					t.Run(c.String(), func(t *testing.T) { tables.cell(t, c).run() })
+				}
+			}
+		})
+	}
+}
+
+// conflictCells returns all cells, or the sample of them.
+func conflictCells(all bool) (cells []conflictCase) {
 	turn := 0
 	for shape := range conflictShapes {
 		for _, strategy := range []string{"error", "replace", "ignore", "capture"} {
 			for amount := range conflictAmounts {
 				for _, filled := range []bool{false, true} {
 					for kind := range conflictKinds {
-						cells := 2 * len(conflictKinds)
-						if turn++; !long && turn%cells != turn/cells*3%cells {
-							continue
+						among := 2 * len(conflictKinds)
+						if turn++; all || turn%among == turn/among*3%among {
+							cells = append(cells, conflictCase{shape, kind, amount, strategy, filled})
 						}
-						c := conflictCase{shape, kind, amount, strategy, filled}
-						t.Run(c.String(), func(t *testing.T) {
-							t.Parallel()
-							newConflictBench(t, c).run()
-						})
 					}
 				}
 			}
 		}
 	}
+	return cells
 }
 
-type conflictBench struct {
-	*bench
-	c     conflictCase
-	own   []conflictRow
-	rows  []conflictRow
-	files []string
-	lines [][2]int // of each row: file and line
-	// aloneRows are the rows that share no key, nil until TiDB was asked.
-	aloneRows []int
+// conflictOutcome is what has to become of a cell.
+type conflictOutcome struct {
+	rows    []conflictRow // of the table in the end
+	kept    []int         // those of the source that stay, by number
+	refused int           // with the strategy error: the row that is refused, -1 if none
 }
 
-func newConflictBench(t *testing.T, c conflictCase) *conflictBench {
-	t.Helper()
-	b := &conflictBench{bench: newBench(t), c: c}
-	b.own, b.rows = c.rows()
-	b.tables()
-	b.writeFiles(3)
-	return b
-}
-
-// tables makes the judge's table and those that are imported into, with the rows that they have.
-func (b *conflictBench) tables() {
-	b.t.Helper()
-	for _, name := range []string{"judge", "with1", "with4"} {
-		statements := []string{"CREATE TABLE " + name + " " + conflictTable(b.c.shape)}
-		if len(b.own) > 0 {
-			statements = append(statements, "INSERT INTO "+name+" VALUES "+values(b.own))
+// model is the outcome by the definition of the strategies: the rows are taken one
+// after the other, and a row collides with one that has a key in common with it.
+func (c conflictCase) model(own, source []conflictRow) conflictOutcome {
+	type held struct {
+		conflictRow
+		number int // in the source; -1 for the table's own
+	}
+	var table []held
+	for _, r := range own {
+		table = append(table, held{r, -1})
+	}
+	for i, r := range source {
+		collides := func(h held) bool { return c.shareKey(h.conflictRow, r) }
+		switch {
+		case c.strategy == "replace":
+			table = slices.DeleteFunc(table, collides)
+		case c.strategy == "capture":
+			// Rows that come later count too.
+			others := slices.Concat(own, source[:i], source[i+1:])
+			if slices.ContainsFunc(others, func(o conflictRow) bool { return c.shareKey(o, r) }) {
+				continue
+			}
+		case !slices.ContainsFunc(table, collides):
+		case c.strategy == "ignore":
+			continue
+		default:
+			return conflictOutcome{rows: own, refused: i}
 		}
-		for _, stmt := range statements {
-			_, err := b.direct.ExecContext(b.t.Context(), stmt)
-			require.NoError(b.t, err, stmt)
-		}
+		table = append(table, held{r, i})
 	}
-}
-
-func values(rows []conflictRow) string {
-	var list []string
-	for _, r := range rows {
-		list = append(list, r.sql())
-	}
-	return strings.Join(list, ",")
-}
-
-// writeFiles spreads the rows over files.
-func (b *conflictBench) writeFiles(n int) {
-	b.t.Helper()
-	texts := make([][]string, n)
-	for i, r := range b.rows {
-		f := i * n / len(b.rows)
-		texts[f] = append(texts[f], r.csv())
-		b.lines = append(b.lines, [2]int{f, len(texts[f])})
-	}
-	for f, text := range texts {
-		b.files = append(b.files, b.file(fmt.Sprintf("part.%d.csv", f), lines(text...)))
-	}
-}
-
-func (b *conflictBench) run() {
-	b.t.Helper()
-	if b.c.strategy == "error" {
-		b.runError()
-		return
-	}
-	b.judge()
-	var told []string
-	for _, workers := range []int{1, 4} {
-		table := fmt.Sprintf("with%d", workers)
-		row := b.mustImport(b.statement(table, workers))
-		told = append(told, strings.NewReplacer(table, "t", "job_id = "+row["Job_ID"], "job_id = n").Replace(row["Result_Message"]))
-		b.requireSameAsJudge(table)
-		require.Equal(b.t, fmt.Sprint(len(b.surviving())), row["Imported_Rows"])
-		if !b.c.filled {
-			b.consistent(table)
-		}
-		if b.c.strategy == "capture" {
-			b.requireCaptured(row["Job_ID"])
+	out := conflictOutcome{refused: -1}
+	for _, h := range table {
+		out.rows = append(out.rows, h.conflictRow)
+		if h.number >= 0 {
+			out.kept = append(out.kept, h.number)
 		}
 	}
-	require.Equal(b.t, told[0], told[1], "the same report whatever the number of workers")
-	if len(b.surviving()) < len(b.rows) {
-		require.Contains(b.t, told[0], fmt.Sprintf("%d conflicted rows", len(b.rows)-len(b.surviving())))
-		require.Contains(b.t, told[0], b.dir, "the place of a row")
-	}
+	return out
 }
 
-func (b *conflictBench) statement(table string, workers int) string {
-	stmt := fmt.Sprintf("IMPORT INTO %s FROM '%s' WITH thread=%d, on_duplicate='%s'", table, filepath.Join(b.dir, "part.*.csv"), workers, b.c.strategy)
-	if b.c.filled {
-		stmt += ", allow_non_empty"
+// shareKey reports whether two rows can't be in the table together.
+func (c conflictCase) shareKey(x, y conflictRow) bool {
+	if x.u != "" && x.u == y.u {
+		return true
 	}
-	return stmt
-}
-
-// judge lets TiDB decide.
-func (b *conflictBench) judge() {
-	b.t.Helper()
-	verb := map[string]string{"replace": "REPLACE INTO", "ignore": "INSERT IGNORE INTO", "capture": "INSERT INTO"}[b.c.strategy]
-	rows := b.rows
-	if b.c.strategy == "capture" {
-		rows = b.surviving()
+	if x.a != "" && x.a == y.a && strings.EqualFold(x.b, y.b) {
+		return true
 	}
-	_, err := b.insert(verb+" judge VALUES ", rows)
-	require.NoError(b.t, err)
-}
-
-// insert runs a statement for each row, in one transaction, up to the first
-// that fails, and returns the number of that row and its error.
-func (b *conflictBench) insert(verb string, rows []conflictRow) (failed int, err error) {
-	b.t.Helper()
-	tx, err := b.direct.BeginTx(b.t.Context(), nil)
-	require.NoError(b.t, err)
-	for i, r := range rows {
-		if _, err := tx.ExecContext(b.t.Context(), verb+r.sql()); err != nil {
-			require.NoError(b.t, tx.Rollback())
-			return i, err
-		}
-	}
-	require.NoError(b.t, tx.Commit())
-	return 0, nil
-}
-
-// surviving returns the rows of the source that stay. For capture that is what
-// TiDB itself says: rows for which a self join by each key finds no other.
-func (b *conflictBench) surviving() []conflictRow {
-	b.t.Helper()
-	switch b.c.strategy {
-	case "capture":
-		kept := b.alone()
-		var rows []conflictRow
-		for _, i := range kept {
-			rows = append(rows, b.rows[i])
-		}
-		return rows
+	switch conflictShapes[c.shape].name {
+	case "common":
+		return x.k == y.k && strings.EqualFold(x.k2, y.k2)
+	case "prefix":
+		return strings.EqualFold(x.k2[:3], y.k2[:3])
 	default:
-		// Rows of the source are told from the table's by n, and from each other
-		// only by their values, so they are counted.
-		_, found, err := rows(b.t, b.direct, "SELECT n FROM judge WHERE n < 500")
-		require.NoError(b.t, err)
-		out := make([]conflictRow, len(found))
-		if b.c.kind == 4 && b.c.filled { // identical to rows of the table
-			_, found, err = rows(b.t, b.direct, "SELECT COUNT(*) FROM judge")
-			require.NoError(b.t, err)
-			var all int
-			_, err = fmt.Sscan(found[0][0], &all)
-			require.NoError(b.t, err)
-			out = make([]conflictRow, b.countSurvivors(all))
-		}
-		return out
-	}
-}
-
-// countSurvivors tells how many of the rows of a filled table are the source's
-// when rows of both may be identical: with INSERT IGNORE the table keeps all of its own,
-// with REPLACE those whose keys the source doesn't have.
-func (b *conflictBench) countSurvivors(all int) int {
-	if b.c.strategy == "ignore" {
-		return all - len(b.own)
-	}
-	kept := 0
-	for _, o := range b.own {
-		found := false
-		for _, r := range b.rows {
-			found = found || r == o
-		}
-		if !found {
-			kept++
-		}
-	}
-	return all - kept
-}
-
-// alone returns the numbers of the rows that share no key with another one.
-func (b *conflictBench) alone() []int {
-	b.t.Helper()
-	key := map[string]string{"int": "o.k = r.k", "nonclustered": "o.k = r.k", "rowid": "o.k = r.k", "partitioned": "o.k = r.k",
-		"common": "o.k = r.k AND o.k2 = r.k2", "prefix": "LEFT(o.k2, 3) = LEFT(r.k2, 3)"}[conflictShapes[b.c.shape].name]
-	if b.aloneRows != nil {
-		return b.aloneRows
-	}
-	_, err := b.direct.ExecContext(b.t.Context(),
-		"CREATE TABLE bag (ord INT PRIMARY KEY, "+strings.ReplaceAll(conflictColumns("KEY (k)")[1:], "UNIQUE KEY", "KEY"))
-	require.NoError(b.t, err)
-	var bag []string
-	for i, r := range append(append([]conflictRow(nil), b.rows...), b.own...) {
-		bag = append(bag, fmt.Sprintf("(%d,%s", i, r.sql()[1:]))
-	}
-	_, err = b.direct.ExecContext(b.t.Context(), "INSERT INTO bag VALUES "+strings.Join(bag, ","))
-	require.NoError(b.t, err)
-	_, found, err := rows(b.t, b.direct, fmt.Sprintf("SELECT ord FROM bag r WHERE ord < %d AND NOT EXISTS (SELECT 1 FROM bag o WHERE o.ord != r.ord AND (%s OR o.u = r.u OR (o.a = r.a AND o.b = r.b))) ORDER BY ord",
-		len(b.rows), key))
-	require.NoError(b.t, err)
-	b.aloneRows = []int{}
-	for _, f := range found {
-		var n int
-		_, err := fmt.Sscan(f[0], &n)
-		require.NoError(b.t, err)
-		b.aloneRows = append(b.aloneRows, n)
-	}
-	return b.aloneRows
-}
-
-// requireSameAsJudge compares the rows, and lets TiDB check its indexes.
-func (b *conflictBench) requireSameAsJudge(table string) {
-	b.t.Helper()
-	const query = "SELECT * FROM %s USE INDEX () ORDER BY k, k2, u, a, b, v, n"
-	_, want, err := rows(b.t, b.direct, fmt.Sprintf(query, "judge"))
-	require.NoError(b.t, err)
-	_, got, err := rows(b.t, b.direct, fmt.Sprintf(query, table))
-	require.NoError(b.t, err)
-	require.Equal(b.t, want, got)
-	_, err = b.direct.ExecContext(b.t.Context(), "ADMIN CHECK TABLE "+table)
-	require.NoError(b.t, err)
-}
-
-// requireCaptured: each row that is left out is recorded, with its place and its text.
-func (b *conflictBench) requireCaptured(job string) {
-	b.t.Helper()
-	alone := map[int]bool{}
-	for _, i := range b.alone() {
-		alone[i] = true
-	}
-	var want [][]string
-	for i, r := range b.rows {
-		if !alone[i] {
-			want = append(want, []string{"conflict", b.files[b.lines[i][0]], fmt.Sprint(b.lines[i][1]), r.csv(), "1062"})
-		}
-	}
-	_, got, err := rows(b.t, b.direct, "SELECT class, file, line, value, error_code FROM sluice.job_errors WHERE job_id = ? ORDER BY seq", job)
-	require.NoError(b.t, err)
-	require.Equal(b.t, want, got)
-}
-
-// runError: the row that INSERT refuses first is named with TiDB's message and
-// with its place, and the table stays as it was.
-func (b *conflictBench) runError() {
-	b.t.Helper()
-	at, err := b.insert("INSERT INTO judge VALUES ", b.rows)
-	if err == nil {
-		for _, workers := range []int{1, 4} {
-			table := fmt.Sprintf("with%d", workers)
-			b.mustImport(b.statement(table, workers))
-			b.requireSameAsJudge(table)
-		}
-		return
-	}
-	var refused *mysql.MySQLError
-	require.ErrorAs(b.t, err, &refused)
-	place := fmt.Sprintf("file %s, line %d", b.files[b.lines[at][0]], b.lines[at][1])
-	text := refused.Message
-	if _, key, ok := strings.Cut(text, "for key"); ok { // the values may be in another case
-		text = "for key" + key
-	}
-	text = strings.ReplaceAll(text, "judge", "%s")
-	if kind := conflictKinds[b.c.kind].name; kind == "several" || kind == "identical" {
-		text = "for key '%s." // which of several keys TiDB names depends on when it looks
-	}
-	for _, workers := range []int{1, 4} {
-		table := fmt.Sprintf("with%d", workers)
-		b.fails(b.statement(table, workers), 1062, fmt.Sprintf(text, table), place)
-		require.Equal(b.t, fmt.Sprint(len(b.own)), b.count(table))
-		_, err := b.direct.ExecContext(b.t.Context(), "ADMIN CHECK TABLE "+table)
-		require.NoError(b.t, err)
+		return x.k == y.k
 	}
 }
