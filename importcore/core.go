@@ -72,7 +72,7 @@ const codePrecheckFailed = 8173
 // Plan looks at the source and the target without changing either and returns
 // what Import needs. Errors are *fault.Error with TiDB's codes: 8156 to 8160
 // for the location, 1146 for an unknown table, 1054 and 1110 for the mapping,
-// 8173 for a table that is not empty or a source too large for the memory budget, and those of table.Target.CheckEncodable.
+// 8173 for a table that is not empty, and those of table.Target.CheckEncodable.
 func (c *Core) Plan(ctx context.Context, task ImportTask) (_ *Plan, err error) {
 	if err := c.completeTask(&task); err != nil {
 		return nil, err
@@ -129,10 +129,7 @@ func (c *Core) planTable(ctx context.Context, p *Plan) error {
 	if err := p.lay(ctx, time.UnixMilli(int64(ts>>physicalShift))); err != nil {
 		return err
 	}
-	if err := c.checkEmpty(ctx, p); err != nil {
-		return err
-	}
-	return p.checkCapacity(p.encoding.PairsPerRow() - 1)
+	return c.checkEmpty(ctx, p)
 }
 
 func (c *Core) checkEmpty(ctx context.Context, p *Plan) error {

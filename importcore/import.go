@@ -69,7 +69,7 @@ func (c *Core) Import(ctx context.Context, plan *Plan, events func(Event)) (_ *S
 	if err := fault.Contain(func() error { return r.steps(ctx) })(); err != nil {
 		r.sayDeleted()
 		r.cleanUp(ctx)
-		return nil, r.explain(ctx, r.describeFull(err))
+		return nil, r.explain(ctx, err)
 	}
 	return &r.summary, nil
 }
@@ -174,6 +174,21 @@ func (e *explained) Error() string { return e.told.Error() }
 // message, and then the original chain.
 func (e *explained) Unwrap() []error { return []error{e.told, e.cause} }
 
+// numbered tells whether pairs carry the numbers of their rows, so that conflicts can be resolved.
+func (p *Plan) numbered() bool { return p.Task.OnDuplicate != DuplicateError || p.filled }
+
+// splitMemory shares out the job's budget.
+func (p *Plan) splitMemory(budget int64) memorySplit {
+	m := splitMemory(budget, p.Task.Threads)
+	if p.numbered() {
+		m = m.withConflicts()
+	}
+	if p.Task.CSV.Decodes() {
+		m.blockBytes /= 2 // the splitter and each worker have a block's text besides
+	}
+	return m
+}
+
 // memorySplit is how a job's budget is shared out, in bytes.
 type memorySplit struct {
 	blocks     int // number of source blocks in flight
@@ -204,7 +219,7 @@ func splitMemory(budget int64, threads int) memorySplit {
 }
 
 // withConflicts takes a third of the sorter's part for the search for rows that
-// collide: what a second sort can hold grows with the square of its memory.
+// collide: if all rows do, a second sort has half as many bytes as the first one.
 func (m memorySplit) withConflicts() memorySplit {
 	m.conflicts = m.sort / 3
 	m.sort -= m.conflicts

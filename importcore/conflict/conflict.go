@@ -3,7 +3,6 @@ package conflict
 import (
 	"context"
 	"encoding/binary"
-	"fmt"
 
 	"go.uber.org/zap"
 
@@ -64,21 +63,6 @@ type Config struct {
 	Threads int
 	Logger  *zap.Logger
 }
-
-// TooManyError says that the conflicts are more than can be sorted with the budget.
-type TooManyError struct {
-	Bytes        int64 // what there is to sort; see Capacity
-	MemoryBudget int64 // that of the decision, bytes
-}
-
-// Error names the figures.
-func (e *TooManyError) Error() string {
-	return fmt.Sprintf("%d bytes of conflicts can't be sorted with a memory budget of %d bytes", e.Bytes, e.MemoryBudget)
-}
-
-// Capacity returns how many bytes of conflicts a decision with a memory budget
-// of so many bytes can sort at least: of each row in each of its groups the key and 29 bytes.
-func Capacity(memoryBudget int64) int64 { return sortkv.Capacity(sortBudget(memoryBudget)) }
 
 // sortBudget is the part of a budget that is for the second sort. A sixteenth
 // each is for the sets; the rest is for what isn't counted.

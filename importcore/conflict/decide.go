@@ -18,7 +18,7 @@ const maxThreads = 16
 
 // Decide finds the conflicts among the pairs and says which rows are lost. The
 // result does not depend on cfg.Threads nor on how the pairs came to be sorted.
-// Errors: the context's, *TooManyError, those of the sort directory, of cfg.Table and of cfg.OnLost.
+// Errors: the context's, those of the sort directory, of cfg.Table and of cfg.OnLost.
 func Decide(ctx context.Context, cfg Config) (_ *Result, err error) {
 	if cfg.Logger == nil {
 		cfg.Logger = zap.NewNop()
@@ -50,7 +50,7 @@ func Decide(ctx context.Context, cfg Config) (_ *Result, err error) {
 	if s.mu.best != nil {
 		r.First = []Collision{*s.mu.best}
 	}
-	found, err := s.finish(ctx)
+	found, err := s.found.Finish(ctx)
 	if err != nil {
 		return nil, notDuplicate(err)
 	}

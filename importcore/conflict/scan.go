@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"errors"
 	"sync"
 	"sync/atomic"
 
@@ -32,13 +31,11 @@ type scanner struct {
 	cfg    Config
 	found  *sortkv.Sorter
 	groups atomic.Uint64 // numbers given out
-	full   atomic.Bool   // found has refused more: what follows is only counted
 
 	mu struct {
 		sync.Mutex
 		counts []Count
 		best   *Collision // for Find
-		bytes  int64      // of what was found
 	}
 }
 
@@ -63,15 +60,6 @@ func (s *scanner) scan(ctx context.Context) error {
 		}))
 	}
 	return group.Wait()
-}
-
-// finish ends the second sort.
-func (s *scanner) finish(ctx context.Context) (*sortkv.Sorted, error) {
-	found, err := s.found.Finish(ctx)
-	if err = s.fullOr(err); s.full.Load() {
-		return nil, &TooManyError{Bytes: s.mu.bytes, MemoryBudget: s.cfg.MemoryBudget}
-	}
-	return found, err
 }
 
 // partsPerWorker is how finely the keys are divided, so that workers end together.
@@ -102,7 +90,6 @@ func (s *scanner) parts() []KeyRange {
 type scanWorker struct {
 	*scanner
 	arena  *kv.Arena // for found
-	bytes  int64     // of what was found
 	counts []Count
 	index  int // of the present part
 
@@ -289,15 +276,11 @@ func (w *scanWorker) emit(ctx context.Context, row, other int64, id uint64, key 
 	return w.add(ctx, k[:], append(value, key...), id)
 }
 
-// add puts a pair with a suffix into the second sort, if that has room.
+// add puts a pair with a suffix into the second sort.
 func (w *scanWorker) add(ctx context.Context, key, value []byte, suffix uint64) (err error) {
-	w.bytes += int64(len(key) + len(value) + kv.NumberBytes)
-	if w.full.Load() {
-		return nil
-	}
 	if w.arena == nil {
 		if w.arena, err = w.found.Arena(ctx); err != nil {
-			return w.fullOr(err)
+			return err
 		}
 	}
 	a := w.arena
@@ -310,16 +293,7 @@ func (w *scanWorker) add(ctx context.Context, key, value []byte, suffix uint64) 
 		return nil
 	}
 	w.arena = nil
-	return w.fullOr(w.found.Add(ctx, a))
-}
-
-// fullOr notes that found has refused more, and returns other errors as they are.
-func (s *scanner) fullOr(err error) error {
-	if full := (*sortkv.FullError)(nil); errors.As(err, &full) {
-		s.full.Store(true)
-		return nil
-	}
-	return err
+	return w.found.Add(ctx, a)
 }
 
 // refused notes a row that INSERT would refuse, if it is the first one so far.
@@ -357,14 +331,13 @@ func (w *scanWorker) finish(ctx context.Context) error {
 		sum.Rows += c.Rows
 		sum.TableRows += c.TableRows
 	}
-	w.mu.bytes += w.bytes
 	w.mu.Unlock()
 	if w.arena == nil {
 		return nil
 	}
 	a := w.arena
 	w.arena = nil
-	return w.fullOr(w.found.Add(ctx, a))
+	return w.found.Add(ctx, a)
 }
 
 func (w *scanWorker) discard() {

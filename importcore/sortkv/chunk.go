@@ -1,6 +1,10 @@
 package sortkv
 
-import "github.com/sluicedb/sluice/importcore/kv"
+import (
+	"sort"
+
+	"github.com/sluicedb/sluice/importcore/kv"
+)
 
 // chunk is the content of one arena, sorted and rewritten into pages. It is
 // immutable, and owned by the Sorter, which lends its pages.
@@ -48,18 +52,33 @@ func (c *chunk) grow(r kv.Ref, get func(need int) *page) *page {
 // chunkSource gives the pages of a chunk to a cursor.
 type chunkSource struct {
 	*chunk
+	at int // of the page that follows
 	// done, if set, takes each page that the cursor has left, the last one excepted.
 	done func(*page)
 }
 
-func (s *chunkSource) len() int              { return len(s.pages) }
-func (s *chunkSource) firstKey(i int) []byte { return s.pages[i].firstKey() }
-func (s *chunkSource) loadValues() error     { return nil }
+func (s *chunkSource) len() int                    { return len(s.pages) }
+func (s *chunkSource) loadValues() ([]byte, error) { return nil, nil }
 
-func (s *chunkSource) load(i int) (*page, bool, error) {
-	if s.done != nil && i > 0 {
-		s.done(s.pages[i-1])
-		s.pages[i-1] = nil
+func (s *chunkSource) seek(before func(first []byte) bool) error {
+	if before != nil {
+		s.at = max(0, sort.Search(len(s.pages), func(i int) bool { return !before(s.pages[i].firstKey()) })-1)
 	}
-	return s.pages[i], true, nil
+	return nil
+}
+
+func (s *chunkSource) following() ([]byte, bool) {
+	if s.at == len(s.pages) {
+		return nil, false
+	}
+	return s.pages[s.at].firstKey(), true
+}
+
+func (s *chunkSource) load() (*page, bool, error) {
+	if s.done != nil && s.at > 0 {
+		s.done(s.pages[s.at-1])
+		s.pages[s.at-1] = nil
+	}
+	s.at++
+	return s.pages[s.at-1], true, nil
 }

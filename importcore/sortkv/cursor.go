@@ -51,7 +51,6 @@ type cursor struct {
 	end     []byte // exclusive; nil is unbounded
 	ending  bool   // end may lie in this page: compare
 	loaded  bool   // the page's values are in buf
-	page    int    // index of the present page
 	present *page  // the present page
 	src     source
 }
@@ -60,31 +59,31 @@ type cursor struct {
 type source interface {
 	// len returns the number of pages, none of them empty.
 	len() int
-	// firstKey returns the first key of page i.
-	firstKey(i int) []byte
-	// load makes page i, of which the values may be missing, present until the next load.
-	load(i int) (p *page, loaded bool, err error)
-	// loadValues completes the present page.
-	loadValues() error
+	// seek comes first. It makes the last page following whose first key before holds
+	// for, which it does up to some page, and without such a page, or if before is nil, the first one.
+	seek(before func(first []byte) bool) error
+	// following returns the first key of the page that load is to load; false if there
+	// are no more. The key is valid until then.
+	following() (first []byte, ok bool)
+	// load makes the following page, of which the values may be missing, present until the next load.
+	load() (p *page, loaded bool, err error)
+	// loadValues completes the present page. If that has one pair that is larger than a page, it
+	// returns its value instead, which is valid until the next call for any source of an iterator.
+	loadValues() (giant []byte, err error)
 }
 
 // open moves to the first pair in [start, end); nil is unbounded. keyBuf is memory for keys.
 func (c *cursor) open(src source, start, end, keyBuf []byte) error {
 	c.src, c.end, c.key, c.code = src, end, keyBuf[:0], noKey
-	n := src.len()
-	if n == 0 {
-		return nil
-	}
+	var before func(first []byte) bool
 	if start != nil { // the last page that starts before start, where keys may be equal, or at it
-		low, high := 0, n
-		for low+1 < high {
-			if mid := (low + high) / 2; c.compare(src.firstKey(mid), start) <= c.last() {
-				low = mid
-			} else {
-				high = mid
-			}
-		}
-		c.page = low
+		before = func(first []byte) bool { return c.compare(first, start) <= c.last() }
+	}
+	if err := src.seek(before); err != nil {
+		return err
+	}
+	if _, ok := src.following(); !ok {
+		return nil
 	}
 	if err := c.loadPage(); err != nil {
 		return err
@@ -116,16 +115,18 @@ func (c *cursor) last() int {
 	return 0
 }
 
-// loadPage makes page c.page the present one, before its first pair.
+// loadPage makes the following page the present one, before its first pair.
 func (c *cursor) loadPage() error {
-	p, loaded, err := c.src.load(c.page)
+	p, loaded, err := c.src.load()
 	if err != nil {
 		return err
 	}
 	c.present, c.loaded = p, loaded
 	c.buf, c.pos, c.left, c.value = p.buf, 0, p.pairs, len(p.buf)-pageSlack
-	c.ending = c.end != nil &&
-		(c.page+1 == c.src.len() || c.compare(c.src.firstKey(c.page+1), c.end) > c.last())
+	if c.ending = c.end != nil; c.ending {
+		first, ok := c.src.following()
+		c.ending = !ok || c.compare(first, c.end) > c.last()
+	}
 	return nil
 }
 
@@ -135,12 +136,12 @@ func (c *cursor) next() error {
 		c.step()
 		return nil
 	}
-	c.page++
-	if c.page >= c.src.len() || c.end != nil && c.compare(c.src.firstKey(c.page), c.end) >= 0 {
+	first, ok := c.src.following()
+	if !ok || c.end != nil && c.compare(first, c.end) >= 0 {
 		c.code = noKey
 		return nil
 	}
-	shared := commonPrefix(c.key, c.src.firstKey(c.page))
+	shared := commonPrefix(c.key, first)
 	if err := c.loadPage(); err != nil {
 		return err
 	}
@@ -194,8 +195,8 @@ func (c *cursor) step() {
 // val returns the present value, valid until next.
 func (c *cursor) val() ([]byte, error) {
 	if !c.loaded {
-		if err := c.src.loadValues(); err != nil {
-			return nil, err
+		if giant, err := c.src.loadValues(); err != nil || giant != nil {
+			return giant, err
 		}
 		c.loaded = true
 	}

@@ -7,9 +7,10 @@
 //	chunks >= 3/4 of the budget -> merged into one run on disk
 //	Finish -> Sorted: resident chunks + runs -> Ranges, FindDuplicate, Iter (merged views)
 //
-// What fits the budget is never written; what does not is written exactly
-// once: there is no intermediate merge, so an iterator merges all runs and the
-// chunks that were still resident at Finish.
+// What fits the budget is never written; what does not is written once, as long as
+// there is memory for four iterators that merge all runs and the chunks that were still
+// resident at Finish, and there are no more than 400 runs. If there are more, Finish
+// merges the smallest ones until there are as few.
 //
 // # Pages
 //
@@ -35,21 +36,30 @@
 // writing one compares keys. The tree is a Huffman tree: a run, with many pairs, is
 // near its root, a chunk far from it. See cursor.go and merge.go.
 //
+// # Runs
+//
+// With keys and values in different files, the search for duplicates reads the keys alone.
+// The file of the keys also has a tree of index blocks, which tell where each page lies, with its CRC32C
+// (Castagnoli) for both parts, and ends in a footer; see index.go and footer.go. Every read
+// is verified against them, so a damaged, torn, short or exchanged file is
+// always an error, never wrong data. Memory keeps 32 bytes for each run; who reads one has
+// a page and one index block of each level. Runs are not synced to disk: they die with
+// the process, and a lost write shows as a wrong checksum.
+//
+// So the budget does not bound what can be sorted, it says how often it is written. A run has
+// about two thirds of the budget B, and can be read along with B / 288 KiB others, 400 at most. Merges of
+// a pass share the memory for 400 pages or what B has; each takes 64 runs or more, as many merges at a
+// time as there are processors. With B = 99 MiB, a job's part of 128 MiB, runs have 69 MiB:
+// 350 can be read, which is 24 GiB, and so two passes are enough for 1.4 TiB of runs, three for 90 TiB.
+// The 32 bytes for each run are in the sixteenth of the budget that is not counted up to 14 TiB.
+//
 // # Why an own format for runs
 //
-// A run needs no search by key, no properties, no versions, and lives no longer
-// than the process. Runs made by pebble's table writer cost at least twice the processor
+// A run needs no search by key, no properties and no versions. Runs made by pebble's table writer cost at least twice the processor
 // time to write and to read (its blocks mix keys and values, restart
 // points are searched, each pair passes several interfaces). A pebble DB around them was
 // never an option: a WAL, a skiplist and compactions write each pair again and
 // again, and equal keys, which must be errors here, are folded.
-//
-// With keys and values in different files, the search for duplicates reads the keys alone.
-// Where each page lies and its CRC32C (Castagnoli) are kept in memory only, for both parts.
-// Every read is verified against them, so a damaged, torn, short or exchanged file is
-// always an error, never wrong data. Runs are not synced to disk: they die with
-// the process, and a lost write shows as a wrong checksum. The index in memory is some 170 bytes
-// for each page, a quarter of a percent of the data, and is taken from the budget.
 //
 // # Figures
 //
@@ -74,21 +84,20 @@
 //
 // Options.MemoryBudget is split so: one sixteenth is set aside for what is not
 // counted (keys of cursors, scratch of codecs); the rest is shared by arenas, pages
-// of chunks, of spills and of iterators, and indexes of runs. An arena is lent only if
+// of chunks, of spills and of iterators, index blocks of iterators, and samples for Ranges (another sixteenth at most). An arena is lent only if
 // there is memory for it and for the pages that its pairs become, so Add never
 // waits. Chunks are spilled when they reach three quarters of the budget, or when an arena
 // is asked for and nothing is left. After Finish iterators take what chunks leave; should
 // eight iterators lack memory because of many runs, Finish spills the chunks
-// as well. A run after which not even one iterator would have room beside the indexes
-// is a *FullError, since only closing the sorter gives that memory back. An arena or page
-// that one huge pair has grown counts with its real size. Arena, and Iter past the first iterator, wait while the budget is
+// as well. An arena or page
+// that one huge pair has grown counts with its real size; of values that are larger than a page an iterator holds one at a time. Arena, and Iter past the first iterator, wait while the budget is
 // used up: this is the back pressure of the pipeline.
 //
 // # Duplicates
 //
 // Two pairs with one key, with equal or different values, mean that two rows of
 // the source share a key. They are found while an arena is sorted and rewritten
-// (Add), while spilling (Add, Arena, Finish), by Finish if nothing was spilled, by
+// (Add), while spilling or merging runs (Add, Arena, Finish), by Finish if nothing was spilled, by
 // FindDuplicate, and in any case by the iterator that meets them, always as a
 // *DuplicateKeyError. Nothing is dropped.
 //

@@ -33,18 +33,6 @@ func (e *DuplicateKeyError) Error() string {
 	return fmt.Sprintf("duplicate key %x with %s", e.Key, values)
 }
 
-// FullError says that a sorter has got more than its memory can serve: the index
-// of its runs and one iterator over them would take more than the budget.
-type FullError struct {
-	MemoryBudget int64 // the sorter's, bytes
-	Written      int64 // bytes of the runs that it has
-}
-
-// Error names both figures.
-func (e *FullError) Error() string {
-	return fmt.Sprintf("a memory budget of %d bytes can't serve %d bytes of sorted runs", e.MemoryBudget, e.Written)
-}
-
 // MySQL's error numbers for files, see the server error reference.
 const (
 	codeDiskFull     = 1021 // ER_DISK_FULL

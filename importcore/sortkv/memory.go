@@ -103,17 +103,3 @@ func (s *Sorter) dropFreeLocked() {
 	s.mu.free = nil
 	s.budget.release(released)
 }
-
-// fullLocked reports whether the runs that there are leave no room for an
-// iterator over them or, before Finish, for an arena.
-func (s *Sorter) fullLocked() bool {
-	need := iterNeeds(s.mu.runs, s.opts.pageBytes(), s.codec != nil)
-	if !s.mu.finished {
-		need = max(need, 2*int64(s.opts.ArenaBytes))
-	}
-	return s.mu.index+need > s.budget.total
-}
-
-func (s *Sorter) fullErrorLocked() error {
-	return &FullError{MemoryBudget: s.opts.MemoryBudget, Written: s.mu.written}
-}

@@ -183,6 +183,7 @@ func (m *merger) equalPair(x, y int32) error {
 	if err != nil {
 		return err
 	}
+	vx = bytes.Clone(vx) // both may be larger than a page
 	vy, err := m.cursors[y].val()
 	if err != nil {
 		return err

@@ -72,6 +72,9 @@ func (o Options) withDefaults() (Options, error) {
 	if o.PrefixSkip < 0 || o.SuffixBytes < 0 {
 		return o, fmt.Errorf("sortkv: negative PrefixSkip %d or SuffixBytes %d", o.PrefixSkip, o.SuffixBytes)
 	}
+	if o.Compression > CompressionZstd {
+		return o, fmt.Errorf("sortkv: unknown compression %d", o.Compression)
+	}
 	if o.FS == nil {
 		o.FS = vfs.Default
 	}

@@ -2,6 +2,8 @@ package sortkv
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"runtime"
 	"sync/atomic"
 
@@ -21,6 +23,8 @@ type Sorted struct {
 	max      []byte // the largest key without suffix, nil if there are no pairs
 	suffix   int    // bytes
 	samples  []sample
+	// sampleBytes is the memory of samples.
+	sampleBytes int64
 	// iterBytes is the memory that an iterator takes.
 	iterBytes int64
 	unique    atomic.Bool // FindDuplicate has found none
@@ -76,8 +80,8 @@ type Iterator struct {
 	ctx     context.Context
 	r       *Sorted
 	m       merger
-	pages   []*page // lent, one for each run
-	scratch []byte  // for compressed parts of pages, shared by runs
+	pages   []*page     // lent, one for each run
+	buffers readBuffers // shared by runs
 	charge  int64
 	started bool
 	closed  bool
@@ -87,8 +91,8 @@ type Iterator struct {
 }
 
 // Iter returns an iterator on [start, end), nil meaning unbounded, which the
-// caller closes. Several may run in parallel. An iterator needs a page (64 KiB or less) for
-// each run, taken from the budget: past the first one, Iter waits until others
+// caller closes. Several may run in parallel. An iterator needs a page (64 KiB or less) and a little of the
+// index for each run, taken from the budget: past the first one, Iter waits until others
 // are closed or memory is free, so one goroutine should not hold several. The bounds must not be
 // changed while the iterator lives. They are keys without suffix: pairs with one key lie
 // on the same side of any bound. Errors: the context's, those of the sort directory.
@@ -137,7 +141,7 @@ func (it *Iterator) admit() error {
 			s.mu.iterators++
 			it.charge = it.r.iterBytes
 			for _, run := range it.r.runs {
-				it.pages = append(it.pages, s.mu.pages.get(run.pageBytes))
+				it.pages = append(it.pages, s.mu.pages.get(int(run.foot.pageBytes)))
 			}
 		}
 		s.mu.Unlock()
@@ -152,18 +156,46 @@ func (it *Iterator) admit() error {
 	}
 }
 
-// iterNeeds returns the memory that an iterator takes, in bytes.
-func iterNeeds(runs []*run, pageBytes int, compressed bool) int64 {
-	var sum, largest int64
-	for _, run := range runs {
-		size := int64(max(run.pageBytes, pageBytes))
-		sum += size
-		largest = max(largest, size)
+// iterNeeds returns the memory that an iterator over runs takes, in bytes.
+func (s *Sorter) iterNeeds(runs []runInfo) int64 {
+	var sum, giant int64
+	for _, r := range runs {
+		sum += r.needs(s.opts.pageBytes())
+		giant = max(giant, int64(r.giant))
 	}
-	if compressed {
-		sum += largest
+	sum += giant
+	if s.codec != nil && len(runs) > 0 {
+		sum += max(giant, int64(s.opts.pageBytes()))
 	}
 	return sum
+}
+
+// open opens runs, which make up the content with the chunks.
+func (r *Sorted) open(runs []runInfo) error {
+	r.iterBytes = r.s.iterNeeds(runs)
+	for _, info := range runs {
+		run, err := openRun(r.s.opts.FS, r.s.runPath(info.number))
+		if err == nil && run.foot.info(info.number) != info {
+			err = errors.Join(fmt.Errorf("%s%s is not what was written: %w", run.name, keysSuffix, errDamaged), run.close())
+		}
+		if err != nil {
+			return readError(r.s.opts.Dir, err)
+		}
+		r.runs = append(r.runs, run)
+	}
+	return nil
+}
+
+// close closes the runs.
+func (r *Sorted) close() error {
+	var errs []error
+	for _, run := range r.runs {
+		errs = append(errs, run.close())
+	}
+	if err := errors.Join(errs...); err != nil {
+		return readError(r.s.opts.Dir, err)
+	}
+	return nil
 }
 
 // open puts cursors on all sources.
@@ -172,14 +204,22 @@ func (it *Iterator) open(start, end []byte) error {
 	n := len(r.chunks) + len(r.runs)
 	it.m.cursors = make([]cursor, n)
 	keyBufs := newKeyBufs(n)
+	var indexes int64
+	for _, run := range r.runs {
+		indexes += run.indexBytes()
+	}
+	memory := make([]byte, indexes)
 	for i := range it.m.cursors {
 		var src source
 		if j := i - len(r.chunks); j < 0 {
 			src = &chunkSource{chunk: r.chunks[i]}
 		} else {
+			run := r.runs[j]
 			src = &runSource{
-				run: r.runs[j], ctx: it.ctx, dir: r.s.opts.Dir, page: it.pages[j], codec: r.s.codec, stored: &it.scratch,
+				run: run, ctx: it.ctx, dir: r.s.opts.Dir, index: newIndexCursor(run, memory), page: it.pages[j],
+				codec: r.s.codec, shared: &it.buffers,
 			}
+			memory = memory[run.indexBytes():]
 		}
 		it.m.cursors[i].suffix = r.suffix
 		if err := it.m.cursors[i].open(src, start, end, keyBufs(i)); err != nil {

@@ -22,15 +22,15 @@ type Sorter struct {
 	mu struct {
 		sync.Mutex
 		dir       string              // made on the first spill
-		made      int                 // run files named so far
+		made      int32               // runs named so far
 		charge    map[*kv.Arena]int64 // size of each living arena, bytes
 		free      []*kv.Arena
 		pages     pagePool
 		resident  []*chunk
 		bytes     int64 // size of resident
-		runs      []*run
-		index     int64 // size of the runs' indexes
+		runs      []runInfo
 		written   int64
+		sorted    *Sorted // after Finish
 		checksum  kv.Checksum
 		maxKey    []byte
 		spills    int // running
@@ -65,8 +65,7 @@ func (s *Sorter) ArenaBytes() int { return s.opts.ArenaBytes }
 
 // Arena returns an empty arena, the caller's until Add or Discard. It waits
 // while the budget is used up; if nobody else is about to free memory it spills
-// what is resident. Errors: the context's, a former failure of the sorter, those of a
-// spill, *FullError.
+// what is resident. Errors: the context's, a former failure of the sorter, those of a spill.
 func (s *Sorter) Arena(ctx context.Context) (*kv.Arena, error) {
 	if err := s.enter(); err != nil {
 		return nil, err
@@ -110,10 +109,7 @@ func (s *Sorter) tryArena() (a *kv.Arena, spill []*chunk, err error) {
 	if s.mu.spills == 0 && len(s.mu.free) == len(s.mu.charge) {
 		// Only unused arenas are left to give memory back.
 		s.dropFreeLocked()
-		if a := s.lendArenaLocked(); a != nil {
-			return a, nil, nil
-		}
-		return nil, nil, s.fullErrorLocked()
+		return s.lendArenaLocked(), nil, nil
 	}
 	return nil, nil, nil
 }
@@ -124,7 +120,7 @@ func (s *Sorter) Discard(a *kv.Arena) { s.recycle(a) }
 // Add takes ownership of an arena: it counts the pairs, sorts them in the
 // caller's goroutine and rewrites them into pages; if those fill their part of the budget
 // it also writes what is resident as a run. Errors: *DuplicateKeyError, those of
-// the sort directory (*fault.Error), *FullError, the context's, or a former failure. After
+// the sort directory (*fault.Error), the context's, or a former failure. After
 // an error the sorter is of no use but to be closed.
 func (s *Sorter) Add(ctx context.Context, a *kv.Arena) error {
 	if err := s.enter(); err != nil {
@@ -259,7 +255,8 @@ func (s *Sorter) fail(err error) error {
 // Finish freezes the sorter: no more arenas. If everything fitted into memory
 // and keys have no suffix, it looks for duplicates between arenas (*DuplicateKeyError);
 // if not, ask Sorted.FindDuplicate. If there are so many runs that iterators would lack
-// memory it writes the rest as well. The result is valid until Close.
+// memory it writes the rest as well, and merges runs, which may meet a duplicate too. The
+// result is valid until Close.
 func (s *Sorter) Finish(ctx context.Context) (*Sorted, error) {
 	if err := s.enter(); err != nil {
 		return nil, err
@@ -278,7 +275,13 @@ func (s *Sorter) Finish(ctx context.Context) (*Sorted, error) {
 			return nil, err
 		}
 	}
-	r := s.freeze()
+	if err := s.compact(ctx); err != nil {
+		return nil, s.fail(err)
+	}
+	r, err := s.freeze()
+	if err != nil {
+		return nil, s.fail(err)
+	}
 	if len(r.runs) > 0 {
 		return r, nil
 	}
@@ -295,7 +298,7 @@ const wantedIterators = 8
 func (s *Sorter) crowding() []*chunk {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	need := wantedIterators * iterNeeds(s.mu.runs, s.opts.pageBytes(), s.codec != nil)
+	need := wantedIterators * s.iterNeeds(s.mu.runs)
 	if len(s.mu.resident) == 0 || need <= s.budget.left() {
 		return nil
 	}
@@ -303,20 +306,26 @@ func (s *Sorter) crowding() []*chunk {
 }
 
 // freeze makes the result.
-func (s *Sorter) freeze() *Sorted {
+func (s *Sorter) freeze() (*Sorted, error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	r := &Sorted{
-		s: s, chunks: s.mu.resident, runs: s.mu.runs,
-		checksum: s.mu.checksum, written: s.mu.written, suffix: s.opts.SuffixBytes,
+		s: s, chunks: s.mu.resident, checksum: s.mu.checksum, written: s.mu.written, suffix: s.opts.SuffixBytes,
 	}
 	if s.mu.maxKey != nil {
 		r.max = r.cut(s.mu.maxKey)
 	}
+	runs := s.mu.runs
+	s.mu.sorted = r // so that Close closes what is open
+	s.mu.Unlock()
 	r.unique.Store(r.suffix > 0)
-	r.sample()
-	r.iterBytes = iterNeeds(r.runs, s.opts.pageBytes(), s.codec != nil)
-	return r
+	if err := r.open(runs); err != nil {
+		return nil, err
+	}
+	if err := r.sample(); err != nil {
+		return nil, err
+	}
+	s.budget.force(r.sampleBytes)
+	return r, nil
 }
 
 // Close waits for running calls, which fail, and removes the files. It must
@@ -338,12 +347,8 @@ func (s *Sorter) Close() error {
 	var err error
 	if s.mu.iterators > 0 {
 		err = fault.New(fault.Sluice, 0, "sortkv: closed with %d open iterators", s.mu.iterators)
-	} else {
-		for _, r := range s.mu.runs {
-			if e := r.close(); e != nil {
-				err = errors.Join(err, readError(s.opts.Dir, e))
-			}
-		}
+	} else if s.mu.sorted != nil {
+		err = s.mu.sorted.close()
 	}
 	s.mu.free, s.mu.pages.free, s.mu.resident, s.mu.runs = nil, nil, nil, nil
 	if s.mu.dir != "" {
