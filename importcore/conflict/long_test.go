@@ -82,12 +82,11 @@ func rowsOnce(n, pass int) numberedRows {
 	}
 }
 
-// TestConflictsFarBeyondTheMemory: 80 bytes of conflicts for each byte of memory
-// that the second sort has, as 5,000,000 rows have that come twice in a job with 64 MiB.
-// A sort of so many was refused once, or not, as timing would have it.
+// TestConflictsFarBeyondTheMemory: a second sort of so many conflicts was refused
+// once, or not, as timing would have it; see sortkv.TestBudgetDoesNotBoundThePairs.
 func TestConflictsFarBeyondTheMemory(t *testing.T) {
 	t.Parallel()
-	const n = 300_000
+	const n = 120_000
 	sorted := sortParts(t, sortkv.Options{MemoryBudget: 8 << 20}, rowsOnce(n, 0), rowsOnce(n, 1))
 	for _, threads := range []int{1, 4} {
 		r, err := conflict.Decide(t.Context(), conflict.Config{

@@ -54,7 +54,7 @@ func sortAndRead(fs vfs.FS, pairs []pair, c sortkv.Compression) (got []pair, sum
 // (the operation did not matter). Nothing is left behind on success.
 func TestEveryFileOperationMayFail(t *testing.T) {
 	t.Parallel()
-	pairs := randomPairs(rand.New(rand.NewPCG(9, 9)), 2000)
+	pairs := randomPairs(rand.New(rand.NewPCG(9, 9)), 1300)
 	want := sortedCopy(pairs)
 	failures := 0
 	for n := int32(0); ; n++ {

@@ -54,7 +54,7 @@ func TestIndexLeadsToEveryPage(t *testing.T) {
 	require.EqualValues(t, n, pairs)
 	require.EqualValues(t, len(firsts), r.foot.pages)
 	rnd := rand.New(rand.NewPCG(1, 1))
-	for range 1000 {
+	for range 100 {
 		start := testKey(rnd.IntN(n))
 		if rnd.IntN(2) == 0 {
 			start = start[:rnd.IntN(len(start))]
@@ -68,8 +68,10 @@ func TestIndexLeadsToEveryPage(t *testing.T) {
 		x := newIndexCursor(r, make([]byte, r.indexBytes()))
 		require.NoError(t, x.seek(func(first []byte) bool { return bytes.Compare(first, start) <= 0 }))
 		for ; want < len(firsts); want++ {
-			require.Equal(t, firsts[want], x.following.first)
-			require.NoError(t, x.next())
+			first := bytes.Clone(x.following.first)
+			if err := x.next(); err != nil || !bytes.Equal(firsts[want], first) {
+				t.Fatalf("page %d: got %s, want %s, then %v", want, first, firsts[want], err)
+			}
 		}
 		require.True(t, x.ended)
 	}
@@ -83,7 +85,9 @@ func TestSamplesAreThinnedOut(t *testing.T) {
 	p := sampler{limit: limit, suffix: 8}
 	for i := range pages {
 		p.add(append(binary.BigEndian.AppendUint64(nil, uint64(i)), "suffixes"...), size+2*8, 2)
-		require.LessOrEqual(t, p.memory, int64(limit))
+		if p.memory > limit {
+			t.Fatalf("%d bytes of samples", p.memory)
+		}
 	}
 	require.Greater(t, len(p.samples), 600)
 	var bytesSum, keys, memory int64

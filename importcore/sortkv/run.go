@@ -50,6 +50,7 @@ type runWriter struct {
 	foot   footer
 	codec  codec
 	stored []byte // scratch: a part, compressed
+	first  []byte // scratch: a key
 }
 
 // newRunWriter creates the files. The page is lent until finish or abort.
@@ -96,7 +97,8 @@ func (w *runWriter) add(shared int, key, value []byte) (wrote bool, err error) {
 
 // write puts a page behind those written before.
 func (w *runWriter) write(p *page) (err error) {
-	e := entry{first: p.firstKey(), pairs: int64(p.pairs), bytes: p.bytes}
+	w.first = append(w.first[:0], p.firstKey()...) // what is given to a file's Write may be changed by it
+	e := entry{first: w.first, pairs: int64(p.pairs), bytes: p.bytes}
 	if e.keys, err = w.writePart(w.keys, &w.foot.keysBytes, p.buf[:p.keys]); err != nil {
 		return err
 	}
