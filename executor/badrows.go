@@ -47,8 +47,22 @@ func (s *badRowSink) told(what string) string {
 	if n == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%s: %d (%s), shown by SELECT * FROM %s WHERE job_id = %d",
-		what, n, s.counts, s.store.BadRowsTable(), s.lease.JobID)
+	return fmt.Sprintf("%s: %d (%s), shown by SHOW IMPORT JOB %d ERRORS", what, n, s.counts, s.lease.JobID)
+}
+
+// settle takes the numbers from the store when the job is done: an earlier owner
+// may have recorded rows too, and some may have been met twice.
+func (s *badRowSink) settle(ctx context.Context, hadOwner bool) {
+	if s.counts.Total() == 0 && !hadOwner {
+		return
+	}
+	stored, err := s.store.BadRowClasses(ctx, s.lease.JobID)
+	if err != nil {
+		return // what this process has counted is the best that is known
+	}
+	for _, class := range badrows.Classes() {
+		s.counts[class] = stored[class.String()]
+	}
 }
 
 // badRowsError is the error of a job that has recorded rows before.

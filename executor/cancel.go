@@ -11,45 +11,62 @@ import (
 	"github.com/sluicedb/sluice/executor/jobstore"
 )
 
-// cancelPoll is how often a CANCEL looks whether another Sluice has stopped
+// stopPoll is how often a statement looks whether another Sluice has stopped
 // its job. That one looks every progressInterval.
-const cancelPoll = 200 * time.Millisecond
+const stopPoll = 200 * time.Millisecond
 
 // cancelJob is CANCEL IMPORT JOB n. It answers when the job has really stopped,
 // whichever Sluice runs it.
 func (e *Executor) cancelJob(ctx context.Context, s Session, id int64) (*Result, error) {
-	state, store, super, err := e.askForJobs(ctx, s)
+	return e.stopJob(ctx, s, id, stopping{"CANCEL", job.Cancelled, errCancelled, (*jobstore.Store).RequestCancel})
+}
+
+// pauseJob is PAUSE IMPORT JOB n. It answers when the job is paused: its owner
+// has stopped and holds nothing in the cluster.
+func (e *Executor) pauseJob(ctx context.Context, s Session, id int64) (*Result, error) {
+	return e.stopJob(ctx, s, id, stopping{"PAUSE", job.Paused, errPaused, (*jobstore.Store).RequestPause})
+}
+
+// stopping is a way to stop a job.
+type stopping struct {
+	verb    string
+	to      job.Status
+	cause   error
+	request func(*jobstore.Store, context.Context, int64) (bool, error)
+}
+
+func (e *Executor) stopJob(ctx context.Context, s Session, id int64, how stopping) (*Result, error) {
+	store, _, _, err := e.controlled(ctx, s, id)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := visibleJob(ctx, store, id, state.account, super); err != nil {
-		return nil, err
-	}
-	active, err := store.RequestCancel(ctx, id)
+	active, err := how.request(store, ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	if !active {
-		return nil, codedError(errno.ErrLoadDataInvalidOperation, "CANCEL")
+		return nil, errWrongState(how.verb)
 	}
-	e.log.Info("cancellation of an import job requested", zap.Int64("job", id), zap.String("by", state.account))
+	e.log.Info("an import job is to stop", zap.Int64("job", id), zap.String("how", how.verb), zap.Uint64("connection", s.ConnectionID()))
 	e.mu.Lock()
 	mine := e.mu.jobs[id]
 	e.mu.Unlock()
 	if mine != nil {
 		// No need to wait for the heartbeat to find the mark.
-		mine.stop(errCancelled)
+		mine.stop(how.cause)
 		select {
 		case <-mine.done:
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}
 	}
-	return e.awaitCancelled(ctx, store, id)
+	e.wakeWatcher()
+	return e.await(ctx, store, id, how)
 }
 
-func (e *Executor) awaitCancelled(ctx context.Context, store *jobstore.Store, id int64) (*Result, error) {
-	tick := time.NewTicker(cancelPoll)
+// await returns when a job is in the state that a statement wants.
+func (e *Executor) await(ctx context.Context, store *jobstore.Store, id int64, how stopping) (*Result, error) {
+	tick := time.NewTicker(stopPoll)
 	defer tick.Stop()
 	for {
 		j, err := store.Get(ctx, id)
@@ -57,11 +74,11 @@ func (e *Executor) awaitCancelled(ctx context.Context, store *jobstore.Store, id
 			return nil, err
 		}
 		switch {
-		case j.Status == job.Cancelled:
+		case j.Status == how.to:
 			return &Result{}, nil
 		case !j.Status.Active():
 			// It ended on its own before it could be stopped.
-			return nil, codedError(errno.ErrLoadDataInvalidOperation, "CANCEL")
+			return nil, errWrongState(how.verb)
 		}
 		select {
 		case <-tick.C:
@@ -70,9 +87,21 @@ func (e *Executor) awaitCancelled(ctx context.Context, store *jobstore.Store, id
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}
-		// An owner that went away stops nothing; its job is ended here.
-		if _, err := e.failAbandoned(ctx, store); err != nil {
-			return nil, err
-		}
 	}
+}
+
+// controlled gathers what a statement needs that changes a job, and makes sure
+// that the user may: it is his own, or he has SUPER.
+func (e *Executor) controlled(ctx context.Context, s Session, id int64) (*jobstore.Store, *job.Job, *sessionState, error) {
+	state, store, super, err := e.askForJobs(ctx, s)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	j, err := visibleJob(ctx, store, id, state.account, super)
+	return store, &j, state, err
+}
+
+// errWrongState is the refusal of what a job's state doesn't allow.
+func errWrongState(verb string) error {
+	return codedError(errno.ErrLoadDataInvalidOperation, verb)
 }

@@ -2,11 +2,16 @@ package executor
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
 
 	"github.com/sluicedb/sluice/executor/job"
 	"github.com/sluicedb/sluice/importcore"
 	"github.com/sluicedb/sluice/importcore/cluster"
 	"github.com/sluicedb/sluice/importcore/format/csv"
+	"github.com/sluicedb/sluice/importcore/source"
 	"github.com/sluicedb/sluice/importcore/table"
 	"github.com/sluicedb/sluice/sqlext"
 )
@@ -60,6 +65,36 @@ func (e *coreEngine) Plan(ctx context.Context, t Task) (Plan, error) {
 	return &corePlan{core: e.core, plan: plan}, nil
 }
 
+// Readable implements Engine.
+func (e *coreEngine) Readable(ctx context.Context, s *Spec) (err error) {
+	store, err := source.Open(ctx, s.Location)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	files, err := store.List(ctx)
+	if err != nil {
+		return err
+	}
+	if s.Source != "" && fingerprint(files) != s.Source {
+		return errSourceChanged
+	}
+	stream, err := store.Open(ctx, files[0], 0)
+	if err != nil {
+		return err
+	}
+	return stream.Close()
+}
+
+// fingerprint is Facts.Source.
+func fingerprint(files []source.File) string {
+	hash := sha256.New()
+	for _, f := range files {
+		fmt.Fprintf(hash, "%q %d %d\n", f.Path, f.Size, f.ModTime.UnixNano())
+	}
+	return hex.EncodeToString(hash.Sum(nil)[:16])
+}
+
 func fieldTargets(fields []sqlext.Field) []table.FieldTarget {
 	targets := make([]table.FieldTarget, len(fields))
 	for i, f := range fields {
@@ -106,11 +141,10 @@ type corePlan struct {
 	plan *importcore.Plan
 }
 
-// TableID implements Plan.
-func (p *corePlan) TableID() int64 { return p.plan.TableID }
-
-// SourceBytes implements Plan.
-func (p *corePlan) SourceBytes() int64 { return p.plan.SourceBytes }
+// Facts implements Plan.
+func (p *corePlan) Facts() Facts {
+	return Facts{TableID: p.plan.TableID, SourceBytes: p.plan.SourceBytes, Source: fingerprint(p.plan.Files)}
+}
 
 // Close implements Plan.
 func (p *corePlan) Close() error { return p.plan.Close() }
@@ -127,13 +161,16 @@ func (p *corePlan) Run(ctx context.Context) (Summary, error) {
 }
 
 // Progress implements Plan.
-func (p *corePlan) Progress() job.Progress {
+func (p *corePlan) Progress() Progress {
 	at := p.plan.Progress()
-	rows := at.Rows
-	phase := job.PhaseImporting
+	out := Progress{Phase: job.PhaseImporting, Step: at.Step.String(), SourceBytes: p.plan.SourceBytes, Rows: at.Rows}
 	switch at.Step {
-	case importcore.StepChecksum, importcore.StepAnalyze, importcore.StepDone:
-		phase = job.PhaseValidating
+	case importcore.StepPrepare, importcore.StepEncode:
+		out.Done, out.Size = at.SourceBytes, at.SourceTotal
+	case importcore.StepIngest:
+		out.Stage, out.Done, out.Size = StageIngest, at.PairsIngested, at.Pairs
+	default:
+		out.Phase, out.Stage = job.PhaseValidating, StageVerify
 	}
-	return job.Progress{Phase: phase, Step: at.Step.String(), Rows: &rows}
+	return out
 }

@@ -14,6 +14,10 @@ import (
 // Engine is what the executor needs of the import core. core.go is the real
 // one; tests put faults behind it.
 type Engine interface {
+	// Readable tells whether the source's files can be read by this process, and
+	// are those that the task was accepted with: nil, errSourceChanged, or what
+	// keeps it from them.
+	Readable(ctx context.Context, s *Spec) error
 	// Plan runs all prechecks and looks at the source. It changes nothing. The
 	// caller runs or closes the plan.
 	Plan(ctx context.Context, t Task) (Plan, error)
@@ -23,24 +27,32 @@ type Engine interface {
 
 // Plan is a checked task. It is used for one Run.
 type Plan interface {
-	// TableID and SourceBytes are what the prechecks saw.
-	TableID() int64
-	SourceBytes() int64
+	// Facts are what the prechecks saw.
+	Facts() Facts
 	// Run does the import and ends the use of the plan. It stops soon after
 	// ctx is cancelled; its error then wraps the context's cause.
 	Run(ctx context.Context) (Summary, error)
 	// Progress may be called at any time, from any goroutine.
-	Progress() job.Progress
+	Progress() Progress
 	// Close ends the use of a plan that is not run.
 	Close() error
 }
 
-// Task is an import as the statement, the session and the configuration want it.
-type Task struct {
-	JobID       int64
+// Facts are what a job's row has to hold of its source and its target.
+type Facts struct {
+	TableID     int64
+	SourceBytes int64
+	// Source is another one when a file's name, size or time of change is.
+	Source string
+}
+
+// Spec is an import as the statement and its session want it: what any process
+// needs to run it, and all of it. See durable.go for its form in the job's row.
+type Spec struct {
 	DB, Table   string
 	Partitions  []string
 	Location    string
+	Format      sqlext.Format
 	Fields      []sqlext.Field
 	Assignments []sqlext.Assignment
 	Options     sqlext.Options
@@ -52,14 +64,56 @@ type Task struct {
 	CurrentDB         string
 	IgnoreForeignKeys bool
 	TimeZone          *time.Location
-	Threads           int
-	MemoryBudget      int64
-	MaxWriteSpeed     int64
-	// BadRows keeps rows that are left out; nil until the job has a row.
-	BadRows badrows.Sink
+	// Source is that of the plan with which the job was accepted, see Facts; "" before.
+	Source string
+}
+
+// Task is a Spec for one run in this process.
+type Task struct {
+	JobID int64
+	Spec
+	Threads       int
+	MemoryBudget  int64
+	MaxWriteSpeed int64
+	// BadRows keeps rows that are left out, Checkpoints what is done; nil until
+	// the job has a row.
+	BadRows     badrows.Sink
+	Checkpoints Checkpoints
 	// Owned and Hold are importcore.ImportTask's; nil before the job exists.
 	Owned, Hold func(context.Context) error
 }
+
+// Checkpoints keeps what a job has done, where any process finds it.
+type Checkpoints interface {
+	// Load returns what was saved last, nothing if that was nothing.
+	Load(ctx context.Context) ([]byte, error)
+	// Save replaces it. Saving nothing forgets it.
+	Save(ctx context.Context, data []byte) error
+}
+
+// Progress is what a running plan tells. Numbers only grow.
+type Progress struct {
+	// Phase and Step as in job.Progress.
+	Phase job.Phase
+	Step  string
+	// Stage is the part of the work that Done of Size bytes say something about.
+	Stage      Stage
+	Done, Size int64
+	// SourceBytes is the size of the source, Rows what has been imported of it.
+	SourceBytes int64
+	Rows        int64
+}
+
+// Stage is a part of an import that takes its time.
+type Stage uint8
+
+// The stages, in their order.
+const (
+	StageEncode Stage = iota
+	StageIngest
+	StageVerify
+	stages
+)
 
 // Summary is what a finished import did.
 type Summary struct {

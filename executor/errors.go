@@ -133,10 +133,14 @@ type stopError struct {
 // Error implements error.
 func (e *stopError) Error() string { return e.text }
 
-// Unwrap tells the core that a job whose row isn't ours leaves its table alone.
+// Unwrap tells the core that a job whose row isn't ours leaves its table alone,
+// and that one that goes on later keeps what it has done.
 func (e *stopError) Unwrap() error {
-	if e.status == "" {
+	switch e.status {
+	case "":
 		return importcore.ErrNotOwner
+	case job.Paused, job.Pending:
+		return importcore.ErrPaused
 	}
 	return nil
 }
@@ -145,14 +149,24 @@ func (e *stopError) Unwrap() error {
 var (
 	errCancelled = &stopError{job.Cancelled, errno.ErrQueryInterrupted, "cancelled by user"}
 	errClient    = &stopError{job.Cancelled, errno.ErrQueryInterrupted, "cancelled because the client's connection ended"}
-	errShutdown  = &stopError{job.Failed, errno.ErrServerShutdown, "stopped because this Sluice is shutting down"}
+	errPaused    = &stopError{job.Paused, errno.ErrQueryInterrupted, "paused by user: RESUME IMPORT JOB goes on with it"}
+	errShutdown  = &stopError{job.Pending, errno.ErrServerShutdown, "this Sluice is shutting down: another one, or this one when it is back, " +
+		"goes on with the job, and SHOW IMPORT JOB shows it"}
 	errLeaseLost = &stopError{"", errno.ErrUnknown, "stopped because this Sluice lost the job: " +
-		"its row could not be renewed in time or was ended by another"}
+		"its row could not be renewed in time, and another has ended it or goes on with it"}
 )
 
+// errAltered ends an attempt at a job that goes on with other settings at once.
+var errAltered = fmt.Errorf("the job's settings have changed: %w", importcore.ErrPaused)
+
+// errSourceChanged says that a job can't go on, or begin again as it is.
+var errSourceChanged = fault.New(fault.Source, errno.ErrLoadDataPreCheckFailed,
+	"PreCheck failed: the files of the source are not those with which the job was accepted: "+
+		"name, size or time of change differ; RETRY IMPORT JOB begins again with what they are now, once the job has ended")
+
 // ErrShutdown is for whoever ends a statement's context because the process is
-// to end: as (part of) the context's cause it makes a job of that statement end
-// as failed, not as cancelled by its client.
+// to end: as (part of) the context's cause it makes a job of that statement one
+// that others go on with, not one that its client has cancelled.
 var ErrShutdown error = errShutdown
 
 // stopCause is why a job has to stop whose statement's context has ended.
@@ -175,3 +189,6 @@ func redactText(s string) string {
 	s = urls.ReplaceAllStringFunc(s, sqlext.RedactURL)
 	return secrets.ReplaceAllString(s, "${1}=xxxxxx")
 }
+
+// errNeedsSuper is the refusal of what needs SUPER.
+func errNeedsSuper() error { return codedError(errno.ErrSpecificAccessDenied, "SUPER") }

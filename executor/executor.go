@@ -11,19 +11,19 @@
 //
 // # A job's life here
 //
-// Accepted (row exists, table reserved by a unique key) -> claimed by this
-// process with a lease -> run by the Engine -> finished, failed or cancelled.
-// A job runs in a goroutine that the Executor owns and waits for in Close;
-// neither a client that goes away nor a panic ends the process.
+// Accepted (row exists, table reserved by a unique key; import.go) or adopted from
+// an owner that is gone (takeover.go) -> claimed by this process with a lease
+// (runner.go, lease.go) -> run by the Engine -> finished, failed, cancelled, paused
+// or given back (outcome.go). What another process needs to go on is in the row
+// (durable.go). A job runs in a goroutine that the Executor owns and waits for
+// in Close; neither a client that goes away nor a panic ends the process.
 package executor
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"runtime"
-	"slices"
 	"sync"
 	"time"
 
@@ -114,6 +114,11 @@ type Config struct {
 	// Lease is how long a job's owner may be silent before others may count it
 	// as dead; 0 means jobstore.DefaultLease.
 	Lease time.Duration
+	// TakeoverTimeout is how long a job without an owner waits for a Sluice that
+	// can read its source before it fails; 0 means DefaultTakeoverTimeout.
+	TakeoverTimeout time.Duration
+	// Retention is for how long ended jobs are kept, with their errors; 0 means for ever.
+	Retention time.Duration
 	// Threads caps the THREAD option and is the base of its default (half of
 	// it, at least 1); 0 means the number of CPUs.
 	Threads int
@@ -122,6 +127,10 @@ type Config struct {
 	// Registerer takes the executor's metrics; nil means none are registered.
 	Registerer prometheus.Registerer
 }
+
+// DefaultTakeoverTimeout is longer than the restart of a machine takes, and
+// short enough for whoever waits for the job to hear of it the same day.
+const DefaultTakeoverTimeout = 30 * time.Minute
 
 // Executor runs statements. It is safe for concurrent use.
 type Executor struct {
@@ -133,12 +142,16 @@ type Executor struct {
 	// slots bounds the jobs that run at once; others wait as pending. One job
 	// may use the whole memory budget, so there is one slot.
 	slots chan struct{}
-	// quit ends the janitor and waits for other Sluices.
-	quit chan struct{}
+	// quit ends the watcher and waits for other Sluices; quitting ends with it.
+	quit      chan struct{}
+	quitting  context.Context
+	stopWatch context.CancelFunc
+	// wake makes the watcher look now.
+	wake chan struct{}
 	// aborted ends the statements that Close has no more time for.
 	aborted context.Context
 	abort   context.CancelCauseFunc
-	wg      sync.WaitGroup // janitor, statements and jobs
+	wg      sync.WaitGroup // watcher, statements and jobs
 
 	mu struct {
 		sync.Mutex
@@ -171,10 +184,16 @@ func NewWithEngine(cfg Config, openEngine func(context.Context) (Engine, error))
 	if cfg.Lease <= 0 {
 		cfg.Lease = jobstore.DefaultLease
 	}
+	if cfg.TakeoverTimeout <= 0 {
+		cfg.TakeoverTimeout = DefaultTakeoverTimeout
+	}
 	if cfg.Threads <= 0 {
 		cfg.Threads = runtime.GOMAXPROCS(0)
 	}
-	e := &Executor{cfg: cfg, log: cfg.Logger, slots: make(chan struct{}, 1), quit: make(chan struct{})}
+	e := &Executor{cfg: cfg, log: cfg.Logger, slots: make(chan struct{}, 1), quit: make(chan struct{}), wake: make(chan struct{}, 1)}
+	quitting, quit := context.WithCancel(context.Background())
+	e.quitting = quitting
+	e.stopWatch = quit
 	e.aborted, e.abort = context.WithCancelCause(context.Background())
 	e.mu.jobs = map[int64]*runner{}
 	e.services.init(cfg, openEngine)
@@ -183,7 +202,7 @@ func NewWithEngine(cfg Config, openEngine func(context.Context) (Engine, error))
 		return nil, fmt.Errorf("executor: %w", err)
 	}
 	e.wg.Add(1)
-	go e.janitor()
+	go e.watch()
 	return e, nil
 }
 
@@ -221,8 +240,20 @@ func (e *Executor) dispatch(ctx context.Context, s Session, st sqlext.Statement)
 		return e.showJobs(ctx, s, st)
 	case *sqlext.ShowImportJob:
 		return e.showJob(ctx, s, st.ID)
+	case *sqlext.ShowImportErrors:
+		return e.showErrors(ctx, s, st)
+	case *sqlext.ShowImportGroups:
+		return e.showGroups(ctx, s, st)
 	case *sqlext.CancelImportJob:
 		return e.cancelJob(ctx, s, st.ID)
+	case *sqlext.PauseImportJob:
+		return e.pauseJob(ctx, s, st.ID)
+	case *sqlext.ResumeImportJob:
+		return e.resumeJob(ctx, s, st.ID)
+	case *sqlext.RetryImportJob:
+		return e.retryJob(ctx, s, st.ID)
+	case *sqlext.AlterImportJob:
+		return e.alterJob(ctx, s, st)
 	default:
 		return nil, notSupportedYet("this statement")
 	}
@@ -240,9 +271,9 @@ func (e *Executor) enter() bool {
 }
 
 // Close takes no more statements, waits for the running jobs until ctx ends,
-// then stops them: they end as failed with a message that says so. It returns
-// when every goroutine of the Executor has ended; the error is that of
-// disconnecting. Closing twice is safe.
+// then gives them back, so that another Sluice, or this one when it is back, goes
+// on with them. It returns when every goroutine of the Executor has ended; the
+// error is that of disconnecting. Closing twice is safe.
 func (e *Executor) Close(ctx context.Context) error {
 	e.mu.Lock()
 	first := !e.mu.closing
@@ -257,6 +288,7 @@ func (e *Executor) Close(ctx context.Context) error {
 		return nil
 	}
 	close(e.quit)
+	e.stopWatch()
 	for _, r := range running {
 		select {
 		case <-r.done:
@@ -269,41 +301,4 @@ func (e *Executor) Close(ctx context.Context) error {
 	defer stop()
 	e.wg.Wait()
 	return e.services.close()
-}
-
-// janitor ends the jobs of owners that went away. It looks often enough that a
-// table isn't blocked for much longer than the lease.
-func (e *Executor) janitor() {
-	defer e.wg.Done()
-	interval := e.cfg.Lease / 2
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-e.quit:
-			return
-		case <-tick.C:
-		}
-		store := e.services.openStore()
-		if store == nil {
-			continue
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), interval)
-		n, err := e.failAbandoned(ctx, store)
-		cancel()
-		if err != nil {
-			e.log.Warn("abandoned jobs can't be looked for", zap.Error(err))
-		} else if n > 0 {
-			e.log.Warn("ended jobs whose owner went away", zap.Int64("jobs", n))
-		}
-	}
-}
-
-// failAbandoned ends the jobs of owners that went away. This process's own ones
-// are not among them, even if a slow cluster has kept it from saying so.
-func (e *Executor) failAbandoned(ctx context.Context, store *jobstore.Store) (int64, error) {
-	e.mu.Lock()
-	alive := slices.Collect(maps.Keys(e.mu.jobs))
-	e.mu.Unlock()
-	return store.FailAbandoned(ctx, alive...)
 }

@@ -25,7 +25,7 @@ func (e *Executor) importInto(ctx context.Context, s Session, st *sqlext.ImportI
 	if err != nil {
 		return nil, err
 	}
-	task, err := e.checkedTask(ctx, s, st, state)
+	spec, err := e.checkedSpec(ctx, s, st, state)
 	if err != nil {
 		return nil, err
 	}
@@ -33,12 +33,8 @@ func (e *Executor) importInto(ctx context.Context, s Session, st *sqlext.ImportI
 	if err != nil {
 		return nil, err
 	}
-	plan, err := engine.Plan(ctx, task)
+	record, err := e.accept(ctx, engine, st, state, spec)
 	if err != nil {
-		return nil, err
-	}
-	record, err := e.record(st, state, task, plan)
-	if err = errors.Join(err, plan.Close()); err != nil {
 		return nil, err
 	}
 	if ctx.Err() != nil {
@@ -46,15 +42,13 @@ func (e *Executor) importInto(ctx context.Context, s Session, st *sqlext.ImportI
 	}
 	// A client that leaves now must not leave a row behind that nobody knows of:
 	// the job is created and then cancelled.
-	created, err := e.createJob(context.WithoutCancel(ctx), store, record)
+	created, err := createJob(context.WithoutCancel(ctx), store, record)
 	if err != nil {
 		return nil, err
 	}
-	task.JobID = created.ID
-	warnings := e.threadWarning(st, task.Threads)
-	r, err := e.start(ctx, store, engine, created, task, warnings)
-	if err != nil {
-		return nil, err
+	r := e.newRunner(ctx, store, engine, created, spec)
+	if err := r.start(); err != nil {
+		return nil, &jobError{id: created.ID, cause: err}
 	}
 	if st.Options.Detached {
 		return jobResult([]job.Job{created}, state.timeZone), nil
@@ -69,37 +63,42 @@ func (e *Executor) importInto(ctx context.Context, s Session, st *sqlext.ImportI
 	return jobResult([]job.Job{ended}, state.timeZone), nil
 }
 
-// checkedTask makes every check that needs no look at the files.
-func (e *Executor) checkedTask(ctx context.Context, s Session, st *sqlext.ImportInto, state *sessionState) (Task, error) {
+// checkedSpec makes every check that needs no look at the files.
+func (e *Executor) checkedSpec(ctx context.Context, s Session, st *sqlext.ImportInto, state *sessionState) (*Spec, error) {
 	if state.inTxn {
-		return Task{}, unknownError("cannot run IMPORT INTO in explicit transaction")
+		return nil, unknownError("cannot run IMPORT INTO in explicit transaction")
 	}
 	if state.snapshot != "" {
-		return Task{}, unknownError("can not execute IMPORT statement when 'tidb_snapshot' is set")
+		return nil, unknownError("can not execute IMPORT statement when 'tidb_snapshot' is set")
 	}
 	if err := checkCharset(st.Redacted()+st.Location.Raw, state.charset); err != nil {
-		return Task{}, err
+		return nil, err
 	}
 	target := privilege.ImportTarget{DB: st.DB, Table: st.Table, Local: st.Location.IsLocal()}
 	if err := privilege.CheckImport(ctx, s, target); err != nil {
-		return Task{}, err
+		return nil, err
 	}
 	db := st.DB
 	if db == "" {
 		db = state.db
 	}
 	if e.isSystemSchema(db) {
-		return Task{}, codedError(errno.ErrLoadDataPreCheckFailed, "target table is a system table")
+		return nil, codedError(errno.ErrLoadDataPreCheckFailed, "target table is a system table")
 	}
 	if err := checkSupported(st); err != nil {
-		return Task{}, err
+		return nil, err
 	}
-	return Task{
-		DB: db, Table: st.Table, Partitions: st.Partitions, Location: st.Location.Raw, Fields: st.Fields, Options: st.Options,
-		Assignments: st.Assignments, SysVars: state.sysVars, User: state.user, CurrentDB: state.db, IgnoreForeignKeys: !state.foreignKeys,
-		SQLMode: state.sqlMode, TimeZone: state.timeZone, Threads: e.threads(st.Options.Thread),
-		MemoryBudget: e.cfg.MemoryBudget, MaxWriteSpeed: st.Options.MaxWriteSpeed,
+	return &Spec{
+		DB: db, Table: st.Table, Partitions: st.Partitions, Location: st.Location.Raw, Format: st.Format, Fields: st.Fields,
+		Assignments: st.Assignments, Options: st.Options, SQLMode: state.sqlMode, SysVars: state.sysVars, User: state.user,
+		CurrentDB: state.db, IgnoreForeignKeys: !state.foreignKeys, TimeZone: state.timeZone,
 	}, nil
+}
+
+// task is what this process makes of a Spec.
+func (e *Executor) task(id int64, spec *Spec) Task {
+	return Task{JobID: id, Spec: *spec, Threads: e.threads(spec.Options.Thread), MemoryBudget: e.cfg.MemoryBudget,
+		MaxWriteSpeed: spec.Options.MaxWriteSpeed}
 }
 
 func (e *Executor) isSystemSchema(db string) bool {
@@ -120,42 +119,56 @@ func (e *Executor) threads(wanted int64) int {
 }
 
 // threadWarning tells of a lowered THREAD, which TiDB doesn't.
-func (e *Executor) threadWarning(st *sqlext.ImportInto, got int) []string {
-	if st.Options.Thread <= int64(got) {
+func (e *Executor) threadWarning(wanted int64) []string {
+	got := e.threads(wanted)
+	if wanted <= int64(got) {
 		return nil
 	}
-	e.log.Warn("thread lowered", zap.Int64("wanted", st.Options.Thread), zap.Int("got", got))
-	return []string{fmt.Sprintf("thread was lowered from %d to %d, the most that this Sluice allows", st.Options.Thread, got)}
+	e.log.Warn("thread lowered", zap.Int64("wanted", wanted), zap.Int("got", got))
+	return []string{fmt.Sprintf("thread was lowered from %d to %d, the most that this Sluice allows", wanted, got)}
 }
 
-// record describes the job for its row.
-func (e *Executor) record(st *sqlext.ImportInto, state *sessionState, task Task, plan Plan) (job.Job, error) {
+// accept makes the prechecks and describes the job for its row.
+func (e *Executor) accept(ctx context.Context, engine Engine, st *sqlext.ImportInto, state *sessionState, spec *Spec) (job.Job, error) {
+	facts, err := e.precheck(ctx, engine, spec)
+	if err != nil {
+		return job.Job{}, err
+	}
 	options, err := json.Marshal(st.Options.Specified)
 	if err != nil {
 		return job.Job{}, fmt.Errorf("options of the job: %w", err)
 	}
+	spec.Source = facts.Source
+	durable, err := settle(spec)
+	if err != nil {
+		return job.Job{}, fmt.Errorf("task of the job: %w", err)
+	}
 	return job.Job{
-		DataSource: st.Location.Redacted(), DB: task.DB, Table: task.Table, TableID: plan.TableID(),
-		Statement: redactText(st.Redacted()), Options: string(options), SourceBytes: plan.SourceBytes(),
+		GroupKey: st.Options.GroupKey, DataSource: st.Location.Redacted(), DB: spec.DB, Table: spec.Table, TableID: facts.TableID,
+		Statement: redactText(st.Redacted()), Options: string(options), Task: durable, SourceBytes: facts.SourceBytes,
 		CreatedBy: state.account,
 	}, nil
 }
 
-// createJob reserves the table. A table that a dead owner still holds is freed
-// first.
-func (e *Executor) createJob(ctx context.Context, store *jobstore.Store, record job.Job) (job.Job, error) {
+// precheck plans a job that has no row yet, or begins anew.
+func (e *Executor) precheck(ctx context.Context, engine Engine, spec *Spec) (Facts, error) {
+	plan, err := engine.Plan(ctx, e.task(0, spec))
+	if err != nil {
+		return Facts{}, err
+	}
+	return plan.Facts(), plan.Close()
+}
+
+// createJob reserves the table.
+func createJob(ctx context.Context, store *jobstore.Store, record job.Job) (job.Job, error) {
 	created, err := store.Create(ctx, record)
 	if errors.Is(err, jobstore.ErrTableBusy) {
-		n, abandonedErr := e.failAbandoned(ctx, store)
-		if abandonedErr != nil {
-			return job.Job{}, abandonedErr
-		}
-		if n > 0 {
-			created, err = store.Create(ctx, record)
-		}
+		return job.Job{}, errTableBusy()
 	}
-	if errors.Is(err, jobstore.ErrTableBusy) {
-		return job.Job{}, codedError(errno.ErrLoadDataPreCheckFailed, "there is active job on the target table already")
-	}
+	created.Task = record.Task
 	return created, err
+}
+
+func errTableBusy() error {
+	return codedError(errno.ErrLoadDataPreCheckFailed, "there is active job on the target table already")
 }

@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/sluicedb/sluice/executor/job"
 	"github.com/sluicedb/sluice/executor/jobstore"
 	"github.com/sluicedb/sluice/importcore"
 )
@@ -28,8 +29,7 @@ const (
 )
 
 // heartbeat renews the lease until quit is closed. It stops the job when
-// somebody asked for its cancellation, or when the row is no longer this
-// process's. A lease that has expired is renewed like any other as long as
+// somebody asked for that, or when the row is no longer this process's. A lease that has expired is renewed like any other as long as
 // nobody has given the job up: a slow cluster makes no job fail. Until then
 // hold keeps the job from writing.
 func (r *runner) heartbeat(quit <-chan struct{}) {
@@ -41,30 +41,42 @@ func (r *runner) heartbeat(quit <-chan struct{}) {
 			return
 		case <-tick.C:
 		}
-		cancelled, err := r.renew()
+		wanted, err := r.renew()
 		switch {
-		case err == nil && cancelled:
-			r.stop(errCancelled)
+		case err == nil:
+			r.obey(wanted)
 		case errors.Is(err, jobstore.ErrLost):
 			r.stop(errLeaseLost)
 			return
-		case err != nil:
+		default:
 			r.log.Warn("the job's lease can't be renewed", zap.Error(err))
 		}
 	}
 }
 
-func (r *runner) renew() (cancelled bool, err error) {
+// obey does what users ask of the job.
+func (r *runner) obey(wanted job.Control) {
+	switch {
+	case wanted.CancelRequested:
+		r.stop(errCancelled)
+	case wanted.PauseRequested:
+		r.stop(errPaused)
+	default:
+		r.alter(wanted.Settings)
+	}
+}
+
+func (r *runner) renew() (wanted job.Control, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), r.store.Lease()/2)
 	defer cancel()
 	asked := time.Now()
-	cancelled, err = r.store.Renew(ctx, r.record.Lease, r.progress())
+	wanted, err = r.store.Renew(ctx, r.record.Lease, r.progress())
 	if err == nil {
 		r.mu.Lock()
 		r.mu.renewed = asked
 		r.mu.Unlock()
 	}
-	return cancelled, err
+	return wanted, err
 }
 
 // certain tells whether nobody else can take the job for the next lease and

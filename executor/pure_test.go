@@ -34,8 +34,12 @@ func TestJobRow(t *testing.T) {
 	t.Parallel()
 	rows := int64(42)
 	j := job.Job{
-		ID: 3, DataSource: "/d/a.csv", DB: "d", Table: "t`x", TableID: 104, Status: job.Running, Phase: job.PhaseImporting,
-		SourceBytes: 144_000_000, Rows: &rows, CreateTime: time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC), CreatedBy: "u@%",
+		ID: 3, DataSource: "/d/a.csv", DB: "d", Table: "t`x", TableID: 104, Status: job.Running,
+		Progress: job.Progress{Phase: job.PhaseImporting, Step: "encode", Rows: &rows, Percent: 31.9,
+			Current: job.Meter{Done: 72_000_000, Size: 144_000_000, Speed: 10_960_000, Left: 7*time.Hour + 26*time.Minute + 2500*time.Millisecond},
+			Total:   job.Meter{Done: 45_000_000, Size: 144_000_000, Speed: 4_000_000, Left: 100 * time.Hour}},
+		GroupKey: "g", UpdateTime: time.Date(2026, 1, 2, 3, 4, 6, 0, time.UTC), Control: job.Control{PauseRequested: true},
+		SourceBytes: 144_000_000, CreateTime: time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC), CreatedBy: "u@%",
 	}
 	row := jobRow(&j, time.FixedZone("", 3600))
 	require.Len(t, row, len(jobColumns))
@@ -43,10 +47,14 @@ func TestJobRow(t *testing.T) {
 	for i, v := range row {
 		texts[i] = string(v)
 	}
-	require.Equal(t, []string{"3", "/d/a.csv", "`d`.`t``x`", "104", "importing", "running", "137.3MiB", "42", "",
-		"2026-01-02 04:04:05.000006", "", "", "u@%"}, texts)
+	require.Equal(t, []string{"3", "/d/a.csv", "`d`.`t``x`", "104", "importing", "pausing", "137.3MiB", "42", "",
+		"2026-01-02 04:04:05.000006", "", "", "u@%",
+		"g", "2026-01-02 04:04:06.000000", "encode", "72MB", "144MB", "50", "10.96MB/s", "07:26:03", "31", "4MB/s", "100:00:00"}, texts)
 	require.NotNil(t, row[8], "an empty message is not NULL")
 	require.Nil(t, row[10])
+	for i, v := range jobRow(&job.Job{}, time.UTC)[13:] {
+		require.Equal(t, jobColumns[13+i].Name == "Progress_Pct", v != nil, "%s of a job that has not begun", jobColumns[13+i].Name)
+	}
 	require.Nil(t, jobRow(&job.Job{}, time.UTC)[7])
 }
 

@@ -5,21 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/pingcap/tidb/pkg/errno"
 	"go.uber.org/zap"
 
 	"github.com/sluicedb/sluice/executor/job"
 	"github.com/sluicedb/sluice/executor/jobstore"
-	"github.com/sluicedb/sluice/importcore/fault"
 )
 
-// runner is one job that this process owns, from its acceptance to its end.
-// Two goroutines work for it: run, and the heartbeat that run starts and waits
-// for.
+// runner is one job that this process owns, from its acceptance or adoption to
+// the moment when it has ended or is given back. Two goroutines work for it: run,
+// and the heartbeat that run starts and waits for.
 type runner struct {
 	e      *Executor
 	store  *jobstore.Store
@@ -31,6 +28,11 @@ type runner struct {
 	warnings []string
 	// badRows keeps the rows that the job leaves out.
 	badRows *badRowSink
+	// durable tells that another process can go on with the job.
+	durable bool
+	// began is what an earlier owner of the job has left.
+	began begun
+	meter meter
 
 	ctx  context.Context // of the job, cancelled with a *stopError
 	stop func(error)     // idempotent: the first cause counts
@@ -43,42 +45,59 @@ type runner struct {
 		renewed time.Time // when the lease was last renewed, at the earliest
 		claimed bool
 		plan    Plan // nil until the import runs
+		// wanted numbers the settings of the job's row, settings those in use.
+		wanted, settings int64
+		restart          context.CancelCauseFunc // nil until the import runs
 	}
 }
 
-// start registers the job and runs it in a goroutine of the executor. On an
-// error the job's row has been ended.
-func (e *Executor) start(ctx context.Context, store *jobstore.Store, engine Engine, record job.Job, task Task,
-	warnings []string) (*runner, error) {
+// begun is what a job brings with it that had an owner before.
+type begun struct {
+	checkpoint bool
+	// cancel: the job is run only to put right what it has left.
+	cancel bool
+}
+
+// newRunner makes the runner of a job that this process owns.
+func (e *Executor) newRunner(ctx context.Context, store *jobstore.Store, engine Engine, record job.Job, spec *Spec) *runner {
 	r := &runner{
-		e: e, store: store, engine: engine, task: task, record: record, warnings: warnings,
+		e: e, store: store, engine: engine, record: record, task: e.task(record.ID, spec), warnings: e.threadWarning(spec.Options.Thread),
 		log:  e.log.With(zap.Int64("job", record.ID), zap.String("table", record.DB+"."+record.Table)),
-		done: make(chan struct{}),
+		done: make(chan struct{}), durable: record.Task != "",
 	}
+	r.meter.percent = record.Percent
+	r.mu.wanted, r.mu.settings = record.Settings, record.Settings
 	r.badRows = &badRowSink{store: store, lease: record.Lease, metric: e.metrics.badRows}
-	r.task.BadRows = r.badRows
+	r.task.BadRows, r.task.Checkpoints = r.badRows, &checkpoints{r}
 	// The job outlives the statement that asked for it; wait ends it when a
 	// blocking statement's context ends.
 	jobCtx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	r.ctx, r.stop = jobCtx, cancel
 	r.task.Owned, r.task.Hold = r.owned, r.hold
+	return r
+}
 
+// start registers the job and runs it in a goroutine of the executor. On an
+// error the job has been given back, or ended.
+func (r *runner) start() error {
+	e := r.e
 	e.mu.Lock()
 	closing := e.mu.closing
 	if !closing {
-		e.mu.jobs[record.ID] = r
+		e.mu.jobs[r.record.ID] = r
 		e.wg.Add(1)
 	}
 	e.mu.Unlock()
 	if closing {
-		cancel(errShutdown)
-		err := r.end(job.Outcome{Status: job.Failed, ErrorCode: errShutdown.code, Message: errShutdown.text})
-		return nil, errors.Join(errShutdown, err)
+		r.stop(errShutdown)
+		r.finish(Summary{}, errShutdown)
+		return r.err
 	}
 	e.metrics.running.Inc()
-	r.log.Info("import job accepted", zap.Int64("source_bytes", record.SourceBytes), zap.String("created_by", record.CreatedBy))
+	r.log.Info("import job taken", zap.Int64("term", r.record.Lease.Term), zap.Int64("source_bytes", r.record.SourceBytes),
+		zap.String("created_by", r.record.CreatedBy))
 	go r.run()
-	return r, nil
+	return nil
 }
 
 // wait returns when the job has ended. If ctx ends first, the job is cancelled
@@ -107,6 +126,7 @@ func (r *runner) run() {
 	summary, err := r.work()
 	close(quit)
 	<-beating
+	r.badRows.settle(context.WithoutCancel(r.ctx), r.record.Lease.Term > 1)
 	r.finish(summary, r.badRows.wrap(err))
 }
 
@@ -126,36 +146,139 @@ func (r *runner) work() (summary Summary, err error) {
 			err = fmt.Errorf("internal error of Sluice: panic: %v; the table may hold a part of the rows", p)
 		}
 	}()
-	select {
-	case r.e.slots <- struct{}{}:
-	case <-r.ctx.Done():
-		return Summary{}, context.Cause(r.ctx)
-	}
-	defer func() { <-r.e.slots }()
-	claimed := time.Now()
-	if err := r.store.Claim(r.ctx, r.record.Lease); err != nil {
-		if errors.Is(err, jobstore.ErrLost) {
-			err = errLeaseLost
-		}
-		return Summary{}, err
-	}
-	r.mu.Lock()
-	r.mu.claimed, r.mu.renewed = true, claimed
-	r.mu.Unlock()
-	// The table was free and empty when the statement was checked; now that
-	// the row reserves it, it must still be.
-	plan, err := r.engine.Plan(r.ctx, r.task)
+	free, err := r.slot()
 	if err != nil {
 		return Summary{}, err
 	}
-	if plan.TableID() != r.record.TableID {
-		err := unknownError("table %s.%s was dropped or truncated while the import was being prepared", r.record.DB, r.record.Table)
-		return Summary{}, errors.Join(err, plan.Close())
+	defer free()
+	if err := r.claim(); err != nil {
+		return Summary{}, err
+	}
+	for {
+		summary, err = r.attempt()
+		if !errors.Is(err, errAltered) {
+			return summary, err
+		}
+		if r.ctx.Err() != nil {
+			return Summary{}, context.Cause(r.ctx)
+		}
+		r.log.Info("import job goes on with other settings")
+	}
+}
+
+// attempt does the import with the settings of this moment. It ends with
+// errAltered when there are others.
+func (r *runner) attempt() (Summary, error) {
+	ctx, cancel := context.WithCancelCause(r.ctx)
+	defer cancel(nil)
+	if err := r.settings(cancel); err != nil {
+		return Summary{}, err
+	}
+	plan, err := r.plan(ctx)
+	if err != nil {
+		return Summary{}, err
 	}
 	r.mu.Lock()
 	r.mu.plan = plan
 	r.mu.Unlock()
-	return plan.Run(r.ctx)
+	if r.began.cancel {
+		r.stop(errCancelled)
+	}
+	return plan.Run(ctx)
+}
+
+// settings takes up those that the job's row has now. restart ends the attempt
+// when they change again.
+func (r *runner) settings(restart context.CancelCauseFunc) error {
+	r.mu.Lock()
+	r.mu.restart = restart
+	wanted, have := r.mu.wanted, r.mu.settings
+	r.mu.Unlock()
+	if wanted == have {
+		return nil
+	}
+	var task string
+	err := persist(r.ctx, func(ctx context.Context) (err error) {
+		task, err = r.store.Task(ctx, r.record.ID)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	spec, err := decodeSpec(task)
+	if err != nil {
+		return err
+	}
+	to := r.e.task(r.record.ID, spec)
+	r.task.Spec, r.task.Threads, r.task.MaxWriteSpeed = to.Spec, to.Threads, to.MaxWriteSpeed
+	r.warnings = r.e.threadWarning(spec.Options.Thread)
+	r.mu.Lock()
+	r.mu.settings = wanted
+	r.mu.Unlock()
+	return nil
+}
+
+// alter is called with the number of the settings in the job's row.
+func (r *runner) alter(settings int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if settings <= r.mu.wanted {
+		return
+	}
+	r.mu.wanted = settings
+	if r.mu.restart != nil {
+		r.mu.restart(errAltered)
+	}
+}
+
+// slot waits for the turn to use the memory budget. Cleaning up needs none.
+func (r *runner) slot() (free func(), err error) {
+	if r.began.cancel {
+		return func() {}, nil
+	}
+	select {
+	case r.e.slots <- struct{}{}:
+		return func() { <-r.e.slots }, nil
+	case <-r.ctx.Done():
+		return nil, context.Cause(r.ctx)
+	}
+}
+
+func (r *runner) claim() error {
+	claimed := time.Now()
+	err := r.store.Claim(r.ctx, r.record.Lease)
+	if err == nil && r.record.Lease.Term > 1 && !r.began.checkpoint {
+		err = r.store.ForgetBadRows(r.ctx, r.record.Lease) // they are met again
+	}
+	if errors.Is(err, jobstore.ErrLost) {
+		return errLeaseLost
+	}
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	r.mu.claimed, r.mu.renewed = true, claimed
+	r.mu.Unlock()
+	return nil
+}
+
+// plan repeats the prechecks: the table was free and empty when the statement
+// was checked; now that the row reserves it, it must still be.
+func (r *runner) plan(ctx context.Context) (Plan, error) {
+	plan, err := r.engine.Plan(ctx, r.task)
+	if err != nil {
+		return nil, err
+	}
+	facts := plan.Facts()
+	switch {
+	case facts.TableID != r.record.TableID:
+		err = unknownError("table %s.%s was dropped or truncated while the import was being prepared", r.record.DB, r.record.Table)
+	case r.task.Source != "" && facts.Source != r.task.Source && !r.began.cancel:
+		err = errSourceChanged
+	default:
+		return plan, nil
+	}
+	return nil, errors.Join(err, plan.Close())
 }
 
 // progress is what is known of the job.
@@ -165,75 +288,12 @@ func (r *runner) progress() job.Progress {
 	r.mu.Unlock()
 	switch {
 	case plan != nil:
-		return plan.Progress()
+		return r.meter.read(time.Now(), plan.Progress())
 	case claimed:
-		return job.Progress{Phase: job.PhaseImporting}
+		return job.Progress{Phase: job.PhaseImporting, Percent: r.record.Percent}
 	default:
-		return job.Progress{}
+		return r.record.Progress
 	}
-}
-
-// finish writes the job's end and sets r.err.
-func (r *runner) finish(summary Summary, err error) {
-	outcome := r.outcome(summary, err)
-	r.err = err
-	if outcome.Status == "" {
-		r.log.Error("import job lost", zap.String("reason", redactText(err.Error())))
-		return
-	}
-	if endErr := r.end(outcome); endErr != nil {
-		r.log.Error("the end of the job can't be recorded", zap.String("state", string(outcome.Status)), zap.Error(endErr))
-		if err == nil {
-			r.err = fmt.Errorf("the import finished with %d rows, but its job row can't be updated: %w", summary.Rows, endErr)
-		}
-	}
-	r.e.metrics.jobs.WithLabelValues(string(outcome.Status)).Inc()
-	if outcome.Status == job.Finished {
-		r.e.metrics.rows.Add(float64(summary.Rows))
-	}
-	if p := (*fault.Panic)(nil); errors.As(err, &p) {
-		r.log.Error("panic in an import job", zap.Error(p), zap.ByteString("stack", p.Stack))
-	}
-	r.log.Info("import job ended", zap.String("state", string(outcome.Status)), zap.Int64("rows", summary.Rows),
-		zap.Uint16("code", outcome.ErrorCode), zap.String("message", outcome.Message))
-}
-
-// outcome is how the row ends; an empty status means that it isn't ours to end.
-func (r *runner) outcome(summary Summary, err error) job.Outcome {
-	if err == nil {
-		messages := append(append([]string(nil), r.warnings...), summary.Warnings...)
-		if left := r.badRows.told("rows left out and recorded"); left != "" {
-			messages = append(messages, left)
-		}
-		return job.Outcome{Status: job.Finished, Rows: &summary.Rows, Checksum: &summary.Checksum,
-			Message: messageText(strings.Join(messages, "; "))}
-	}
-	o := job.Outcome{Status: job.Failed, Rows: r.progress().Rows}
-	o.ErrorCode, _, o.Message = MySQLError(err)
-	if stop := r.stopped(err); stop != nil {
-		o.Status, o.ErrorCode = stop.status, stop.code
-		if !strings.Contains(o.Message, stop.text) {
-			o.Message = stop.text + ": " + o.Message
-		}
-	}
-	return o
-}
-
-// stopped tells why the job was stopped, if that is what ended it.
-func (r *runner) stopped(err error) *stopError {
-	var stop *stopError
-	if errors.As(err, &stop) {
-		return stop
-	}
-	if errors.Is(err, context.Canceled) && errors.As(context.Cause(r.ctx), &stop) {
-		return stop
-	}
-	return nil
-}
-
-// end writes the last state.
-func (r *runner) end(o job.Outcome) error {
-	return persist(context.WithoutCancel(r.ctx), func(ctx context.Context) error { return r.store.End(ctx, r.record.Lease, o) })
 }
 
 // live overlays a row of this process's job with what it knows better than the
@@ -245,9 +305,5 @@ func (e *Executor) live(j *job.Job) {
 	if r == nil || j.Status != job.Running || j.Lease != r.record.Lease {
 		return
 	}
-	p := r.progress()
-	j.Phase, j.Step, j.Rows = p.Phase, p.Step, p.Rows
+	j.Progress = r.progress()
 }
-
-// errNeedsSuper is the refusal of what needs SUPER.
-func errNeedsSuper() error { return codedError(errno.ErrSpecificAccessDenied, "SUPER") }

@@ -43,18 +43,25 @@ func (s *services) current() (*jobstore.Store, Engine) {
 
 // getStore returns the open store.
 func (s *services) getStore(ctx context.Context) (*jobstore.Store, error) {
-	err := s.open(ctx, false)
+	err := s.open(ctx, false, false)
+	return s.openStore(), err
+}
+
+// getExistingStore is getStore for a cluster that has job tables; otherwise the
+// error is jobstore.ErrNoTables.
+func (s *services) getExistingStore(ctx context.Context) (*jobstore.Store, error) {
+	err := s.open(ctx, false, true)
 	return s.openStore(), err
 }
 
 // get returns the open store and engine.
 func (s *services) get(ctx context.Context) (*jobstore.Store, Engine, error) {
-	err := s.open(ctx, true)
+	err := s.open(ctx, true, false)
 	store, engine := s.current()
 	return store, engine, err
 }
 
-func (s *services) open(ctx context.Context, withEngine bool) error {
+func (s *services) open(ctx context.Context, withEngine, existing bool) error {
 	select {
 	case s.opening <- struct{}{}:
 	case <-ctx.Done():
@@ -65,7 +72,7 @@ func (s *services) open(ctx context.Context, withEngine bool) error {
 	if store == nil {
 		opened, err := jobstore.Open(ctx, jobstore.Params{
 			Backends: s.cfg.Backends, User: s.cfg.ServiceAccount.User, Password: s.cfg.ServiceAccount.Password,
-			Schema: s.cfg.Schema, Owner: s.cfg.Instance, Lease: s.cfg.Lease,
+			Schema: s.cfg.Schema, Owner: s.cfg.Instance, Process: processID(), Lease: s.cfg.Lease, Existing: existing,
 		})
 		if err != nil {
 			return err

@@ -19,15 +19,7 @@ import (
 
 // showJobs is SHOW IMPORT JOBS: the user's own jobs, or all for SUPER.
 func (e *Executor) showJobs(ctx context.Context, s Session, st *sqlext.ShowImportJobs) (*Result, error) {
-	state, store, super, err := e.askForJobs(ctx, s)
-	if err != nil {
-		return nil, err
-	}
-	owner := state.account
-	if super {
-		owner = ""
-	}
-	jobs, err := store.List(ctx, owner)
+	jobs, state, err := e.visibleJobs(ctx, s)
 	if err != nil {
 		return nil, err
 	}
@@ -45,6 +37,20 @@ func (e *Executor) showJobs(ctx context.Context, s Session, st *sqlext.ShowImpor
 	return jobResult(jobs, state.timeZone), nil
 }
 
+// visibleJobs are those that the user may see.
+func (e *Executor) visibleJobs(ctx context.Context, s Session) ([]job.Job, *sessionState, error) {
+	state, store, super, err := e.askForJobs(ctx, s)
+	if err != nil {
+		return nil, nil, err
+	}
+	owner := state.account
+	if super {
+		owner = ""
+	}
+	jobs, err := store.List(ctx, owner)
+	return jobs, state, err
+}
+
 // showJob is SHOW IMPORT JOB n.
 func (e *Executor) showJob(ctx context.Context, s Session, id int64) (*Result, error) {
 	state, store, super, err := e.askForJobs(ctx, s)
@@ -59,9 +65,7 @@ func (e *Executor) showJob(ctx context.Context, s Session, id int64) (*Result, e
 	return jobResult([]job.Job{j}, state.timeZone), nil
 }
 
-// askForJobs gathers what every statement about existing jobs needs. Jobs whose
-// owner went away are ended first, so that nobody looks at a job that says
-// "running" for ever.
+// askForJobs gathers what every statement about existing jobs needs.
 func (e *Executor) askForJobs(ctx context.Context, s Session) (*sessionState, *jobstore.Store, bool, error) {
 	state, err := askSession(ctx, s)
 	if err != nil {
@@ -73,9 +77,6 @@ func (e *Executor) askForJobs(ctx context.Context, s Session) (*sessionState, *j
 	}
 	store, err := e.services.getStore(ctx)
 	if err != nil {
-		return nil, nil, false, err
-	}
-	if _, err := e.failAbandoned(ctx, store); err != nil {
 		return nil, nil, false, err
 	}
 	return state, store, super, nil

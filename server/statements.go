@@ -64,8 +64,20 @@ func (s *statement) Kind() string {
 		return "show_import_jobs"
 	case *sqlext.ShowImportJob:
 		return "show_import_job"
+	case *sqlext.ShowImportErrors:
+		return "show_import_errors"
+	case *sqlext.ShowImportGroups:
+		return "show_import_groups"
 	case *sqlext.CancelImportJob:
 		return "cancel_import_job"
+	case *sqlext.PauseImportJob:
+		return "pause_import_job"
+	case *sqlext.ResumeImportJob:
+		return "resume_import_job"
+	case *sqlext.RetryImportJob:
+		return "retry_import_job"
+	case *sqlext.AlterImportJob:
+		return "alter_import_job"
 	}
 	return "other"
 }

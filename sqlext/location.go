@@ -33,6 +33,15 @@ func (l Location) Redacted() string { return RedactURL(l.Raw) }
 // String is Redacted, so that a stray %v leaks nothing.
 func (l Location) String() string { return l.Redacted() }
 
+// ParseLocation reads a location. It looks at no file.
+func ParseLocation(raw string) (Location, error) {
+	l, err := parseLocation(raw)
+	if err != nil {
+		return Location{}, err
+	}
+	return l, nil
+}
+
 func parseLocation(raw string) (Location, *Error) {
 	u, err := parseURL(raw)
 	if err != nil {

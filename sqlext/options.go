@@ -88,6 +88,9 @@ type Options struct {
 	MaxEngineSize int64
 	// ForceMergeStep is a hidden test option of TiDB.
 	ForceMergeStep bool
+	// GroupKey is the user's name for a group of jobs, of letters, digits, _ and
+	// -; "" for none. TiDB 8.5 doesn't have it, newer ones do.
+	GroupKey string
 	// OnDuplicate is DuplicateError unless given.
 	OnDuplicate OnDuplicate
 	// MaxErrors is how many rows that can't be imported the job records and
@@ -162,6 +165,7 @@ var optionSpecs = map[string]optionSpec{
 	"__max_engine_size": {set: func(o *Options, v *literal) bool {
 		return v.size(&o.MaxEngineSize) && o.MaxEngineSize >= 0
 	}},
+	"group_key":          {set: setGroupKey},
 	"on_duplicate":       {set: setOnDuplicate},
 	"max_errors":         {set: func(o *Options, v *literal) bool { return v.int(&o.MaxErrors) && o.MaxErrors >= 0 }},
 	"allow_non_empty":    {flag: true, set: func(o *Options, _ *literal) bool { o.AllowNonEmpty = true; return true }},
@@ -237,6 +241,16 @@ func setChecksum(o *Options, v *literal) bool {
 		return false
 	}
 	return true
+}
+
+// maxGroupKey is in bytes.
+const maxGroupKey = 256
+
+func setGroupKey(o *Options, v *literal) bool {
+	return v.string(&o.GroupKey) && o.GroupKey != "" && len(o.GroupKey) <= maxGroupKey &&
+		!strings.ContainsFunc(o.GroupKey, func(r rune) bool {
+			return !(r|0x20 >= 'a' && r|0x20 <= 'z' || r >= '0' && r <= '9' || r == '_' || r == '-')
+		})
 }
 
 func setOnDuplicate(o *Options, v *literal) bool {

@@ -38,8 +38,11 @@ func Parse(sql string, mode mysql.SQLMode) (Statement, error) {
 		}
 		// TiDB's parser reports a syntax error for the whole text before it
 		// runs any of its statements, so forwarding it runs nothing of ours.
-		if what := extension(sql); what != "" {
-			return nil, notSupportedYet(what)
+		if st, ours, err := parseExtension(sql, mode); ours {
+			if err != nil {
+				return nil, err
+			}
+			return st, nil
 		}
 		return nil, nil
 	}

@@ -3,28 +3,38 @@
 //
 // # States
 //
-//	          claim            end
-//	pending ----------> running ----------> finished
-//	   |                   |
-//	   |                   +--------------> failed
-//	   +-------------------+--------------> cancelled
-//	   +----------------------------------> failed (its owner went away)
+//	              claim              end
+//	accepted -> pending ---------> running ---------> finished
+//	            | ^ ^ |            | | | |
+//	            | | | +----------- | | | +----------> failed -----+
+//	            | | | +----------- | | +------------> cancelled --+
+//	            | | |              | |                            |
+//	            | | +--- release --+ |                            | retry
+//	            | | +----------------|----------------------------+
+//	   pause,   | |                  | pause, seen by the owner
+//	   no owner | | resume           | (shown as pausing meanwhile)
+//	            v |                  v
+//	            paused <-------------+ --- cancel ---> cancelled
 //
 // Every arrow is one conditional update of the row: it takes effect only if the
 // row is still in the state, and still belongs to the owner and term, that the
-// writer believes it to be in. Terminal states are never left.
+// writer believes it to be in. A finished job stays so; only RETRY leaves the
+// other two last states.
 //
 // # Ownership
 //
 // A job is run by the Sluice that holds its Lease: instance name and term. The
-// owner renews it while it works. Whoever takes a job from an owner raises the
-// term, so that nothing the old owner writes later can match the row.
+// owner renews it while it works. A job without an owner ("") is pending or
+// paused. A pending one is there for any Sluice to adopt, which raises the term,
+// so that nothing that an earlier owner writes late can match the row. A job
+// comes to be without an owner when its own gives it up (pause, shutdown), or
+// when others find that the owner is gone: see executor/takeover.go.
 //
 // # One job per table
 //
-// An active (not terminal) job has an ActiveKey, which is unique in the
-// store. So two Sluices that accept jobs for one table at the same moment can't
-// both succeed.
+// A job that has not ended, a paused one too, has an ActiveKey, which is unique
+// in the store. So two Sluices that accept jobs for one table at the same moment
+// can't both succeed.
 package job
 
 import (
@@ -40,15 +50,23 @@ type Status string
 const (
 	Pending   Status = "pending"
 	Running   Status = "running"
+	Paused    Status = "paused"
 	Finished  Status = "finished"
 	Failed    Status = "failed"
 	Cancelled Status = "cancelled"
 )
 
+// Pausing is what is shown of a job whose owner has been asked to pause it. No
+// row is in this state.
+const Pausing Status = "pausing"
+
 // transitions is the picture of the package's doc.
 var transitions = map[Status][]Status{
-	Pending: {Running, Failed, Cancelled},
-	Running: {Finished, Failed, Cancelled},
+	Pending:   {Running, Paused, Failed, Cancelled},
+	Running:   {Finished, Failed, Cancelled, Paused, Pending},
+	Paused:    {Pending, Cancelled},
+	Failed:    {Pending},
+	Cancelled: {Pending},
 }
 
 // CanBecome tells whether there is an arrow from s to next.
@@ -62,12 +80,12 @@ func (s Status) CanBecome(next Status) bool {
 }
 
 // Active tells whether the job still holds its table.
-func (s Status) Active() bool { return s == Pending || s == Running }
+func (s Status) Active() bool { return s == Pending || s == Running || s == Paused }
 
 // Valid tells whether s is one of the states.
 func (s Status) Valid() bool {
 	switch s {
-	case Pending, Running, Finished, Failed, Cancelled:
+	case Pending, Running, Paused, Finished, Failed, Cancelled:
 		return true
 	}
 	return false
@@ -83,9 +101,13 @@ const (
 	PhaseValidating Phase = "validating"
 )
 
-// FormatVersion is the version of what Options and later the checkpoints of a
-// job mean. A Sluice doesn't touch jobs of a version that it doesn't know.
-const FormatVersion = 1
+// FormatVersion is the version of what a job's row means. A Sluice doesn't touch
+// jobs of a newer one than it knows. Since DurableVersion the row has the task
+// with which another process can run the job.
+const (
+	FormatVersion  = 2
+	DurableVersion = 2
+)
 
 // Job is a job's record. Times are UTC by the cluster's clock with
 // microseconds; a zero time is NULL.
@@ -103,16 +125,17 @@ type Job struct {
 	Statement string
 	// Options is JSON: what the user specified, without credentials.
 	Options string
+	// Task is what another process needs to run the job, see executor/durable.go;
+	// "" if it can't. It is written with the job and read by Store.Task only.
+	Task string
 	// FormatVersion is that of the Sluice that accepted the job.
 	FormatVersion int
-	// Status and Phase are what SHOW prints; Step is the core's own word.
+	// Status is the job's state.
 	Status Status
-	Phase  Phase
-	Step   string
+	// What the owner last told; a job that has ended keeps it.
+	Progress
 	// SourceBytes is the size of all source files.
 	SourceBytes int64
-	// Rows is the number of rows imported so far; nil when unknown.
-	Rows *int64
 	// ErrorRows is the number of rows that were recorded as wrong.
 	ErrorRows int64
 	// ErrorCode and Message tell why a job failed or was cancelled; Message of
@@ -126,8 +149,24 @@ type Job struct {
 	// Lease says who runs the job; LeaseUntil when others may take it.
 	Lease      Lease
 	LeaseUntil time.Time
-	// CancelRequested asks the owner to stop the job.
-	CancelRequested bool
+	Control
+}
+
+// Shown is the status that SHOW prints.
+func (j *Job) Shown() Status {
+	if j.Status == Running && j.PauseRequested && !j.CancelRequested {
+		return Pausing
+	}
+	return j.Status
+}
+
+// Control is what users ask the owner of a job for.
+type Control struct {
+	// CancelRequested and PauseRequested ask it to stop the job. A cancellation
+	// wins over a pause.
+	CancelRequested, PauseRequested bool
+	// Settings counts the changes of the job's Task since it was accepted.
+	Settings int64
 }
 
 // Lease is the right to write a job's row.
@@ -152,10 +191,26 @@ func (j *Job) ActiveKey() string {
 
 // Progress is what the owner writes while the job runs.
 type Progress struct {
+	// Phase is TiDB's word for what the job is at, Step the core's own.
 	Phase Phase
 	Step  string
-	// Rows is nil when unknown.
+	// Rows is the number of rows imported so far; nil when unknown.
 	Rows *int64
+	// Step and job as a whole. A step that has no size is all zero.
+	Current Meter
+	Total   Meter
+	// Percent of the whole job, 0 to 100. It never falls, but for RETRY.
+	Percent float64
+}
+
+// Meter is how far something has come.
+type Meter struct {
+	// Done of Size bytes. For the whole job these are of the source.
+	Done, Size int64
+	// Speed is in bytes per second; 0 when it is not known yet.
+	Speed int64
+	// Left is the expected rest of the time; 0 when it is not known.
+	Left time.Duration
 }
 
 // Outcome is how a job ended.

@@ -3,6 +3,7 @@ package jobstore
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/sluicedb/sluice/executor/job"
 	"github.com/sluicedb/sluice/importcore/badrows"
@@ -54,4 +55,86 @@ func (s *Store) AddBadRows(ctx context.Context, l job.Lease, first int64, record
 		return err
 	})
 	return wrap("record bad rows", err)
+}
+
+// BadRow is a record of a row that a job left out, as it is kept.
+type BadRow struct {
+	Seq                        int64
+	Class, File, Column, Value string
+	Line, Offset, Code         int64
+	Message                    string
+	Time                       time.Time
+}
+
+// BadRows returns up to limit records of a job, in order, those after the first
+// offset ones.
+func (s *Store) BadRows(ctx context.Context, jobID, offset, limit int64) ([]BadRow, error) {
+	var rows []BadRow
+	err := s.pool.Use(ctx, func(c *sqlconn.Session) error {
+		r, err := c.Exec("SELECT seq, class, file, column_name, value, line, byte_offset, error_code, message, recorded_time FROM "+
+			s.schema+".job_errors WHERE job_id = ? ORDER BY seq LIMIT ? OFFSET ?", jobID, limit, offset)
+		if err != nil {
+			return err
+		}
+		rows = make([]BadRow, r.RowNumber())
+		for i := range rows {
+			sc, row := rowScanner{r: r, row: i}, &rows[i]
+			sc.int(&row.Seq)
+			for _, text := range []*string{&row.Class, &row.File, &row.Column, &row.Value} {
+				sc.string(text)
+			}
+			for _, n := range []*int64{&row.Line, &row.Offset, &row.Code} {
+				sc.int(n)
+			}
+			sc.string(&row.Message)
+			sc.time(&row.Time)
+			if sc.err != nil {
+				return sc.err
+			}
+		}
+		return nil
+	})
+	return rows, wrap("read bad rows", err)
+}
+
+// BadRowClasses returns how many records of each class a job has.
+func (s *Store) BadRowClasses(ctx context.Context, jobID int64) (map[string]int64, error) {
+	counts := map[string]int64{}
+	err := s.pool.Use(ctx, func(c *sqlconn.Session) error {
+		r, err := c.Exec("SELECT class, COUNT(*) FROM "+s.schema+".job_errors WHERE job_id = ? GROUP BY class", jobID)
+		if err != nil {
+			return err
+		}
+		for i := range r.RowNumber() {
+			var class string
+			var n int64
+			sc := rowScanner{r: r, row: i}
+			sc.string(&class)
+			sc.int(&n)
+			if sc.err != nil {
+				return sc.err
+			}
+			counts[class] = n
+		}
+		return nil
+	})
+	return counts, wrap("count bad rows", err)
+}
+
+// ForgetBadRows removes the records of a running job that begins from the
+// beginning. ErrLost means that it is no longer the caller's.
+func (s *Store) ForgetBadRows(ctx context.Context, l job.Lease) error {
+	return wrap("forget bad rows", s.pool.Transact(ctx, func(c *sqlconn.Session) error {
+		if err := s.lock(c, l); err != nil {
+			return err
+		}
+		for _, sql := range []string{
+			"DELETE FROM " + s.schema + ".job_errors WHERE job_id = ?", "UPDATE " + s.schema + ".jobs SET error_rows = 0 WHERE id = ?",
+		} {
+			if _, err := c.Exec(sql, l.JobID); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
 }

@@ -79,11 +79,49 @@ var migrations = []migration{
 		) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin`,
 		`ALTER TABLE %s.jobs ADD COLUMN IF NOT EXISTS error_rows BIGINT NOT NULL DEFAULT 0`,
 	}},
+	{"jobs that go on", []string{
+		`CREATE TABLE IF NOT EXISTS %s.checkpoints (
+			job_id BIGINT NOT NULL PRIMARY KEY,
+			term BIGINT NOT NULL,
+			version BIGINT NOT NULL,
+			data LONGBLOB NOT NULL,
+			update_time DATETIME(6) NOT NULL
+		) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin`,
+		`ALTER TABLE %s.jobs ADD COLUMN IF NOT EXISTS pause_requested TINYINT NOT NULL DEFAULT 0`,
+		`ALTER TABLE %s.jobs ADD COLUMN IF NOT EXISTS settings BIGINT NOT NULL DEFAULT 0`,
+		`ALTER TABLE %s.jobs ADD COLUMN IF NOT EXISTS task LONGTEXT NULL`,
+		`ALTER TABLE %s.jobs ADD COLUMN IF NOT EXISTS process VARCHAR(255) NOT NULL DEFAULT ''`,
+		`ALTER TABLE %s.jobs ADD COLUMN IF NOT EXISTS step_done BIGINT NOT NULL DEFAULT 0`,
+		`ALTER TABLE %s.jobs ADD COLUMN IF NOT EXISTS step_size BIGINT NOT NULL DEFAULT 0`,
+		`ALTER TABLE %s.jobs ADD COLUMN IF NOT EXISTS step_speed BIGINT NOT NULL DEFAULT 0`,
+		`ALTER TABLE %s.jobs ADD COLUMN IF NOT EXISTS step_seconds_left BIGINT NOT NULL DEFAULT 0`,
+		`ALTER TABLE %s.jobs ADD COLUMN IF NOT EXISTS total_done BIGINT NOT NULL DEFAULT 0`,
+		`ALTER TABLE %s.jobs ADD COLUMN IF NOT EXISTS total_speed BIGINT NOT NULL DEFAULT 0`,
+		`ALTER TABLE %s.jobs ADD COLUMN IF NOT EXISTS total_seconds_left BIGINT NOT NULL DEFAULT 0`,
+		`ALTER TABLE %s.jobs ADD COLUMN IF NOT EXISTS percent DOUBLE NOT NULL DEFAULT 0`,
+	}},
 }
 
 // migrateLimit bounds the time that all migrations take, waiting for another
 // Sluice that migrates included.
 const migrateLimit = 5 * time.Minute
+
+// migrateIf migrates, with existing only if there are tables.
+func (s *Store) migrateIf(ctx context.Context, existing bool) error {
+	if existing {
+		err := s.pool.Use(ctx, func(c *sqlconn.Session) error {
+			there, err := s.hasTables(c)
+			if err == nil && !there {
+				err = ErrNoTables
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return s.migrate(ctx)
+}
 
 // migrate brings the schema to the newest version. Several processes may start
 // at once: a named lock of the cluster lets one after the other in. Waiting for
@@ -135,16 +173,21 @@ func (s *Store) migrateLocked(c *sqlconn.Session) error {
 // migrated looks without changing anything, so that a service account without
 // CREATE can run on tables that somebody else made.
 func (s *Store) migrated(c *sqlconn.Session) (bool, error) {
+	if there, err := s.hasTables(c); err != nil || !there {
+		return false, err
+	}
+	version, err := s.version(c)
+	return version == len(migrations), err
+}
+
+func (s *Store) hasTables(c *sqlconn.Session) (bool, error) {
 	r, err := c.Exec("SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = ? AND table_name = 'migrations'",
 		s.name)
 	if err != nil {
 		return false, err
 	}
-	if n, err := r.GetInt(0, 0); err != nil || n == 0 {
-		return false, err
-	}
-	version, err := s.version(c)
-	return version == len(migrations), err
+	n, err := r.GetInt(0, 0)
+	return n > 0, err
 }
 
 func (s *Store) applyMigrations(c *sqlconn.Session) error {

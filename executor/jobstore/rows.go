@@ -14,8 +14,9 @@ const timeLayout = "2006-01-02 15:04:05.999999"
 
 func (s *Store) selectJobs() string {
 	return "SELECT id, group_key, data_source, table_schema, table_name, table_id, statement, options, format_version, " +
-		"status, phase, step, source_bytes, imported_rows, error_code, message, created_by, create_time, start_time, " +
-		"end_time, update_time, owner, term, lease_until, cancel_requested, error_rows FROM " + s.schema + ".jobs"
+		"status, phase, step, imported_rows, step_done, step_size, step_speed, step_seconds_left, total_done, total_speed, " +
+		"total_seconds_left, percent, source_bytes, error_code, message, created_by, create_time, start_time, " +
+		"end_time, update_time, owner, term, lease_until, cancel_requested, pause_requested, settings, error_rows FROM " + s.schema + ".jobs"
 }
 
 // scanJobs reads rows of selectJobs.
@@ -25,7 +26,7 @@ func scanJobs(r *mysql.Result) ([]job.Job, error) {
 		sc := rowScanner{r: r, row: i}
 		var j job.Job
 		var status, phase string
-		var code, term, format, cancel int64
+		var code, term, format int64
 		sc.int(&j.ID)
 		sc.string(&j.GroupKey)
 		sc.string(&j.DataSource)
@@ -37,9 +38,8 @@ func scanJobs(r *mysql.Result) ([]job.Job, error) {
 		sc.int(&format)
 		sc.string(&status)
 		sc.string(&phase)
-		sc.string(&j.Step)
+		sc.progress(&j.Progress)
 		sc.int(&j.SourceBytes)
-		sc.nullInt(&j.Rows)
 		sc.int(&code)
 		sc.string(&j.Message)
 		sc.string(&j.CreatedBy)
@@ -50,7 +50,7 @@ func scanJobs(r *mysql.Result) ([]job.Job, error) {
 		sc.string(&j.Lease.Owner)
 		sc.int(&term)
 		sc.time(&j.LeaseUntil)
-		sc.int(&cancel)
+		sc.control(&j.Control)
 		sc.int(&j.ErrorRows)
 		if sc.err != nil {
 			return nil, fmt.Errorf("job row: %w", sc.err)
@@ -59,7 +59,8 @@ func scanJobs(r *mysql.Result) ([]job.Job, error) {
 		if !j.Status.Valid() {
 			return nil, fmt.Errorf("job %d: unknown status %q", j.ID, status)
 		}
-		j.FormatVersion, j.ErrorCode, j.CancelRequested = int(format), uint16(code), cancel != 0
+		j.Total.Size = j.SourceBytes
+		j.FormatVersion, j.ErrorCode = int(format), uint16(code)
 		j.Lease.JobID, j.Lease.Term = j.ID, term
 		jobs = append(jobs, j)
 	}
@@ -91,6 +92,44 @@ func (s *rowScanner) int(to *int64) {
 	*to = v
 }
 
+func (s *rowScanner) bool(to *bool) {
+	var n int64
+	s.int(&n)
+	*to = n != 0
+}
+
+func (s *rowScanner) float(to *float64) {
+	v, err := s.r.GetFloat(s.row, s.next())
+	s.keep(err)
+	*to = v
+}
+
+// progress reads from step on; Phase comes before.
+func (s *rowScanner) progress(p *job.Progress) {
+	s.string(&p.Step)
+	s.nullInt(&p.Rows)
+	s.int(&p.Current.Done)
+	s.int(&p.Current.Size)
+	s.int(&p.Current.Speed)
+	s.seconds(&p.Current.Left)
+	s.int(&p.Total.Done)
+	s.int(&p.Total.Speed)
+	s.seconds(&p.Total.Left)
+	s.float(&p.Percent)
+}
+
+func (s *rowScanner) seconds(to *time.Duration) {
+	var n int64
+	s.int(&n)
+	*to = time.Duration(n) * time.Second
+}
+
+func (s *rowScanner) control(to *job.Control) {
+	s.bool(&to.CancelRequested)
+	s.bool(&to.PauseRequested)
+	s.int(&to.Settings)
+}
+
 func (s *rowScanner) nullInt(to **int64) {
 	col := s.next()
 	null, err := s.r.IsNull(s.row, col)
@@ -119,3 +158,6 @@ func (s *rowScanner) keep(err error) {
 		s.err = err
 	}
 }
+
+// seconds is what a duration is kept as, rounded up: 0 means that it is not known.
+func seconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }

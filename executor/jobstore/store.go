@@ -36,6 +36,8 @@ var (
 	ErrLost = errors.New("the job has ended or belongs to another owner")
 	// ErrNewerSchema: the tables were made by a newer Sluice.
 	ErrNewerSchema = errors.New("the job tables were made by a newer Sluice")
+	// ErrNoTables: there are no job tables yet.
+	ErrNoTables = errors.New("there are no job tables in the cluster")
 )
 
 // DefaultSchema is where the job tables live unless configured otherwise.
@@ -59,17 +61,24 @@ type Params struct {
 	Schema string
 	// Owner is this process's instance name, at most 255 bytes.
 	Owner string
+	// Process tells this process from an earlier one of the same name; see
+	// Held.Process. At most 255 bytes.
+	Process string
 	// Lease is the duration of leases; 0 means DefaultLease.
 	Lease time.Duration
+	// Existing opens a store only if it has tables already: otherwise nothing is
+	// changed and the error is ErrNoTables.
+	Existing bool
 }
 
 // Store keeps jobs. It is safe for concurrent use.
 type Store struct {
-	pool   *sqlconn.Pool
-	name   string // the schema's
-	schema string // the same, quoted
-	owner  string
-	lease  time.Duration
+	pool    *sqlconn.Pool
+	name    string // the schema's
+	schema  string // the same, quoted
+	owner   string
+	process string
+	lease   time.Duration
 }
 
 // Open connects, creates the schema where needed and brings it to the newest
@@ -83,8 +92,9 @@ func Open(ctx context.Context, p Params) (*Store, error) {
 	}
 	pool := sqlconn.New(sqlconn.Config{Addrs: p.Backends, User: p.User, Password: p.Password, Limit: callLimit, Setup: []string{
 		"SET SESSION time_zone = '+00:00', autocommit = 1, sql_mode = 'STRICT_TRANS_TABLES'", "SET NAMES utf8mb4"}})
-	s := &Store{pool: pool, name: p.Schema, schema: sqlconn.QuoteName(p.Schema), owner: p.Owner, lease: p.Lease}
-	if err := s.migrate(ctx); err != nil {
+	s := &Store{pool: pool, name: p.Schema, schema: sqlconn.QuoteName(p.Schema), owner: p.Owner, process: p.Process, lease: p.Lease}
+	err := s.migrateIf(ctx, p.Existing)
+	if err != nil {
 		s.Close()
 		return nil, fmt.Errorf("job store: %w", err)
 	}
@@ -147,139 +157,11 @@ func (s *Store) nextID(c *sqlconn.Session) (int64, error) {
 func (s *Store) insert(c *sqlconn.Session, id int64, j *job.Job) error {
 	_, err := c.Exec("INSERT INTO "+s.schema+".jobs (id, group_key, data_source, table_schema, table_name, table_id, "+
 		"active_key, statement, options, format_version, status, phase, step, source_bytes, message, created_by, "+
-		"create_time, update_time, owner, term, lease_until) "+
-		"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', '', ?, '', ?, "+now+", "+now+", ?, 1, "+s.until()+")",
+		"task, create_time, update_time, owner, process, term, lease_until) "+
+		"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', '', ?, '', ?, ?, "+now+", "+now+", ?, ?, 1, "+s.until()+")",
 		id, nullable(j.GroupKey), j.DataSource, j.DB, j.Table, j.TableID, j.ActiveKey(), j.Statement, j.Options,
-		job.FormatVersion, string(job.Pending), j.SourceBytes, j.CreatedBy, s.owner)
+		job.FormatVersion, string(job.Pending), j.SourceBytes, j.CreatedBy, nullable(j.Task), s.owner, s.process)
 	return err
-}
-
-// Claim moves a pending job of this instance to running and returns the lease
-// under which its row may be written. ErrLost when it was cancelled or given
-// up meanwhile.
-func (s *Store) Claim(ctx context.Context, l job.Lease) error {
-	return s.change(ctx, "claim job", "status = ?, phase = ?, start_time = "+now+", lease_until = "+s.until(),
-		[]any{string(job.Running), string(job.PhaseImporting)}, l, job.Pending)
-}
-
-// Renew extends the lease and writes the job's progress. It tells whether
-// somebody asked for the job to be cancelled. ErrLost means that the job is no
-// longer the caller's.
-func (s *Store) Renew(ctx context.Context, l job.Lease, p job.Progress) (cancelRequested bool, err error) {
-	err = s.pool.Use(ctx, func(c *sqlconn.Session) error {
-		args := []any{string(p.Phase), p.Step, nullableInt(p.Rows), l.JobID, l.Owner, l.Term}
-		r, err := c.Exec("UPDATE "+s.schema+".jobs SET phase = ?, step = ?, imported_rows = ?, update_time = "+now+
-			", lease_until = "+s.until()+" WHERE id = ? AND owner = ? AND term = ? AND status IN ('pending', 'running')", args...)
-		if err != nil {
-			return err
-		}
-		if r.AffectedRows == 0 {
-			return ErrLost
-		}
-		r, err = c.Exec("SELECT cancel_requested FROM "+s.schema+".jobs WHERE id = ?", l.JobID)
-		if err != nil {
-			return err
-		}
-		n, err := r.GetInt(0, 0)
-		cancelRequested = n != 0
-		return err
-	})
-	return cancelRequested, wrap("renew job's lease", err)
-}
-
-// End moves a job to its last state and frees its table. From pending a job
-// can only fail or be cancelled. ErrLost when somebody else ended it first.
-// Unlike TiDB, a cancelled job gets an end time too: without one it reads as if
-// it still ran.
-func (s *Store) End(ctx context.Context, l job.Lease, o job.Outcome) error {
-	var from []job.Status
-	for _, status := range []job.Status{job.Pending, job.Running} {
-		if status.CanBecome(o.Status) {
-			from = append(from, status)
-		}
-	}
-	if o.Status.Active() || len(from) == 0 {
-		return fmt.Errorf("end job: %q is no last state", o.Status)
-	}
-	set := "status = ?, error_code = ?, message = ?, imported_rows = COALESCE(?, imported_rows), active_key = NULL"
-	if o.Status == job.Finished {
-		set += ", phase = '', step = ''"
-	}
-	args := []any{string(o.Status), int64(o.ErrorCode), o.Message, nullableInt(o.Rows)}
-	if sum := o.Checksum; sum != nil {
-		set += ", checksum = ?, total_kvs = ?, total_bytes = ?"
-		args = append(args, sum.Crc64Xor, sum.TotalKvs, sum.TotalBytes)
-	}
-	return s.change(ctx, "end job", set+", end_time = "+now, args, l, from...)
-}
-
-// change is the compare-and-set that all writes of an owner go through.
-func (s *Store) change(ctx context.Context, what, set string, args []any, l job.Lease, from ...job.Status) error {
-	args = append(args, l.JobID, l.Owner, l.Term)
-	for _, f := range from {
-		args = append(args, string(f))
-	}
-	err := s.pool.Use(ctx, func(c *sqlconn.Session) error {
-		r, err := c.Exec("UPDATE "+s.schema+".jobs SET "+set+", update_time = "+now+
-			" WHERE id = ? AND owner = ? AND term = ? AND status IN ("+placeholders(len(from))+")", args...)
-		if err == nil && r.AffectedRows == 0 {
-			err = ErrLost
-		}
-		return err
-	})
-	return wrap(what, err)
-}
-
-// RequestCancel asks the owner of an active job to stop it. It returns false
-// when the job has already ended.
-func (s *Store) RequestCancel(ctx context.Context, id int64) (bool, error) {
-	var found bool
-	err := s.pool.Use(ctx, func(c *sqlconn.Session) error {
-		_, err := c.Exec("UPDATE "+s.schema+".jobs SET cancel_requested = 1, update_time = "+now+
-			" WHERE id = ? AND status IN ('pending', 'running')", id)
-		if err != nil {
-			return err
-		}
-		j, err := s.get(c, id)
-		found = err == nil && j.CancelRequested && j.Status.Active()
-		return err
-	})
-	return found, wrap("request cancel", err)
-}
-
-// FailAbandoned ends the jobs whose owners have let their leases expire: their
-// process died or lost the cluster. The term is raised, so a late owner can't
-// write any more. It returns the number of jobs ended. alive are jobs of this
-// instance that it knows to be running, however late their rows are renewed.
-//
-// It waits a whole further lease after the expiry: an owner that can't renew
-// sends nothing more to the stores before its lease runs out, but its last
-// requests may take a moment to arrive.
-func (s *Store) FailAbandoned(ctx context.Context, alive ...int64) (int64, error) {
-	var n int64
-	except, args := "", []any(nil)
-	if len(alive) > 0 {
-		except = " AND NOT (owner = ? AND id IN (" + placeholders(len(alive)) + "))"
-		args = append(args, s.owner)
-		for _, id := range alive {
-			args = append(args, id)
-		}
-	}
-	err := s.pool.Use(ctx, func(c *sqlconn.Session) error {
-		// The message comes first: where assignments see those before them, it
-		// still sees the state that the job had.
-		r, err := c.Exec("UPDATE "+s.schema+".jobs SET message = CONCAT('the Sluice that ran this job (', owner, "+
-			"') stopped or lost the cluster; ', CASE WHEN status = 'pending' THEN 'the job had not begun, the table is as it was' "+
-			"ELSE 'the table may hold a part of the rows: TRUNCATE it before it is used or imported again' END), "+
-			"error_code = 1105, term = term + 1, active_key = NULL, end_time = "+now+", update_time = "+now+
-			", status = CASE WHEN cancel_requested <> 0 THEN 'cancelled' ELSE 'failed' END "+
-			"WHERE status IN ('pending', 'running') AND lease_until < "+now+" - "+s.interval()+except, args...)
-		if err == nil {
-			n = int64(r.AffectedRows)
-		}
-		return err
-	})
-	return n, wrap("end abandoned jobs", err)
 }
 
 // Get returns one job, or ErrNotFound.
@@ -290,6 +172,24 @@ func (s *Store) Get(ctx context.Context, id int64) (job.Job, error) {
 		return err
 	})
 	return j, wrap("read job", err)
+}
+
+// Task returns a job's Task, "" if it has none.
+func (s *Store) Task(ctx context.Context, id int64) (string, error) {
+	var task string
+	err := s.pool.Use(ctx, func(c *sqlconn.Session) error {
+		r, err := c.Exec("SELECT task FROM "+s.schema+".jobs WHERE id = ?", id)
+		if err != nil {
+			return err
+		}
+		if r.RowNumber() == 0 {
+			return ErrNotFound
+		}
+		sc := rowScanner{r: r}
+		sc.string(&task)
+		return sc.err
+	})
+	return task, wrap("read the job's task", err)
 }
 
 // List returns the jobs of one account, or of all when createdBy is "", by id.
@@ -333,9 +233,6 @@ func (s *Store) interval() string {
 }
 
 func (s *Store) until() string { return now + " + " + s.interval() }
-
-// placeholders are the marks of n parameters.
-func placeholders(n int) string { return strings.TrimSuffix(strings.Repeat("?, ", n), ", ") }
 
 func wrap(what string, err error) error {
 	if err == nil {

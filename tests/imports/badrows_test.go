@@ -182,7 +182,7 @@ func TestBadRowsMatrix(t *testing.T) {
 			job := b.mustImport(from + ", max_errors=" + strconv.Itoa(bad))
 			require.Equal(t, want, b.query(selectBadRows, job["Job_ID"]))
 			require.Equal(t, strconv.Itoa(len(good)), job["Imported_Rows"])
-			require.Contains(t, job["Result_Message"], fmt.Sprintf("rows left out and recorded: %d (%d %s), shown by SELECT * FROM sluice.job_errors WHERE job_id = %s",
+			require.Contains(t, job["Result_Message"], fmt.Sprintf("rows left out and recorded: %d (%d %s), shown by SHOW IMPORT JOB %s ERRORS",
 				bad, bad, k.class, job["Job_ID"]))
 			require.Equal(t, strconv.Itoa(bad), b.lastJob("t")["error_rows"])
 			var ids []string
@@ -260,7 +260,7 @@ func TestRowsWithoutCertainEnd(t *testing.T) {
 			failed := b.lastJob("t")
 			require.Equal(t, strconv.Itoa(len(b.query(selectBadRows, failed["id"]))), failed["error_rows"])
 			if tt.offset > 0 {
-				require.Contains(t, failed["message"], "bad rows: 1 (1 type), shown by SELECT")
+				require.Contains(t, failed["message"], "bad rows: 1 (1 type), shown by SHOW IMPORT JOB")
 			}
 		})
 	}

@@ -179,9 +179,9 @@ func TestBadRowsOfAJob(t *testing.T) {
 		state   string
 		message string
 	}{
-		"finished": {nil, "finished", "rows left out and recorded: 2 (1 type, 1 syntax), shown by SELECT * FROM "},
+		"finished": {nil, "finished", "rows left out and recorded: 2 (1 type, 1 syntax), shown by SHOW IMPORT JOB "},
 		// Redaction takes the semicolon for a part of the URL.
-		"failed": {errBoom, "failed", "boom at s3://b/p?secret-access-key=xxxxxx bad rows: 2 (1 type, 1 syntax), shown by SELECT * FROM "},
+		"failed": {errBoom, "failed", "boom at s3://b/p?secret-access-key=xxxxxx bad rows: 2 (1 type, 1 syntax), shown by SHOW IMPORT JOB "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -11,7 +11,6 @@ import (
 
 	"github.com/sluicedb/sluice/executor"
 	"github.com/sluicedb/sluice/executor/job"
-	"github.com/sluicedb/sluice/executor/jobstore"
 )
 
 const importA = "IMPORT INTO a FROM '/d/a.csv'"
@@ -196,21 +195,6 @@ func TestQueue(t *testing.T) {
 	waitState(t, s, "3", "finished")
 }
 
-// TestShutdown stops what doesn't end in time and says so in the row.
-func TestShutdown(t *testing.T) {
-	t.Parallel()
-	f, e, s, schema := fakeSetup(t)
-	s.row(importA + " WITH detached")
-	<-f.running
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	require.NoError(t, e.Close(ctx))
-	next := sessionOf(t, fakeExecutor(t, newFakeEngine(), schema, "fake:2"), "root", "", "")
-	row := next.row("SHOW IMPORT JOB 1")
-	require.Equal(t, "failed", row["Status"])
-	require.Contains(t, row["Result_Message"], "shutting down")
-}
-
 // TestShutdownWaits lets a job end that has time to.
 func TestShutdownWaits(t *testing.T) {
 	t.Parallel()
@@ -247,30 +231,6 @@ func TestLostJob(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, job.Running, j.Status)
 	require.Equal(t, "thief", j.Lease.Owner)
-}
-
-// TestDeadOwner: a job whose owner died frees its table.
-func TestDeadOwner(t *testing.T) {
-	t.Parallel()
-	f, _, s, schema := fakeSetup(t)
-	dead := open(t, onTiDB(t), schema, "dead:1", time.Minute)
-	plan, err := f.Plan(t.Context(), executor.Task{Table: "a"})
-	require.NoError(t, err)
-	j, err := dead.Create(t.Context(), job.Job{DB: "x", Table: "a", TableID: plan.TableID(), CreatedBy: "root@%"})
-	require.NoError(t, err)
-	require.Contains(t, s.fails(8173, importA), "active job")
-	c := connect(t, onTiDB(t))
-	quoted := "`" + strings.ReplaceAll(schema, "`", "``") + "`"
-	_, err = c.Execute("UPDATE " + quoted + ".jobs SET lease_until = UTC_TIMESTAMP(6) - INTERVAL 1 HOUR WHERE id = 1")
-	require.NoError(t, err)
-	out := s.background(t.Context(), importA)
-	(<-f.running).end(1, nil)
-	require.NoError(t, (<-out).err)
-	j, err = dead.Get(t.Context(), j.ID)
-	require.NoError(t, err)
-	require.Equal(t, job.Failed, j.Status)
-	require.Contains(t, j.Message, "dead:1")
-	require.ErrorIs(t, dead.End(t.Context(), j.Lease, job.Outcome{Status: job.Finished}), jobstore.ErrLost)
 }
 
 // TestTwoSluices accept a job for one table at the same moment: one wins.

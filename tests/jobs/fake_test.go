@@ -20,9 +20,11 @@ type fakeEngine struct {
 	// tableIDs are handed out plan by plan; the last stays.
 	tableID func(plan int64, t executor.Task) int64
 	planErr func(plan int64) error
-	plans   atomic.Int64
-	running chan *fakePlan
-	closed  atomic.Bool
+	// unreadable is what keeps the engine from the source of a location.
+	unreadable func(location string) error
+	plans      atomic.Int64
+	running    chan *fakePlan
+	closed     atomic.Bool
 }
 
 type fakePlan struct {
@@ -31,6 +33,8 @@ type fakePlan struct {
 	id     int64
 	rows   atomic.Int64
 	finish chan func() (executor.Summary, error)
+	// stopped gets the cause when the plan is stopped.
+	stopped chan error
 	// deaf plans end only when told.
 	deaf atomic.Bool
 }
@@ -45,7 +49,8 @@ func (f *fakeEngine) Plan(_ context.Context, t executor.Task) (executor.Plan, er
 			return nil, err
 		}
 	}
-	p := &fakePlan{engine: f, task: t, id: 1000, finish: make(chan func() (executor.Summary, error), 1)}
+	p := &fakePlan{engine: f, task: t, id: 1000, finish: make(chan func() (executor.Summary, error), 1),
+		stopped: make(chan error, 1)}
 	for _, c := range t.Table {
 		p.id = p.id*31 + int64(c)
 	}
@@ -61,19 +66,25 @@ func (f *fakeEngine) Close() error {
 	return nil
 }
 
-// TableID implements executor.Plan.
-func (p *fakePlan) TableID() int64 { return p.id }
+// Readable implements executor.Engine.
+func (f *fakeEngine) Readable(_ context.Context, s *executor.Spec) error {
+	if f.unreadable == nil {
+		return nil
+	}
+	return f.unreadable(s.Location)
+}
 
-// SourceBytes implements executor.Plan.
-func (p *fakePlan) SourceBytes() int64 { return 8 }
+// Facts implements executor.Plan.
+func (p *fakePlan) Facts() executor.Facts {
+	return executor.Facts{TableID: p.id, SourceBytes: 8, Source: "files"}
+}
 
 // Close implements executor.Plan.
 func (p *fakePlan) Close() error { return nil }
 
 // Progress implements executor.Plan.
-func (p *fakePlan) Progress() job.Progress {
-	rows := p.rows.Load()
-	return job.Progress{Phase: job.PhaseImporting, Step: "encode", Rows: &rows}
+func (p *fakePlan) Progress() executor.Progress {
+	return executor.Progress{Phase: job.PhaseImporting, Step: "encode", Rows: p.rows.Load(), SourceBytes: 8}
 }
 
 // Run implements executor.Plan.
@@ -87,6 +98,7 @@ func (p *fakePlan) Run(ctx context.Context) (executor.Summary, error) {
 	case f := <-p.finish:
 		return f()
 	case <-done:
+		p.stopped <- context.Cause(ctx)
 		return executor.Summary{}, fmt.Errorf("encode: %w", context.Cause(ctx))
 	}
 }

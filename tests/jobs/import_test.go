@@ -267,6 +267,7 @@ func TestColumnsAreTiDBs(t *testing.T) {
 			Name: string(f.Name), Type: f.Type, Charset: f.Charset, Length: f.ColumnLength, Flags: f.Flag, Decimals: f.Decimal,
 		})
 	}
-	require.Equal(t, want, ours.Columns)
+	require.Len(t, want, 13)
+	require.Equal(t, want, ours.Columns[:13], "Sluice's own columns come behind TiDB's")
 	require.EqualValues(t, mysql.MYSQL_TYPE_LONGLONG, want[0].Type)
 }

@@ -1,7 +1,6 @@
 package jobs_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -9,7 +8,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/sluicedb/sluice/executor"
 	"github.com/sluicedb/sluice/executor/job"
 	"github.com/sluicedb/sluice/executor/jobstore"
 	"github.com/sluicedb/sluice/tests/playground"
@@ -31,22 +29,6 @@ func TestErrorTextOfAnyBytesEndsTheJob(t *testing.T) {
 	require.Contains(t, row["Result_Message"], "the table holds a part")
 	require.Contains(t, message, "import job 1: bad value '\uFFFD")
 	require.Contains(t, message, "the table holds a part")
-}
-
-// A blocking job that is stopped because the process ends was not cancelled by
-// its client.
-func TestShutdownOfTheProxyFailsTheJob(t *testing.T) {
-	t.Parallel()
-	f, _, s, _ := fakeSetup(t)
-	ctx, cancel := context.WithCancelCause(t.Context())
-	out := s.background(ctx, importA)
-	<-f.running
-	cancel(fmt.Errorf("draining: %w", executor.ErrShutdown))
-	code, _ := (<-out).message(t)
-	require.EqualValues(t, 1053, code)
-	row := s.row("SHOW IMPORT JOB 1")
-	require.Equal(t, "failed", row["Status"])
-	require.Contains(t, row["Result_Message"], "shutting down")
 }
 
 // Session state must be read right whatever character set results come in.

@@ -51,7 +51,8 @@ func TestStore(t *testing.T) {
 			p := db(t)
 			for name, f := range map[string]func(*testing.T, jobstore.Params){
 				"Life": testLife, "Guard": testGuard, "GuardRace": testGuardRace, "Fence": testFence,
-				"Cancel": testCancel, "Abandoned": testAbandoned, "Migrate": testMigrate,
+				"Cancel": testCancel, "Pause": testPause, "Retry": testRetry, "Alter": testAlter, "Takeover": testTakeover,
+				"Checkpoint": testCheckpoint, "RemoveEnded": testRemoveEnded, "Upgrade": testUpgrade, "Migrate": testMigrate,
 				"Backends": testBackends, "Context": testContext,
 			} {
 				t.Run(name, func(t *testing.T) {
@@ -66,7 +67,7 @@ func TestStore(t *testing.T) {
 func aJob(tableID int64) job.Job {
 	return job.Job{
 		GroupKey: "g", DataSource: "s3://b/p?access-key=xxxxxx", DB: "d'b", Table: "t`é😀", TableID: tableID,
-		Statement: `IMPORT INTO t FROM '\x'`, Options: `{"thread":4}`, SourceBytes: math.MaxInt64, CreatedBy: "u@%",
+		Statement: `IMPORT INTO t FROM '\x'`, Options: `{"thread":4}`, Task: `{"Version":1,"DB":"é😀\''"}`, SourceBytes: math.MaxInt64, CreatedBy: "u@%",
 	}
 }
 
@@ -88,19 +89,33 @@ func testLife(t *testing.T, p jobstore.Params) {
 	require.Equal(t, time.UTC, j.CreateTime.Location())
 	require.InDelta(t, time.Minute.Seconds(), j.LeaseUntil.Sub(j.CreateTime).Seconds(), 5)
 	want.CreateTime, want.UpdateTime, want.LeaseUntil = j.CreateTime, j.UpdateTime, j.LeaseUntil
+	task, err := s.Task(ctx, 1)
+	require.NoError(t, err)
+	require.Equal(t, want.Task, task)
+	want.Task, want.Total.Size = "", want.SourceBytes
 	require.Equal(t, want, j)
+	_, err = s.Task(ctx, 2)
+	require.ErrorIs(t, err, jobstore.ErrNotFound)
 
 	require.NoError(t, s.Claim(ctx, j.Lease))
 	require.ErrorIs(t, s.Claim(ctx, j.Lease), jobstore.ErrLost, "a running job can't be claimed")
-	cancel, err := s.Renew(ctx, j.Lease, job.Progress{Phase: job.PhaseValidating, Step: "checksum", Rows: ptr(12)})
+	progress := job.Progress{Phase: job.PhaseValidating, Step: "checksum", Rows: ptr(12), Percent: 98.25,
+		Current: job.Meter{Done: 3, Size: 1 << 40, Speed: 5, Left: 25 * time.Hour},
+		Total:   job.Meter{Done: 7, Size: math.MaxInt64, Speed: 9, Left: time.Second}}
+	wanted, err := s.Renew(ctx, j.Lease, progress)
 	require.NoError(t, err)
-	require.False(t, cancel)
+	require.Zero(t, wanted)
 	j, err = s.Get(ctx, 1)
 	require.NoError(t, err)
 	require.Equal(t, job.Running, j.Status)
-	require.Equal(t, job.PhaseValidating, j.Phase)
-	require.Equal(t, "checksum", j.Step)
-	require.EqualValues(t, 12, *j.Rows)
+	require.Equal(t, progress, j.Progress)
+	_, err = s.Renew(ctx, j.Lease, job.Progress{Percent: 50, Total: job.Meter{Left: 1500 * time.Millisecond}})
+	require.NoError(t, err)
+	j, err = s.Get(ctx, 1)
+	require.NoError(t, err)
+	require.InDelta(t, 98.25, j.Percent, 0, "it never falls")
+	require.EqualValues(t, 12, *j.Rows, "what is not known doesn't hide what was")
+	require.Equal(t, 2*time.Second, j.Total.Left)
 	require.False(t, j.StartTime.IsZero())
 	require.True(t, j.EndTime.IsZero())
 
@@ -113,6 +128,8 @@ func testLife(t *testing.T, p jobstore.Params) {
 	require.NoError(t, err)
 	require.Equal(t, job.Finished, j.Status)
 	require.Equal(t, job.PhaseNone, j.Phase)
+	require.InDelta(t, 100, j.Percent, 0)
+	require.Zero(t, j.Total.Left)
 	require.EqualValues(t, 13, *j.Rows)
 	require.Equal(t, "w", j.Message)
 	require.False(t, j.EndTime.IsZero())
@@ -235,9 +252,9 @@ func testCancel(t *testing.T, p jobstore.Params) {
 		require.NoError(t, err)
 		require.True(t, found)
 	}
-	cancel, err := owner.Renew(ctx, j.Lease, job.Progress{})
+	wanted, err := owner.Renew(ctx, j.Lease, job.Progress{})
 	require.NoError(t, err)
-	require.True(t, cancel)
+	require.Equal(t, job.Control{CancelRequested: true}, wanted)
 	require.NoError(t, owner.End(ctx, j.Lease, job.Outcome{Status: job.Cancelled, Message: "m"}))
 	found, err := other.RequestCancel(ctx, j.ID)
 	require.NoError(t, err)
@@ -245,50 +262,6 @@ func testCancel(t *testing.T, p jobstore.Params) {
 	j, err = other.Get(ctx, j.ID)
 	require.NoError(t, err)
 	require.Equal(t, job.Cancelled, j.Status)
-}
-
-func testAbandoned(t *testing.T, p jobstore.Params) {
-	ctx := t.Context()
-	schema := newSchema()
-	// The dead owner's leases are over at once; those of the living aren't.
-	dead, alive := open(t, p, schema, "dead:1", time.Microsecond), open(t, p, schema, "alive:1", time.Hour)
-	lost, err := dead.Create(ctx, aJob(7))
-	require.NoError(t, err)
-	require.NoError(t, dead.Claim(ctx, lost.Lease))
-	cancelled, err := dead.Create(ctx, aJob(8))
-	require.NoError(t, err)
-	_, err = alive.RequestCancel(ctx, cancelled.ID)
-	require.NoError(t, err)
-	kept, err := alive.Create(ctx, aJob(9))
-	require.NoError(t, err)
-
-	n, err := alive.FailAbandoned(ctx)
-	require.NoError(t, err)
-	require.Zero(t, n, "a store waits one more lease of its own")
-	n, err = dead.FailAbandoned(ctx, lost.ID, cancelled.ID)
-	require.NoError(t, err)
-	require.Zero(t, n, "who runs a job knows better than its row")
-	other := open(t, p, schema, "other:1", time.Microsecond)
-	n, err = other.FailAbandoned(ctx, lost.ID, cancelled.ID)
-	require.NoError(t, err)
-	require.EqualValues(t, 2, n, "whoever doesn't own it knows nothing")
-
-	_, err = dead.Renew(ctx, lost.Lease, job.Progress{})
-	require.ErrorIs(t, err, jobstore.ErrLost, "the late owner is fenced")
-	require.ErrorIs(t, dead.End(ctx, lost.Lease, job.Outcome{Status: job.Finished}), jobstore.ErrLost)
-	j, err := alive.Get(ctx, lost.ID)
-	require.NoError(t, err)
-	require.Equal(t, job.Failed, j.Status)
-	require.Contains(t, j.Message, "dead:1")
-	require.EqualValues(t, 2, j.Lease.Term)
-	j, err = alive.Get(ctx, cancelled.ID)
-	require.NoError(t, err)
-	require.Equal(t, job.Cancelled, j.Status)
-	j, err = alive.Get(ctx, kept.ID)
-	require.NoError(t, err)
-	require.Equal(t, job.Pending, j.Status)
-	_, err = alive.Create(ctx, aJob(7))
-	require.NoError(t, err, "the abandoned table is free")
 }
 
 // testMigrate lets many processes start at once on an empty cluster.

@@ -1,0 +1,112 @@
+package executor
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/sluicedb/sluice/sqlext"
+)
+
+// The durable form of a Spec is JSON in the job's row, so that any Sluice can
+// run the job. Everything in it goes by the fields' names, which therefore are
+// part of the format; a field that is added has to mean with its zero value what
+// was done before. Credentials have no place in a row: a Spec that holds some
+// has no durable form, and its job no other process than the one that accepted it.
+
+// durableVersion is raised when a Spec's form changes so that an older Sluice
+// would misread it.
+const durableVersion = 1
+
+// Why a job can't be run from its row.
+var (
+	errCredentials = errors.New("its location holds credentials, which only the Sluice that accepted it knew")
+	errNoTask      = errors.New("its row does not hold what another Sluice needs to run it")
+)
+
+// durableSpec replaces the fields that have no form in JSON of their own.
+type durableSpec struct {
+	Version int
+	Spec
+	Assignments []durableAssignment
+	TimeZone    string
+}
+
+type durableAssignment struct{ Column, Text string }
+
+// encodeSpec returns the durable form, or errCredentials.
+func encodeSpec(s *Spec) (string, error) {
+	if uri := s.Options.CloudStorageURI; sqlext.RedactURL(s.Location) != s.Location || uri != nil && sqlext.RedactURL(*uri) != *uri {
+		return "", errCredentials
+	}
+	d := durableSpec{Version: durableVersion, Spec: *s}
+	d.Spec.Assignments, d.Spec.TimeZone = nil, nil
+	for _, a := range s.Assignments {
+		d.Assignments = append(d.Assignments, durableAssignment{Column: a.Column, Text: a.Text})
+	}
+	if s.TimeZone != nil {
+		d.TimeZone = s.TimeZone.String()
+	}
+	text, err := json.Marshal(d)
+	return string(text), err
+}
+
+// decodeSpec is the inverse of encodeSpec.
+func decodeSpec(text string) (*Spec, error) {
+	if text == "" {
+		return nil, errNoTask
+	}
+	var d durableSpec
+	decoder := json.NewDecoder(bytes.NewReader([]byte(text)))
+	decoder.UseNumber()
+	if err := decoder.Decode(&d); err != nil {
+		return nil, fmt.Errorf("the job's row: %w", err)
+	}
+	if d.Version != durableVersion {
+		return nil, fmt.Errorf("%w: version %d", errNoTask, d.Version)
+	}
+	s := d.Spec
+	for _, a := range d.Assignments {
+		expr, err := sqlext.ParseExpr(a.Text)
+		if err != nil {
+			return nil, fmt.Errorf("the job's row: assignment to %s: %w", a.Column, err)
+		}
+		s.Assignments = append(s.Assignments, sqlext.Assignment{Column: a.Column, Expr: expr, Text: a.Text})
+	}
+	if d.TimeZone != "" {
+		zone, err := parseTimeZone(d.TimeZone, "")
+		if err != nil {
+			return nil, err
+		}
+		s.TimeZone = zone
+	}
+	for name, value := range s.Options.Specified {
+		if n, ok := value.(json.Number); ok {
+			whole, err := n.Int64()
+			if err != nil {
+				return nil, fmt.Errorf("the job's row: option %s: %w", name, err)
+			}
+			s.Options.Specified[name] = whole
+		}
+	}
+	return &s, nil
+}
+
+// settle replaces a new job's Spec by the one that its row will give, so that it
+// makes no difference who runs it. durable is "" if there is no such form.
+func settle(s *Spec) (durable string, err error) {
+	durable, err = encodeSpec(s)
+	if errors.Is(err, errCredentials) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	again, err := decodeSpec(durable)
+	if err != nil {
+		return "", err
+	}
+	*s = *again
+	return durable, nil
+}

@@ -1,0 +1,109 @@
+package jobstore
+
+import (
+	"context"
+
+	"github.com/sluicedb/sluice/executor/job"
+	"github.com/sluicedb/sluice/importcore/cluster/sqlconn"
+)
+
+// What users ask for: requests to the owner of a job, and the arrows that start
+// at a job without one.
+
+// RequestCancel asks for a job to be stopped for good. A paused job becomes
+// pending, for whoever sees to that. It returns false when the job has already
+// ended.
+func (s *Store) RequestCancel(ctx context.Context, id int64) (bool, error) {
+	return s.request(ctx, "request cancel", id, "cancel_requested = 1, lease_until = CASE WHEN status = 'paused' THEN "+now+
+		" ELSE lease_until END, status = CASE WHEN status = 'paused' THEN 'pending' ELSE status END", job.Pending, job.Running, job.Paused)
+}
+
+// RequestPause asks for a job to be paused. It returns false when it can't be:
+// it is paused, or has ended.
+func (s *Store) RequestPause(ctx context.Context, id int64) (bool, error) {
+	return s.request(ctx, "request pause", id, "pause_requested = 1", job.Pending, job.Running)
+}
+
+// Resume makes a paused job pending again, for any Sluice to adopt. It returns
+// false when the job is not paused.
+func (s *Store) Resume(ctx context.Context, id int64) (bool, error) {
+	return s.request(ctx, "resume job", id, "status = 'pending', pause_requested = 0, message = '', lease_until = "+now, job.Paused)
+}
+
+func (s *Store) request(ctx context.Context, what string, id int64, set string, from ...job.Status) (done bool, err error) {
+	args := []any{id}
+	for _, f := range from {
+		args = append(args, string(f))
+	}
+	err = s.pool.Use(ctx, func(c *sqlconn.Session) error {
+		r, err := c.Exec("UPDATE "+s.schema+".jobs SET "+set+", update_time = "+now+
+			" WHERE id = ? AND status IN ("+placeholders(len(from))+")", args...)
+		if err != nil || r.AffectedRows > 0 {
+			done = err == nil
+			return err
+		}
+		_, err = s.get(c, id) // is it the state, or is there no such job?
+		return err
+	})
+	return done, wrap(what, err)
+}
+
+// Retry makes a failed or cancelled job pending again, for any Sluice to adopt.
+// Of j it reads what may have changed: TableID, SourceBytes and Task. fresh
+// tells that the job begins from the beginning, without a checkpoint and without
+// the bad rows that it recorded. It returns false when the job is in another
+// state, and ErrTableBusy when another active job holds the table.
+func (s *Store) Retry(ctx context.Context, j *job.Job, fresh bool) (done bool, err error) {
+	err = s.pool.Transact(ctx, func(c *sqlconn.Session) error {
+		set := "status = 'pending', active_key = ?, table_id = ?, source_bytes = ?, task = ?, error_code = 0, message = '', " +
+			"cancel_requested = 0, pause_requested = 0, start_time = NULL, end_time = NULL, " + leave
+		if fresh {
+			set += ", phase = '', step = '', imported_rows = NULL, error_rows = 0, percent = 0, step_done = 0, step_size = 0, total_done = 0"
+		}
+		r, err := c.Exec("UPDATE "+s.schema+".jobs SET "+set+", update_time = "+now+" WHERE id = ? AND status IN ('failed', 'cancelled')",
+			j.ActiveKey(), j.TableID, j.SourceBytes, nullable(j.Task), j.ID)
+		if err != nil || r.AffectedRows == 0 {
+			return err
+		}
+		done = true
+		if !fresh {
+			return nil
+		}
+		for _, table := range []string{"checkpoints", "job_errors"} {
+			if _, err := c.Exec("DELETE FROM "+s.schema+"."+table+" WHERE job_id = ?", j.ID); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if isDuplicateKey(err) {
+		return false, ErrTableBusy
+	}
+	return done && err == nil, wrap("retry job", err)
+}
+
+// Alter replaces options and task of a job that has not ended by what change
+// makes of them, and tells the owner. It returns false when the job has ended.
+func (s *Store) Alter(ctx context.Context, id int64, change func(options, task string) (string, string, error)) (done bool, err error) {
+	err = s.pool.Transact(ctx, func(c *sqlconn.Session) error {
+		r, err := c.Exec("SELECT options, task FROM "+s.schema+".jobs WHERE id = ? AND status IN ('pending', 'running', 'paused') FOR UPDATE", id)
+		if err != nil || r.RowNumber() == 0 {
+			return err
+		}
+		var options, task string
+		sc := rowScanner{r: r}
+		sc.string(&options)
+		sc.string(&task)
+		if sc.err != nil {
+			return sc.err
+		}
+		if options, task, err = change(options, task); err != nil {
+			return err
+		}
+		_, err = c.Exec("UPDATE "+s.schema+".jobs SET options = ?, task = ?, settings = settings + 1, update_time = "+now+" WHERE id = ?",
+			options, nullable(task), id)
+		done = err == nil
+		return err
+	})
+	return done && err == nil, wrap("alter job", err)
+}

@@ -1,0 +1,129 @@
+package executor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"github.com/sluicedb/sluice/executor/job"
+	"github.com/sluicedb/sluice/executor/jobstore"
+	"github.com/sluicedb/sluice/importcore/fault"
+)
+
+// finish writes what becomes of the job and sets r.err.
+func (r *runner) finish(summary Summary, err error) {
+	outcome := r.outcome(summary, err)
+	r.err = err
+	switch outcome.Status {
+	case "":
+		r.log.Error("import job lost", zap.String("reason", redactText(err.Error())))
+		return
+	case job.Paused, job.Pending:
+		r.leave(outcome)
+		return
+	}
+	if endErr := r.end(outcome); endErr != nil {
+		r.log.Error("the end of the job can't be recorded", zap.String("state", string(outcome.Status)), zap.Error(endErr))
+		if err == nil {
+			r.err = fmt.Errorf("the import finished with %d rows, but its job row can't be updated: %w", summary.Rows, endErr)
+		}
+	}
+	r.e.metrics.jobs.WithLabelValues(string(outcome.Status)).Inc()
+	if outcome.Status == job.Finished {
+		r.e.metrics.rows.Add(float64(summary.Rows))
+	}
+	if p := (*fault.Panic)(nil); errors.As(err, &p) {
+		r.log.Error("panic in an import job", zap.Error(p), zap.ByteString("stack", p.Stack))
+	}
+	r.log.Info("import job ended", zap.String("state", string(outcome.Status)), zap.Int64("rows", summary.Rows),
+		zap.Uint16("code", outcome.ErrorCode), zap.String("message", outcome.Message))
+}
+
+// leave gives the job up for somebody to go on with it later.
+func (r *runner) leave(o job.Outcome) {
+	err := persist(context.WithoutCancel(r.ctx), func(ctx context.Context) error {
+		// Once more where the job is: its percentage is kept.
+		if _, err := r.store.Renew(ctx, r.record.Lease, r.progress()); err != nil {
+			return err
+		}
+		if o.Status == job.Paused {
+			return r.store.Pause(ctx, r.record.Lease, o.Message)
+		}
+		return r.store.Release(ctx, r.record.Lease)
+	})
+	if err != nil {
+		r.log.Error("the job can't be given back; it will be when its lease is over", zap.Error(err))
+	}
+	r.log.Info("import job given back", zap.String("state", string(o.Status)), zap.String("message", o.Message))
+}
+
+// outcome is what becomes of the job; an empty status means that it isn't ours to say.
+func (r *runner) outcome(summary Summary, err error) job.Outcome {
+	if err == nil {
+		messages := append(append([]string(nil), r.warnings...), summary.Warnings...)
+		if left := r.badRows.told("rows left out and recorded"); left != "" {
+			messages = append(messages, left)
+		}
+		return job.Outcome{Status: job.Finished, Rows: &summary.Rows, Checksum: &summary.Checksum,
+			Message: messageText(strings.Join(messages, "; "))}
+	}
+	o := job.Outcome{Status: job.Failed, Rows: r.progress().Rows}
+	o.ErrorCode, _, o.Message = MySQLError(err)
+	stop := r.stopped(err)
+	switch {
+	case stop == nil && r.began.cancel:
+		o.Status = job.Cancelled
+		o.Message = errCancelled.text + ", but what it had written could not be put right: " + o.Message
+	case stop == nil:
+	case stop.status == job.Pending && !r.durable:
+		o.ErrorCode = stop.code
+		o.Message += "; the job can't go on, because " + errCredentials.Error()
+	default:
+		o.Status, o.ErrorCode = stop.status, stop.code
+		if !strings.Contains(o.Message, stop.text) {
+			o.Message = stop.text + ": " + o.Message
+		}
+	}
+	return o
+}
+
+// stopped tells why the job was stopped, if that is what ended it.
+func (r *runner) stopped(err error) *stopError {
+	var stop *stopError
+	if errors.As(err, &stop) {
+		return stop
+	}
+	if errors.Is(err, context.Canceled) && errors.As(context.Cause(r.ctx), &stop) {
+		return stop
+	}
+	return nil
+}
+
+// end writes the last state.
+func (r *runner) end(o job.Outcome) error {
+	return persist(context.WithoutCancel(r.ctx), func(ctx context.Context) error { return r.store.End(ctx, r.record.Lease, o) })
+}
+
+// checkpoints keeps a job's in the store.
+type checkpoints struct{ r *runner }
+
+// Load implements Checkpoints.
+func (c *checkpoints) Load(ctx context.Context) (data []byte, err error) {
+	err = persist(ctx, func(ctx context.Context) error {
+		data, err = c.r.store.LoadCheckpoint(ctx, c.r.record.ID)
+		return err
+	})
+	return data, err
+}
+
+// Save implements Checkpoints. While the cluster is away it tries again.
+func (c *checkpoints) Save(ctx context.Context, data []byte) error {
+	err := persist(ctx, func(ctx context.Context) error { return c.r.store.SaveCheckpoint(ctx, c.r.record.Lease, data) })
+	if errors.Is(err, jobstore.ErrLost) {
+		return errLeaseLost
+	}
+	return err
+}

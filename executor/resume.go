@@ -1,0 +1,140 @@
+package executor
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"go.uber.org/zap"
+
+	"github.com/sluicedb/sluice/executor/job"
+	"github.com/sluicedb/sluice/executor/jobstore"
+	"github.com/sluicedb/sluice/executor/privilege"
+	"github.com/sluicedb/sluice/sqlext"
+)
+
+// resumeJob is RESUME IMPORT JOB n: the job is pending again, and whichever
+// Sluice can read its source goes on with it.
+func (e *Executor) resumeJob(ctx context.Context, s Session, id int64) (*Result, error) {
+	store, _, _, err := e.controlled(ctx, s, id)
+	if err != nil {
+		return nil, err
+	}
+	done, err := store.Resume(ctx, id)
+	if err == nil && !done {
+		err = errWrongState("RESUME")
+	}
+	if err != nil {
+		return nil, err
+	}
+	e.log.Info("an import job goes on", zap.Int64("job", id), zap.Uint64("connection", s.ConnectionID()))
+	e.wakeWatcher()
+	return &Result{}, nil
+}
+
+// retryJob is RETRY IMPORT JOB n for a job that failed or was cancelled. One that
+// has a checkpoint, which fits to what source and table are, goes on from there.
+// Any other begins anew, under the prechecks of a new import and with the files
+// as they are now.
+func (e *Executor) retryJob(ctx context.Context, s Session, id int64) (*Result, error) {
+	store, j, _, err := e.controlled(ctx, s, id)
+	if err != nil {
+		return nil, err
+	}
+	if j.Status != job.Failed && j.Status != job.Cancelled {
+		return nil, errWrongState("RETRY")
+	}
+	spec, err := e.spec(ctx, store, id)
+	if err != nil {
+		return nil, err
+	}
+	// It is an import like a new one, and needs the rights for it.
+	target := privilege.ImportTarget{DB: spec.DB, Table: spec.Table, Local: isLocal(spec.Location)}
+	if err := privilege.CheckImport(ctx, s, target); err != nil {
+		return nil, err
+	}
+	_, engine, err := e.services.get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	checkpoint, err := store.LoadCheckpoint(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	fresh := len(checkpoint) == 0 || errors.Is(engine.Readable(ctx, spec), errSourceChanged)
+	if fresh {
+		spec.Source = ""
+		facts, err := e.precheck(ctx, engine, spec)
+		if err != nil {
+			return nil, err
+		}
+		spec.Source, j.TableID, j.SourceBytes = facts.Source, facts.TableID, facts.SourceBytes
+	}
+	if j.Task, err = encodeSpec(spec); err != nil {
+		return nil, err
+	}
+	done, err := store.Retry(ctx, j, fresh)
+	switch {
+	case errors.Is(err, jobstore.ErrTableBusy):
+		return nil, errTableBusy()
+	case err != nil:
+		return nil, err
+	case !done:
+		return nil, errWrongState("RETRY")
+	}
+	e.log.Info("an import job is tried again", zap.Int64("job", id), zap.Bool("fresh", fresh), zap.Uint64("connection", s.ConnectionID()))
+	e.wakeWatcher()
+	return &Result{}, nil
+}
+
+// spec reads what a job's row says of its task.
+func (e *Executor) spec(ctx context.Context, store *jobstore.Store, id int64) (*Spec, error) {
+	task, err := store.Task(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	spec, err := decodeSpec(task)
+	if err != nil {
+		return nil, unknownError("job %d can't be run again: %v", id, err)
+	}
+	return spec, nil
+}
+
+func isLocal(location string) bool {
+	l, err := sqlext.ParseLocation(location)
+	return err == nil && l.IsLocal()
+}
+
+// alterJob is ALTER IMPORT JOB n SET option = value, ...: the job goes on, or
+// begins, with the new values.
+func (e *Executor) alterJob(ctx context.Context, s Session, st *sqlext.AlterImportJob) (*Result, error) {
+	store, _, _, err := e.controlled(ctx, s, st.ID)
+	if err != nil {
+		return nil, err
+	}
+	done, err := store.Alter(ctx, st.ID, func(options, task string) (string, string, error) { return alter(options, task, st) })
+	if err == nil && !done {
+		err = errWrongState("ALTER")
+	}
+	if err != nil {
+		return nil, err
+	}
+	e.log.Info("an import job is altered", zap.Int64("job", st.ID), zap.String("sql", st.Redacted()), zap.Uint64("connection", s.ConnectionID()))
+	return &Result{}, nil
+}
+
+// alter returns options and task of a job's row with what a statement changes.
+func alter(options, task string, st *sqlext.AlterImportJob) (string, string, error) {
+	spec, err := decodeSpec(task)
+	if err != nil {
+		return "", "", unknownError("job %d can't be altered: %v", st.ID, err)
+	}
+	st.Apply(&spec.Options)
+	specified, err := json.Marshal(spec.Options.Specified)
+	if err != nil {
+		return "", "", fmt.Errorf("options of the job: %w", err)
+	}
+	task, err = encodeSpec(spec)
+	return string(specified), task, err
+}

@@ -1,0 +1,31 @@
+package executor
+
+import (
+	"context"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/sluicedb/sluice/executor/jobstore"
+)
+
+// cleanInterval is how often jobs that ended long ago are looked for.
+const cleanInterval = 10 * time.Minute
+
+// removeOld removes the jobs that ended longer ago than they are kept, with
+// their errors and checkpoints. All Sluices of a cluster do it; it doesn't matter
+// who is first.
+func (w *watcher) removeOld(ctx context.Context, store *jobstore.Store) {
+	retention := w.e.cfg.Retention
+	if retention <= 0 || time.Since(w.cleaned) < cleanInterval {
+		return
+	}
+	w.cleaned = time.Now()
+	n, err := store.RemoveEnded(ctx, retention)
+	if err != nil && ctx.Err() == nil {
+		w.e.log.Warn("old jobs can't be removed", zap.Error(err))
+	}
+	if n > 0 {
+		w.e.log.Info("removed jobs that ended long ago", zap.Int64("jobs", n), zap.Duration("retention", retention))
+	}
+}
