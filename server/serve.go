@@ -141,6 +141,8 @@ func (p *process) build() (err error) {
 		SortCompression: cfg.Import.SortCompression,
 		MemoryBudget:    int64(cfg.Import.MemoryBudget),
 		Threads:         cfg.Import.Threads,
+		Retention:       time.Duration(cfg.Jobs.Retention),
+		TakeoverTimeout: time.Duration(cfg.Jobs.TakeoverTimeout),
 		Logger:          p.logger,
 		Registerer:      p.registry,
 	})
@@ -169,7 +171,8 @@ const statusGrace = time.Second
 
 // stop takes the parts down: first the proxy, which reports unhealthy, stops
 // accepting and drains; then the executor, whose statements have returned and
-// whose detached jobs have had the same time to finish; then what only observes.
+// whose detached jobs have had the same time to finish, and are given back
+// otherwise; then what only observes.
 func (p *process) stop() error {
 	var failures []error
 	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(p.config.GracefulWait))

@@ -34,6 +34,7 @@ type Config struct {
 	Backend        Backend        `toml:"backend"`
 	ServiceAccount ServiceAccount `toml:"service-account"`
 	Import         Import         `toml:"import"`
+	Jobs           Jobs           `toml:"jobs"`
 }
 
 // Log says what is logged where.
@@ -79,6 +80,17 @@ type Import struct {
 	Threads int `toml:"threads"`
 }
 
+// Jobs says what becomes of jobs that have ended, or have no Sluice that runs them.
+type Jobs struct {
+	// Retention is for how long ended jobs are kept, with their errors; 0 means
+	// for ever. Thirty days let a monthly import be compared with the one before,
+	// and keep the rows that were left out, which are user data, no longer than that.
+	Retention Duration `toml:"retention"`
+	// TakeoverTimeout is how long a job waits whose Sluice went away and whose source
+	// no other one can read, before it fails.
+	TakeoverTimeout Duration `toml:"takeover-timeout"`
+}
+
 // Default returns the configuration of an empty file. It lacks a backend, for
 // which there is no sensible default address but TiDB's on this machine.
 func Default() Config {
@@ -99,5 +111,6 @@ func Default() Config {
 			SortCompression: "none",
 			MemoryBudget:    128 << 20,
 		},
+		Jobs: Jobs{Retention: Duration(30 * 24 * time.Hour), TakeoverTimeout: Duration(30 * time.Minute)},
 	}
 }

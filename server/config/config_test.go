@@ -81,6 +81,9 @@ sort-dir = "relative"
 sort-compression = "lz4"
 memory-budget = "1MiB"
 threads = -1
+[jobs]
+retention = "-1h"
+takeover-timeout = "0s"
 [tls]
 on = true
 `)
@@ -91,6 +94,7 @@ on = true
 		"graceful-wait", "log.level", "log.format", "names a:1 twice", "backend.addresses[2]: host is missing",
 		"backend.addresses[3]: port", "backend.dial-timeout", "service-account.user", "exclude each other",
 		"import.sort-dir", `import.sort-compression must be none, snappy or zstd, not "lz4"`, "import.memory-budget must be at least 32MiB, not 1MiB", "import.threads",
+		"jobs.retention must not be negative", "jobs.takeover-timeout must be more than 0",
 	} {
 		require.Contains(t, err.Error(), want)
 	}

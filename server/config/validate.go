@@ -64,6 +64,10 @@ func (c *Config) validate(f *findings) {
 	}
 	positive("backend.dial-timeout", c.Backend.DialTimeout)
 	positive("backend.health-interval", c.Backend.HealthInterval)
+	if c.Jobs.Retention < 0 {
+		f.addf("jobs.retention must not be negative")
+	}
+	positive("jobs.takeover-timeout", c.Jobs.TakeoverTimeout)
 	if c.ServiceAccount.User == "" {
 		f.addf("service-account.user must not be empty")
 	}
