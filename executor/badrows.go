@@ -41,6 +41,16 @@ func (s *badRowSink) Put(ctx context.Context, first int64, records []badrows.Rec
 	return nil
 }
 
+// Rewind implements badrows.Sink.
+func (s *badRowSink) Rewind(ctx context.Context, keep int64, counts badrows.Counts) error {
+	err := persist(ctx, func(ctx context.Context) error { return s.store.RewindBadRows(ctx, s.lease, keep) })
+	if errors.Is(err, jobstore.ErrLost) {
+		return errLeaseLost
+	}
+	s.counts = counts
+	return err
+}
+
 // told says how many rows there are and where to see them; "" if there are none.
 func (s *badRowSink) told(what string) string {
 	n := s.counts.Total()

@@ -26,7 +26,8 @@ func openCore(ctx context.Context, cfg Config) (Engine, error) {
 		Cluster: cluster.Config{
 			TiDB: cfg.Backends, User: cfg.ServiceAccount.User, Password: cfg.ServiceAccount.Password, Logger: cfg.Logger,
 		},
-		SortDir: cfg.SortDir, SortCompression: cfg.SortCompression, MemoryBudget: cfg.MemoryBudget, Logger: cfg.Logger,
+		SortDir: cfg.SortDir, SortCompression: cfg.SortCompression,
+		CheckpointBytes: cfg.CheckpointBytes, CheckpointInterval: cfg.CheckpointInterval, MemoryBudget: cfg.MemoryBudget, Logger: cfg.Logger,
 	})
 	if err != nil {
 		return nil, err

@@ -108,6 +108,10 @@ type Config struct {
 	SortDir string
 	// SortCompression of what is spilled to SortDir; see importcore.Config.
 	SortCompression string
+	// CheckpointBytes and CheckpointInterval bound what is done again after an
+	// interruption; 0 means the core's defaults.
+	CheckpointBytes    int64
+	CheckpointInterval time.Duration
 	// MemoryBudget is the import core's memory in bytes; 0 means the core's
 	// default.
 	MemoryBudget int64

@@ -248,7 +248,7 @@ func (r *runner) claim() error {
 	claimed := time.Now()
 	err := r.store.Claim(r.ctx, r.record.Lease)
 	if err == nil && r.record.Lease.Term > 1 && !r.began.checkpoint {
-		err = r.store.ForgetBadRows(r.ctx, r.record.Lease) // they are met again
+		err = r.store.RewindBadRows(r.ctx, r.record.Lease, 0) // they are met again
 	}
 	if errors.Is(err, jobstore.ErrLost) {
 		return errLeaseLost

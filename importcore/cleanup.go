@@ -72,20 +72,17 @@ const (
 	adviceEmpty    = ": TRUNCATE it before it is used or imported again"
 )
 
-// commitTS returns the timestamp that the pairs of the job get, and notes what
+// commitTS decides which timestamp the pairs of the job get, and notes what
 // the clean-up has to know if the job fails from now on.
-func (r *run) commitTS(ctx context.Context) (uint64, error) {
+func (r *run) commitTS(ctx context.Context) error {
 	task := r.plan.Task
 	used, err := r.core.cluster.UsedIDs(ctx, task.DB, task.Table)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	ts, alone, err := r.core.cluster.CommitTSO(ctx)
-	if err != nil {
-		return 0, err
-	}
 	r.committed = commit{ts: ts, alone: alone, used: used}
-	return ts, nil
+	return err
 }
 
 // commit is what is known of the ingest's commit.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/pingcap/tidb/pkg/parser/mysql"
@@ -23,6 +24,9 @@ func (r *run) resolve(ctx context.Context, sorted *sortkv.Sorted, memory memoryS
 	c := &content{sorted: sorted, sum: sorted.Checksum()}
 	if !r.numbered {
 		return c, nil
+	}
+	if r.saved.Ingest != nil && r.plan.filled {
+		return r.restoreResolved(ctx, c, memory)
 	}
 	r.log.Info("looking for rows that collide")
 	cfg := r.decision(sorted, memory)
@@ -66,6 +70,19 @@ func (r *run) resolve(ctx context.Context, sorted *sortkv.Sorted, memory memoryS
 	return c, context.Cause(ctx)
 }
 
+// restoreResolved takes up what a run before this one has decided.
+func (r *run) restoreResolved(ctx context.Context, c *content, memory memorySplit) (*content, error) {
+	lost, err := conflict.ReadBits(r.lostFile(), r.dir.path, memory.conflicts/16)
+	if err != nil {
+		return nil, err
+	}
+	r.resolved = conflict.Restore(c.sorted, lost)
+	c.resolved = r.resolved
+	r.summary.LostRows, r.summary.Warnings = r.saved.Ingest.LostRows, r.saved.Ingest.Warnings
+	c.sum, err = c.resolved.Checksum(ctx, r.plan.Task.Threads)
+	return c, err
+}
+
 // sumBefore asks for the checksum of the rows that the table has and that stay.
 func (r *run) sumBefore(ctx context.Context) (err error) {
 	if r.plan.Task.Checksum == ChecksumOff {
@@ -86,9 +103,17 @@ const leftNone = "no row of this job"
 
 // sayDeleted completes what is left in a table after an error.
 func (r *run) sayDeleted() {
-	if n := r.summary.DeletedRows; n > 0 {
-		r.left += fmt.Sprintf("; %d of the rows that were there before have been deleted, because rows of the source replace them", n)
+	if n := r.summary.DeletedRows; n > 0 || r.moreDeleted {
+		r.left += fmt.Sprintf("; %s of the rows that were there before have been deleted, because rows of the source replace them", r.deleted())
 	}
+}
+
+// deleted is the number of rows of the table that were deleted.
+func (r *run) deleted() string {
+	if r.moreDeleted {
+		return fmt.Sprintf("%d or more", r.summary.DeletedRows)
+	}
+	return strconv.FormatInt(r.summary.DeletedRows, 10)
 }
 
 // strategies are the same ones in both packages.
@@ -100,7 +125,7 @@ var strategies = map[OnDuplicate]conflict.Strategy{
 func (r *run) decision(sorted *sortkv.Sorted, memory memorySplit) conflict.Config {
 	return conflict.Config{
 		Sorted: sorted, Keys: r.uniqueKeys(), Strategy: strategies[r.plan.Task.OnDuplicate],
-		Dir: r.dir, MemoryBudget: memory.conflicts, Threads: r.plan.Task.Threads, Logger: r.log,
+		Dir: r.dir.path, MemoryBudget: memory.conflicts, Threads: r.plan.Task.Threads, Logger: r.log,
 	}
 }
 
@@ -190,8 +215,8 @@ func (r *run) tellConflicts(ctx context.Context, result *conflict.Result) {
 	}
 	text := fmt.Sprintf("%d conflicted rows were left out (on_duplicate = %s): %s share a value with another row",
 		result.Lost.Count(), r.plan.Task.OnDuplicate, strings.Join(parts, ", "))
-	if n := r.summary.DeletedRows; n > 0 {
-		text += fmt.Sprintf("; %d rows of the table were replaced", n)
+	if r.summary.DeletedRows > 0 || r.moreDeleted {
+		text += fmt.Sprintf("; %s rows of the table were replaced", r.deleted())
 	}
 	reader := r.newRowReader()
 	for _, c := range result.First {

@@ -30,6 +30,10 @@ type Config struct {
 	SortDir string
 	// SortCompression of what is spilled to SortDir: none (or empty), snappy or zstd.
 	SortCompression string
+	// CheckpointBytes of source, or what takes CheckpointInterval, is encoded again at
+	// most when a job is interrupted; 0 means DefaultCheckpointBytes and DefaultCheckpointInterval.
+	CheckpointBytes    int64
+	CheckpointInterval time.Duration
 	// MemoryBudget is in bytes, for one job that names none; 0 means DefaultMemoryBudget.
 	MemoryBudget int64
 	// Logger is required.
@@ -47,6 +51,12 @@ type Core struct {
 func New(ctx context.Context, cfg Config) (*Core, error) {
 	if cfg.MemoryBudget == 0 {
 		cfg.MemoryBudget = DefaultMemoryBudget
+	}
+	if cfg.CheckpointBytes == 0 {
+		cfg.CheckpointBytes = DefaultCheckpointBytes
+	}
+	if cfg.CheckpointInterval == 0 {
+		cfg.CheckpointInterval = DefaultCheckpointInterval
 	}
 	compression, err := sortkv.ParseCompression(cfg.SortCompression)
 	if err != nil {
@@ -70,9 +80,10 @@ const physicalShift = 18
 const codePrecheckFailed = 8173
 
 // Plan looks at the source and the target without changing either and returns
-// what Import needs. Errors are *fault.Error with TiDB's codes: 8156 to 8160
+// what Import needs, to begin the job or to go on from its checkpoint. Errors are *fault.Error with TiDB's codes: 8156 to 8160
 // for the location, 1146 for an unknown table, 1054 and 1110 for the mapping,
-// 8173 for a table that is not empty, and those of table.Target.CheckEncodable.
+// 8173 for a table that is not empty, and those of table.Target.CheckEncodable;
+// ErrCantGoOn for a checkpoint that doesn't fit any more.
 func (c *Core) Plan(ctx context.Context, task ImportTask) (_ *Plan, err error) {
 	if err := c.completeTask(&task); err != nil {
 		return nil, err
@@ -93,10 +104,13 @@ func (c *Core) Plan(ctx context.Context, task ImportTask) (_ *Plan, err error) {
 		p.SourceBytes += f.Size
 	}
 	p.progress.sourceTotal.Store(p.SourceBytes)
+	if err := p.load(ctx); err != nil {
+		return nil, err
+	}
 	if err := c.planTable(ctx, p); err != nil {
 		return nil, err
 	}
-	return p, nil
+	return p, p.checkBasis()
 }
 
 func (c *Core) completeTask(task *ImportTask) error {
@@ -121,15 +135,24 @@ func (c *Core) planTable(ctx context.Context, p *Plan) error {
 	if p.target, err = table.NewTarget(p.Task.DB, info, newCollation); err != nil {
 		return err
 	}
-	// The cluster's clock, not this machine's, is what CURRENT_TIMESTAMP means.
-	ts, err := c.cluster.TSO(ctx)
-	if err != nil {
+	if !p.begun() {
+		// The cluster's clock, not this machine's, is what CURRENT_TIMESTAMP means.
+		ts, err := c.cluster.TSO(ctx)
+		if err != nil {
+			return err
+		}
+		p.saved.Now = int64(ts >> physicalShift)
+	}
+	if err := p.lay(ctx, time.UnixMilli(p.saved.Now)); err != nil {
 		return err
 	}
-	if err := p.lay(ctx, time.UnixMilli(int64(ts>>physicalShift))); err != nil {
-		return err
+	if p.filled = p.saved.Filled; p.saved.Ingest == nil && !p.filled {
+		if err := c.checkEmpty(ctx, p); err != nil {
+			return err
+		}
+		p.saved.Filled = p.filled
 	}
-	return c.checkEmpty(ctx, p)
+	return nil
 }
 
 func (c *Core) checkEmpty(ctx context.Context, p *Plan) error {

@@ -3,9 +3,7 @@ package importcore
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -19,41 +17,24 @@ import (
 	"github.com/sluicedb/sluice/importcore/sortkv"
 )
 
-// numberedBlock is a block with its place in the job.
-type numberedBlock struct {
-	*format.Block
-	seq   int64     // blocks of the job before it
-	rowID int64     // of its first row
-	drawn [][]int64 // values of sequences for its rows
-}
-
 // encode reads every file, encodes every row and returns the sorted pairs,
 // which hold no key twice. Of several bad rows the first one in the order of
 // the files is reported, whichever worker met its own first; with MaxErrors they
 // are left out (see badRows). Two equal keys are reported when there is no such row.
 func (r *run) encode(ctx context.Context, memory memorySplit) (*sortkv.Sorted, error) {
-	base, err := r.core.cluster.NextRowID(ctx, r.plan.Task.DB, r.plan.Task.Table)
+	if err := r.numberRows(ctx); err != nil {
+		return nil, err
+	}
+	saver := &encodedSaver{run: r, ctx: ctx, tally: r.newTally()}
+	err := r.encodeAll(ctx, memory, saver)
+	if waitErr := saver.wait(); err == nil {
+		err = waitErr
+	}
 	if err != nil {
 		return nil, err
 	}
-	r.firstRowID = base
-	bad := r.newBadRows()
-	blocks := make(chan numberedBlock, r.plan.Task.Threads)
-	pool := format.NewBlockPool(memory.blockBytes, memory.blocks)
-	group, groupCtx := errgroup.WithContext(ctx)
-	group.Go(fault.Contain(func() error {
-		defer close(blocks)
-		return r.split(groupCtx, pool, blocks, base, bad)
-	}))
-	tally := &tally{}
-	for range r.plan.Task.Threads {
-		group.Go(fault.Contain(func() error { return r.encodeBlocks(groupCtx, blocks, bad, tally) }))
-	}
-	if err = bad.end(ctx, group.Wait()); err != nil {
-		return nil, err
-	}
-	r.ids = cluster.AutoIDs(tally.ids)
-	tally.tell(r)
+	r.ids = cluster.AutoIDs(saver.tally.maxIDs())
+	saver.tally.tell(r)
 	sorted, err := r.sorter.Finish(ctx)
 	if err != nil {
 		return nil, r.describeDuplicate(err)
@@ -64,75 +45,35 @@ func (r *run) encode(ctx context.Context, memory memorySplit) (*sortkv.Sorted, e
 	return sorted, nil
 }
 
-// split cuts the files into blocks, in order, and numbers the rows.
-func (r *run) split(ctx context.Context, pool *format.BlockPool, blocks chan<- numberedBlock, rowID int64, bad *badRows) error {
-	var seq int64
-	feeds := map[*layout]*sequenceFeed{}
-	for i := range r.plan.Files {
-		layout := r.plan.layouts[i]
-		if layout == nil {
-			continue
-		}
-		sequences := feeds[layout]
-		if sequences == nil {
-			sequences = newSequenceFeed(r.core.cluster, layout.encoding.Sequences())
-			feeds[layout] = sequences
-		}
-		splitter, err := r.plan.newSplitter(ctx, i, pool)
-		if err != nil {
-			return err
-		}
-		err = func() error {
-			for !bad.found() {
-				block, err := splitter.Next(ctx)
-				if errors.Is(err, io.EOF) {
-					return nil
-				}
-				if fault.As(err) != nil && ctx.Err() == nil {
-					// A fault of the data: rows before it may be bad as well and come first.
-					return bad.lost(ctx, seq, err)
-				}
-				if err != nil {
-					return err
-				}
-				if err := r.blocks.add(block, rowID-r.firstRowID); err != nil {
-					block.Release()
-					return err
-				}
-				n := numberedBlock{Block: block, seq: seq, rowID: rowID}
-				if n.drawn, err = sequences.take(ctx, block.Rows); err != nil {
-					block.Release()
-					return err
-				}
-				seq++
-				rowID += block.Rows
-				select {
-				case blocks <- n:
-				case <-ctx.Done():
-					block.Release()
-					return context.Cause(ctx)
-				}
-			}
-			return nil
-		}()
-		if err := errors.Join(err, splitter.Close()); err != nil {
-			return err
-		}
+// encodeAll encodes what is left of the source.
+func (r *run) encodeAll(ctx context.Context, memory memorySplit, saver *encodedSaver) error {
+	bad := r.newBadRows()
+	blocks := make(chan numberedBlock, r.plan.Task.Threads)
+	feeder := &feeder{run: r, pool: format.NewBlockPool(memory.blockBytes, memory.blocks), out: blocks, bad: bad, saver: saver,
+		feeds: map[*layout]*sequenceFeed{}, next: r.saved.Encoded.Next, due: r.newDue()}
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.Go(fault.Contain(func() error {
+		defer close(blocks)
+		return feeder.feed(groupCtx)
+	}))
+	for range r.plan.Task.Threads {
+		group.Go(fault.Contain(func() error { return r.encodeBlocks(groupCtx, blocks, bad, saver.tally) }))
 	}
-	return nil
+	if err := bad.end(ctx, group.Wait()); err != nil || !r.mustSaveEncoded() {
+		return err
+	}
+	return saver.begin(ctx, feeder.next)
 }
 
 // encodeBlocks is one worker.
 func (r *run) encodeBlocks(ctx context.Context, blocks <-chan numberedBlock, bad *badRows, tally *tally) error {
 	w := &worker{run: r, reader: csv.NewReader(r.plan.Task.CSV), single: r.newSingle()}
+	w.onMade = tally.watch
 	err := w.consume(ctx, blocks, bad)
 	if err == nil {
 		err = w.handOver(ctx)
 	} else if w.arena != nil && w.arena != w.unsorted {
 		r.sorter.Discard(w.arena)
-	}
-	for _, e := range w.made {
-		tally.add(e)
 	}
 	return err
 }
@@ -180,6 +121,12 @@ func (w *worker) handOver(ctx context.Context) error {
 
 func (w *worker) consume(ctx context.Context, blocks <-chan numberedBlock, bad *badRows) error {
 	for block := range blocks {
+		if block.rest != nil {
+			if err := w.takeRest(ctx, block.rest); err != nil {
+				return err
+			}
+			continue
+		}
 		if ctx.Err() != nil || bad.before(block.seq) {
 			block.Release()
 			if err := context.Cause(ctx); err != nil {
@@ -197,6 +144,20 @@ func (w *worker) consume(ctx context.Context, blocks <-chan numberedBlock, bad *
 		}
 	}
 	return nil
+}
+
+// takeRest leaves nothing in the worker's hands until the rest is over.
+func (w *worker) takeRest(ctx context.Context, rest *rest) error {
+	if err := w.handOver(ctx); err != nil {
+		return err
+	}
+	rest.begun <- struct{}{} // has room for all workers
+	select {
+	case <-rest.over:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // encodeBlock encodes the rows of a block and returns how many it did. Rows that
@@ -261,30 +222,4 @@ func (w *worker) place(err error, block numberedBlock) error {
 	at := w.reader.Place()
 	f.At.File, f.At.Line, f.At.Offset = block.File.Path, at.Line, at.Offset
 	return err
-}
-
-// tally collects what the workers' encoders know at their end.
-type tally struct {
-	mu       sync.Mutex
-	ids      encode.MaxIDs
-	warnings int64
-	first    []encode.Warning
-}
-
-func (t *tally) add(e *encode.Encoder) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.ids.Merge(e.MaxIDs())
-	w := e.Warnings()
-	t.warnings += w.Count
-	t.first = append(t.first, w.First...)
-}
-
-// tell warns once of all values that a lax SQL mode made to fit.
-func (t *tally) tell(r *run) {
-	if t.warnings == 0 || len(t.first) == 0 {
-		return
-	}
-	r.warn(fmt.Sprintf("%d values were changed to fit, because the SQL mode is not strict; one of them: column %s: %s",
-		t.warnings, t.first[0].Column, t.first[0].Message), nil)
 }

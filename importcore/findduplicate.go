@@ -18,6 +18,7 @@ import (
 	"github.com/sluicedb/sluice/importcore/format"
 	"github.com/sluicedb/sluice/importcore/format/csv"
 	"github.com/sluicedb/sluice/importcore/kv"
+	"github.com/sluicedb/sluice/importcore/sortkv"
 )
 
 // duplicateFound says that the pairs, which carry no row numbers, hold a key
@@ -54,9 +55,9 @@ func (r *run) locateDuplicate(ctx context.Context, err error, memory memorySplit
 	}
 	r.numbered = true
 	memory = memory.withConflicts()
-	r.blocks = &blockIndex{dir: r.dir}
+	r.blocks = &blockIndex{dir: r.dir.path}
 	var lookErr error
-	if r.sorter, lookErr = r.newSorter(memory); lookErr != nil {
+	if r.sorter, lookErr = sortkv.New(r.sortOptions(memory)); lookErr != nil {
 		return errors.Join(err, lookErr)
 	}
 	f := &duplicateFinder{run: r, wanted: dup.key, keys: keys}
@@ -115,11 +116,12 @@ func (f *duplicateFinder) find(ctx context.Context, memory memorySplit) (*confli
 	bad := &badRows{}
 	bad.seq.Store(math.MaxInt64)
 	blocks := make(chan numberedBlock, f.plan.Task.Threads)
-	pool := format.NewBlockPool(memory.blockBytes, memory.blocks)
+	feeder := &feeder{run: f.run, pool: format.NewBlockPool(memory.blockBytes, memory.blocks), out: blocks, bad: bad,
+		feeds: map[*layout]*sequenceFeed{}, due: due{never: true}}
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(fault.Contain(func() error {
 		defer close(blocks)
-		return f.split(groupCtx, pool, blocks, f.firstRowID, bad)
+		return feeder.feed(groupCtx)
 	}))
 	for range f.plan.Task.Threads {
 		group.Go(fault.Contain(func() error { return f.work(groupCtx, blocks, bad) }))

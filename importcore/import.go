@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/sluicedb/sluice/importcore/badrows"
+	"github.com/sluicedb/sluice/importcore/checkpoint"
 	"github.com/sluicedb/sluice/importcore/cluster"
 	"github.com/sluicedb/sluice/importcore/conflict"
 	"github.com/sluicedb/sluice/importcore/fault"
@@ -28,7 +29,13 @@ type run struct {
 	sorter *sortkv.Sorter
 	ids    cluster.AutoIDs
 	bad    *badrows.Collector // nil if the task has no sink
-	dir    string             // for sorting
+	dir    *sortDir
+	saved  checkpoint.State // what the job goes on from if it is interrupted
+	// moreDeleted tells that more rows of the table than summary.DeletedRows may have been deleted, by a run before this one.
+	moreDeleted bool
+	// drawn tells that encoding a row again may give another one. pausing is closed when the job is to pause.
+	drawn   bool
+	pausing <-chan struct{}
 	// numbered tells that the keys of pairs end in the number of their row, counted from firstRowID.
 	numbered   bool
 	firstRowID int64            // row id of the source's first row
@@ -51,7 +58,8 @@ type run struct {
 // called in order by one goroutine at a time and must not block.
 //
 // When ctx is cancelled the import stops, gives back its leases and returns
-// the context's cause. Errors are *fault.Error. After one that comes when pairs
+// the context's cause. If that is ErrPaused, and the task has Checkpoints, table and checkpoint stay
+// as they are, so that a later Plan and Import go on from there. Errors are *fault.Error. After one that comes when pairs
 // were sent the table is emptied again, which may go on for a while after ctx
 // has ended; the error says what the table holds now.
 func (c *Core) Import(ctx context.Context, plan *Plan, events func(Event)) (_ *Summary, err error) {
@@ -66,30 +74,50 @@ func (c *Core) Import(ctx context.Context, plan *Plan, events func(Event)) (_ *S
 	} else if plan.Task.MaxErrors > 0 {
 		return nil, fault.New(fault.Sluice, 0, "bad rows are to be recorded, but there is no sink for them")
 	}
-	if err := fault.Contain(func() error { return r.steps(ctx) })(); err != nil {
-		r.sayDeleted()
-		r.cleanUp(ctx)
-		return nil, r.explain(ctx, err)
+	r.restore()
+	work, stop := r.graceful(ctx)
+	err = fault.Contain(func() error { return r.steps(work) })()
+	stop()
+	keep := err != nil && (r.paused(ctx, err) || errors.Is(context.Cause(ctx), ErrNotOwner))
+	r.cleaned(r.closeSorting(keep))
+	if err == nil {
+		return &r.summary, nil
 	}
-	return &r.summary, nil
+	if r.paused(ctx, err) {
+		return nil, context.Cause(ctx)
+	}
+	r.sayDeleted()
+	r.cleanUp(ctx)
+	if !errors.Is(context.Cause(ctx), ErrNotOwner) {
+		if forgetErr := r.forget(context.WithoutCancel(ctx)); forgetErr != nil {
+			r.log.Warn("the checkpoint of a job that failed could not be removed", zap.Error(forgetErr))
+		}
+	}
+	return nil, r.explain(ctx, err)
 }
 
-func (r *run) steps(ctx context.Context) (err error) {
-	dir, err := newSortDir(r.core.cfg.SortDir, r.plan.Task.JobID, r.log)
-	if err != nil {
-		return err
+// steps takes the job from where it is to its end.
+func (r *run) steps(ctx context.Context) error {
+	if in := r.saved.Ingest; in == nil || !in.Complete {
+		if err := r.bringIn(ctx); err != nil {
+			return err
+		}
 	}
-	defer func() { r.cleaned(dir.remove()) }()
-	r.dir = dir.path
-	memory := r.plan.splitMemory(r.plan.Task.MemoryBudget)
-	if r.numbered = r.plan.numbered(); r.numbered {
-		r.blocks = &blockIndex{dir: r.dir}
-	}
-	if r.sorter, err = r.newSorter(memory); err != nil {
-		return err
-	}
-	defer func() { r.cleaned(errors.Join(r.closeConflicts(), r.sorter.Close())) }()
+	return r.finish(ctx)
+}
 
+// bringIn brings all pairs into the table.
+func (r *run) bringIn(ctx context.Context) error {
+	memory := r.plan.splitMemory(r.plan.Task.MemoryBudget)
+	r.numbered, r.drawn = r.plan.numbered(), len(r.plan.drawnColumns()) > 0
+	if err := r.openSorting(memory); err != nil {
+		return err
+	}
+	if r.bad != nil && r.plan.begun() {
+		if err := r.bad.Resume(ctx, r.saved.Encoded.Bad); err != nil {
+			return err
+		}
+	}
 	r.enter(StepEncode)
 	sorted, err := r.encode(ctx, memory)
 	if err != nil {
@@ -99,18 +127,17 @@ func (r *run) steps(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := r.checkSame(src); err != nil {
+		return err
+	}
 	r.summary.Local = src.Checksum()
 	r.summary.Rows = r.plan.progress.rows.Load() - r.summary.LostRows
 	r.summary.SourceBytes = r.plan.progress.sourceBytes.Load()
 	r.summary.SpilledBytes = sorted.Spilled()
 	r.plan.progress.spilled.Store(sorted.Spilled())
 	r.plan.progress.pairs.Store(int64(r.summary.Local.Pairs))
-
 	r.enter(StepIngest)
-	if err := r.ingest(ctx, src, memory); err != nil {
-		return err
-	}
-	return r.finish(ctx)
+	return r.ingest(ctx, src, memory)
 }
 
 // cleaned warns of files of the sort directory that could not be removed. The

@@ -22,11 +22,13 @@ func (r *run) ingest(ctx context.Context, src *content, memory memorySplit) erro
 	if err := r.core.cluster.CheckTableUnchanged(ctx, task.DB, task.Table, r.plan.target.Info); err != nil {
 		return err
 	}
-	if err := r.checkStillEmpty(ctx); err != nil {
-		return err
-	}
-	if err := r.reserveIDs(ctx); err != nil {
-		return err
+	if r.saved.Ingest == nil {
+		if err := r.checkStillEmpty(ctx); err != nil {
+			return err
+		}
+		if err := r.reserveIDs(ctx); err != nil {
+			return err
+		}
 	}
 	limits, err := r.core.cluster.RegionLimits(ctx)
 	if err != nil {
@@ -48,39 +50,66 @@ func (r *run) ingest(ctx context.Context, src *content, memory memorySplit) erro
 		return err
 	}
 	r.left = leftUnverified
-	return nil
+	return r.saveComplete(ctx)
 }
 
 // ingestUnder does the ingest while the leases are held.
 func (r *run) ingestUnder(ctx context.Context, src *content, ranges []sortkv.Range,
 	limits cluster.RegionLimits, memory memorySplit) error {
-	ts, err := r.commitTS(ctx)
-	if err != nil {
-		return err
+	if r.saved.Ingest == nil {
+		if err := r.commitTS(ctx); err != nil {
+			return err
+		}
+		if err := r.saveBegin(ctx); err != nil {
+			return err
+		}
 	}
 	defer func() {
 		if r.sent.Load() {
 			r.left = leftPart
 		}
 	}()
-	want := src.Checksum()
-	stats, err := ingest.Run(ctx, r.core.cluster, src, toIngest(ranges), ingest.Options{
-		Concurrency:     r.plan.Task.Threads,
-		RegionSplitSize: limits.SplitSize,
-		RegionSplitKeys: limits.SplitKeys,
-		WriteSpeedLimit: r.plan.Task.MaxWriteSpeed,
-		Total:           ingest.Total{Pairs: int64(want.Pairs), Bytes: int64(want.Bytes)},
-		CommitTS:        ts,
-		MemoryBudget:    memory.ingest,
-		Permit:          r.permit,
-		Progress:        func(pairs, _ int64) { r.plan.progress.pairsIngested.Add(pairs) },
-		Logger:          r.log,
-	})
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	keeper, stop := &doneKeeper{run: r}, make(chan struct{})
+	var keeping sync.WaitGroup
+	keeping.Go(func() { keeper.keep(ctx, stop, cancel) })
+	stats, err := ingest.Run(ctx, r.core.cluster, src, r.missing(ranges), r.ingestOptions(src, limits, memory, keeper))
+	close(stop)
+	keeping.Wait()
 	if err != nil {
 		return r.describeDuplicate(err)
 	}
 	r.summary.Regions = int64(stats.SSTs)
 	return nil
+}
+
+func (r *run) ingestOptions(src *content, limits cluster.RegionLimits, memory memorySplit, keeper *doneKeeper) ingest.Options {
+	want := src.Checksum()
+	pairs, size := r.saved.Ingest.Done.Total()
+	return ingest.Options{
+		Concurrency:     r.plan.Task.Threads,
+		RegionSplitSize: limits.SplitSize,
+		RegionSplitKeys: limits.SplitKeys,
+		WriteSpeedLimit: r.plan.Task.MaxWriteSpeed,
+		Total:           ingest.Total{Pairs: int64(want.Pairs) - pairs, Bytes: int64(want.Bytes) - size},
+		CommitTS:        r.committed.ts,
+		MemoryBudget:    memory.ingest,
+		Permit:          r.permit,
+		Done:            keeper.done,
+		Logger:          r.log,
+	}
+}
+
+// missing returns the parts of the ranges that are not in the cluster yet.
+func (r *run) missing(ranges []sortkv.Range) []ingest.Range {
+	var out []ingest.Range
+	for _, rg := range ranges {
+		for _, part := range r.saved.Ingest.Done.Missing(rg.Start, rg.End) {
+			out = append(out, ingest.Range{Start: part[0], End: part[1], Bytes: rg.Bytes, Keys: rg.Keys})
+		}
+	}
+	return out
 }
 
 // permit is asked before pairs are sent to the table.
@@ -146,14 +175,6 @@ func (r *run) takeLeases(ctx context.Context, ranges []sortkv.Range) (_ context.
 		})
 	}
 	return leaseCtx, giveBack, nil
-}
-
-func toIngest(ranges []sortkv.Range) []ingest.Range {
-	out := make([]ingest.Range, len(ranges))
-	for i, rg := range ranges {
-		out[i] = ingest.Range{Start: rg.Start, End: rg.End, Bytes: rg.Bytes, Keys: rg.Keys}
-	}
-	return out
 }
 
 // finish does what comes after the pairs: auto IDs, checksum, statistics.

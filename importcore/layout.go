@@ -10,6 +10,7 @@ import (
 
 	"github.com/pingcap/tidb/pkg/errno"
 
+	"github.com/sluicedb/sluice/importcore/checkpoint"
 	"github.com/sluicedb/sluice/importcore/encode"
 	"github.com/sluicedb/sluice/importcore/fault"
 	"github.com/sluicedb/sluice/importcore/format"
@@ -105,8 +106,12 @@ func (p *Plan) drawnColumns() map[int]bool {
 	return drawn
 }
 
-// newSplitter returns a splitter for the rows of a file that has a layout.
-func (p *Plan) newSplitter(ctx context.Context, file int, pool *format.BlockPool) (format.Splitter, error) {
+// newSplitter returns a splitter for the rows of a file that has a layout, from
+// a place in it on if that is one of a block.
+func (p *Plan) newSplitter(ctx context.Context, file int, from checkpoint.Place, pool *format.BlockPool) (format.Splitter, error) {
+	if from.File == file && from.At.Line > 0 {
+		return csv.NewSplitterAt(ctx, from.At, p.store, &p.Files[file], file, p.Task.CSV, pool)
+	}
 	if p.headers != nil {
 		return csv.NewSplitterBehind(ctx, p.headers[file], p.store, &p.Files[file], file, p.Task.CSV, pool)
 	}
@@ -138,6 +143,7 @@ type encoders struct {
 	layout  *layout
 	encoder *encode.Encoder // for layout
 	made    map[*layout]*encode.Encoder
+	onMade  func(*encode.Encoder) // nil: nobody wants to know
 }
 
 // use makes a layout the present one.
@@ -150,6 +156,9 @@ func (e *encoders) use(l *layout) {
 	}
 	if e.made[l] == nil {
 		e.made[l] = l.encoding.NewEncoder()
+		if e.onMade != nil {
+			e.onMade(e.made[l])
+		}
 	}
 	e.layout, e.encoder = l, e.made[l]
 }

@@ -12,6 +12,12 @@ type progress struct {
 	spilled                  atomic.Int64
 }
 
+// restart counts from the source's beginning again.
+func (p *progress) restart() {
+	p.rows.Store(0)
+	p.sourceBytes.Store(0)
+}
+
 // Progress returns where the import is. It may be called at any time and from
 // any goroutine.
 func (p *Plan) Progress() Progress {

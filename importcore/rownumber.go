@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/sluicedb/sluice/importcore/fault"
 	"github.com/sluicedb/sluice/importcore/format"
@@ -45,13 +46,16 @@ func (r *run) suffixBytes() int {
 	return kv.NumberBytes
 }
 
-// newSorter returns a sorter for the job's pairs. The caller closes it.
-func (r *run) newSorter(memory memorySplit) (*sortkv.Sorter, error) {
-	return sortkv.New(sortkv.Options{
-		Dir: r.dir, MemoryBudget: memory.sort, ArenaBytes: memory.arenaBytes, SuffixBytes: r.suffixBytes(),
+// sortOptions are those of the sorter of the job's pairs.
+func (r *run) sortOptions(memory memorySplit) sortkv.Options {
+	return sortkv.Options{
+		Dir: r.dir.path, MemoryBudget: memory.sort, ArenaBytes: memory.arenaBytes, SuffixBytes: r.suffixBytes(),
 		Compression: r.core.compression, PrefixSkip: len(r.plan.encoding.SharedPrefix()), Logger: r.log,
-	})
+	}
 }
+
+// blockIndexFile is its name in the sort directory.
+const blockIndexFile = "blocks.index"
 
 // blockIndex knows where the rows of every block are, so that the place of a
 // row is found by its number. Entries are of one size and beyond a few of them in a
@@ -89,9 +93,16 @@ func (x *blockIndex) add(b *format.Block, row int64) error {
 	if keep := x.keep; len(x.buf) < keep || keep == 0 && len(x.buf) < blockIndexBytes {
 		return nil
 	}
+	return x.save()
+}
+
+// save brings the entries in memory to the file.
+func (x *blockIndex) save() (err error) {
+	if len(x.buf) == 0 {
+		return nil
+	}
 	if x.file == nil {
-		var err error
-		if x.file, err = os.CreateTemp(x.dir, "blocks-*.index"); err != nil {
+		if x.file, err = os.OpenFile(filepath.Join(x.dir, blockIndexFile), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600); err != nil {
 			return x.failed(err)
 		}
 	}
@@ -100,6 +111,53 @@ func (x *blockIndex) add(b *format.Block, row int64) error {
 	}
 	x.saved = x.count
 	x.buf = x.buf[:0]
+	return nil
+}
+
+// flush brings the entries so far to the file and returns their number. sync, which may be called
+// while more are added, makes them outlive the machine's next start.
+func (x *blockIndex) flush() (entries int64, sync func() error, err error) {
+	if x == nil {
+		return 0, func() error { return nil }, nil
+	}
+	if err := x.save(); err != nil {
+		return 0, nil, err
+	}
+	file := x.file
+	return x.count, func() error {
+		if file == nil {
+			return nil
+		}
+		if err := file.Sync(); err != nil {
+			return x.failed(err)
+		}
+		return nil
+	}, nil
+}
+
+// reopen takes up the first entries of the file that an index before has synced.
+func (x *blockIndex) reopen(entries int64) (err error) {
+	if x == nil || entries == 0 {
+		return nil
+	}
+	if x.file, err = os.OpenFile(filepath.Join(x.dir, blockIndexFile), os.O_RDWR, 0); err != nil {
+		return x.failed(err)
+	}
+	size := entries * blockEntryBytes
+	info, err := x.file.Stat()
+	if err == nil && info.Size() < size {
+		err = fmt.Errorf("%s: %w", x.file.Name(), io.ErrUnexpectedEOF)
+	}
+	if err == nil {
+		err = x.file.Truncate(size)
+	}
+	if err == nil {
+		_, err = x.file.Seek(size, io.SeekStart)
+	}
+	if err != nil {
+		return x.failed(err)
+	}
+	x.count, x.saved = entries, entries
 	return nil
 }
 
@@ -151,14 +209,14 @@ func (x *blockIndex) find(row int64) (blockEntry, error) {
 	return blockEntry{}, fault.New(fault.Sluice, 0, "no block of the source holds row %d", row)
 }
 
-// Close removes the file.
+// Close closes the file, which goes with the sort directory.
 func (x *blockIndex) Close() error {
 	if x == nil || x.file == nil {
 		return nil
 	}
 	f := x.file
 	x.file = nil
-	return errors.Join(f.Close(), os.Remove(f.Name()))
+	return f.Close()
 }
 
 // rowReader reads rows of the source again by their numbers. In ascending

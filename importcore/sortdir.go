@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -14,12 +15,14 @@ import (
 	"github.com/sluicedb/sluice/importcore/fault"
 )
 
-// Names below Config.SortDir: one directory per running job, in each a file that
-// its process keeps locked, and a file that is locked while such directories come
-// up or are looked through.
+// Names below Config.SortDir: one directory per job, in each a file that the
+// process that works on the job keeps locked, and a file that is locked while such directories come
+// up or are looked through. sortDirKept is in a directory that a checkpoint
+// depends on: it outlives its process and names the cluster whose job it is.
 const (
 	sortDirPrefix = "job-"
 	sortDirLock   = "lock"
+	sortDirKept   = "checkpoint"
 	sortBaseLock  = ".lock"
 )
 
@@ -29,13 +32,13 @@ type sortDir struct {
 	lock *os.File // locked for as long as the job runs
 }
 
-// newSortDir removes what processes that died have left below base and makes a
-// directory for a job. The caller removes it.
+// newSortDir removes what processes that died have left below base, unless
+// a checkpoint needs it, and makes a directory for a job. The caller removes or releases it.
 func newSortDir(base string, jobID int64, log *zap.Logger) (_ *sortDir, err error) {
 	if err := os.MkdirAll(base, 0o700); err != nil {
 		return nil, fault.Wrap(err, fault.User, 0, "the sort directory can't be made")
 	}
-	sweepSortDirs(base, log)
+	sweepSortDirs(base, log, func(int64, string) bool { return false })
 	baseLock, err := lockFile(filepath.Join(base, sortBaseLock), os.O_CREATE, 0)
 	if err != nil {
 		return nil, fault.Wrap(err, fault.User, 0, "the sort directory %s can't be locked", filepath.Clean(base))
@@ -53,24 +56,73 @@ func newSortDir(base string, jobID int64, log *zap.Logger) (_ *sortDir, err erro
 	return &sortDir{path: path, lock: lock}, nil
 }
 
+// takeSortDir takes over a directory that release was called for, or whose process
+// died. It fails with fs.ErrNotExist or syscall.EWOULDBLOCK if there is none or another process has it.
+func takeSortDir(path string) (*sortDir, error) {
+	lock, err := lockFile(filepath.Join(path, sortDirLock), 0, syscall.LOCK_NB)
+	if err != nil {
+		return nil, err
+	}
+	return &sortDir{path: path, lock: lock}, nil
+}
+
+// keep makes the directory outlive this process, until the job of the cluster is over.
+func (d *sortDir) keep(clusterID uint64) error {
+	path := filepath.Join(d.path, sortDirKept)
+	if err := os.WriteFile(path, []byte(strconv.FormatUint(clusterID, 10)), 0o600); err != nil {
+		return fault.Wrap(err, fault.User, 0, "the sort directory can't be written")
+	}
+	return nil
+}
+
 // remove removes the directory with all that is in it and gives up its lock.
 func (d *sortDir) remove() error { return errors.Join(os.RemoveAll(d.path), d.lock.Close()) }
 
+// release gives up the directory and leaves it for a later takeSortDir.
+func (d *sortDir) release() error { return d.lock.Close() }
+
+// SweepSortDirs removes the directories that jobs which are over have left below
+// the sort directory: their process died after a checkpoint, and the job was ended elsewhere.
+// over tells whether a job of the core's cluster can't go on any more.
+func (c *Core) SweepSortDirs(over func(jobID int64) bool) {
+	mine := strconv.FormatUint(c.cluster.ID(), 10)
+	sweepSortDirs(c.cfg.SortDir, c.cfg.Logger, func(jobID int64, clusterID string) bool {
+		return clusterID == mine && over(jobID)
+	})
+}
+
 // sweepSortDirs removes what processes that died have left below base. Several
-// processes may share base: a directory whose lock is held is in use. It never
+// processes may share base: a directory whose lock is held is in use. Of those that
+// a checkpoint may need it removes the ones that over approves of. It never
 // fails the caller; what can't be removed is logged.
-func sweepSortDirs(base string, log *zap.Logger) {
+func sweepSortDirs(base string, log *zap.Logger, over func(jobID int64, clusterID string) bool) {
 	dead, err := deadSortDirs(base)
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		log.Warn("the sort directory can't be looked through", zap.String("dir", base), zap.Error(err))
 	}
 	for _, dir := range dead {
+		if owner, err := os.ReadFile(filepath.Join(dir.path, sortDirKept)); err == nil && !over(jobOfSortDir(dir.path), string(owner)) {
+			if err := dir.release(); err != nil {
+				log.Warn("a sort directory can't be given up", zap.String("dir", dir.path), zap.Error(err))
+			}
+			continue
+		}
 		if err := dir.remove(); err != nil {
 			log.Warn("files of a dead process can't be removed", zap.String("dir", dir.path), zap.Error(err))
 			continue
 		}
 		log.Info("removed the files of a dead process", zap.String("dir", dir.path))
 	}
+}
+
+// jobOfSortDir returns the job that a directory was made for.
+func jobOfSortDir(path string) int64 {
+	text, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(path), sortDirPrefix), "-")
+	id, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return id
 }
 
 // deadSortDirs returns the directories that belong to no living process, locked.

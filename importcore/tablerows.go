@@ -103,6 +103,9 @@ func (t *tableRows) deleteStale(ctx context.Context, result *conflict.Result) er
 		if err != nil {
 			return err
 		}
+		if err := t.run.saveDeleting(ctx); err != nil {
+			return err
+		}
 		if err := t.run.hold(ctx); err != nil {
 			return err
 		}

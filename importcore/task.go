@@ -7,6 +7,7 @@ import (
 	"github.com/pingcap/tidb/pkg/parser/mysql"
 
 	"github.com/sluicedb/sluice/importcore/badrows"
+	"github.com/sluicedb/sluice/importcore/checkpoint"
 	"github.com/sluicedb/sluice/importcore/encode"
 	"github.com/sluicedb/sluice/importcore/format/csv"
 	"github.com/sluicedb/sluice/importcore/kv"
@@ -118,9 +119,21 @@ type ImportTask struct {
 	// nothing may be sent any more. It is asked before everything that changes
 	// the table's rows; nil means that nobody ever can.
 	Hold func(ctx context.Context) error
+	// Checkpoints keeps what the job has done, so that it can go on after its process
+	// died or was paused. With nil it can't.
+	Checkpoints Checkpoints
 	// MemoryBudget is what the job may hold in memory for blocks, pairs and
 	// merging, in bytes; 0 means the core's.
 	MemoryBudget int64
+}
+
+// Checkpoints keeps the checkpoint of one job where any process finds it.
+type Checkpoints interface {
+	// Load returns what Save was given last; nothing if that was nothing or Save was never called.
+	Load(ctx context.Context) ([]byte, error)
+	// Save returns when data is safe in the place of what was there. It is called by
+	// one goroutine at a time. An error ends the job.
+	Save(ctx context.Context, data []byte) error
 }
 
 // Step is what a running import is at.
@@ -212,6 +225,7 @@ type Plan struct {
 	layouts  []*layout     // by file; nil for a file with neither header nor rows
 	headers  []*csv.Header // by file, with HeaderNames
 	encoding *encode.Plan  // of any layout, for what is the same in all of them
-	filled   bool          // the table has rows
+	filled   bool          // the table has, or had when the job began, rows
+	saved    checkpoint.State
 	progress progress
 }

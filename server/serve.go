@@ -136,15 +136,17 @@ func (p *process) build() (err error) {
 		ServiceAccount: executor.ServiceAccount{
 			User: cfg.ServiceAccount.User, Password: cfg.ServiceAccount.Password.Reveal(),
 		},
-		Backends:        cfg.Backend.Addresses,
-		SortDir:         cfg.Import.SortDir,
-		SortCompression: cfg.Import.SortCompression,
-		MemoryBudget:    int64(cfg.Import.MemoryBudget),
-		Threads:         cfg.Import.Threads,
-		Retention:       time.Duration(cfg.Jobs.Retention),
-		TakeoverTimeout: time.Duration(cfg.Jobs.TakeoverTimeout),
-		Logger:          p.logger,
-		Registerer:      p.registry,
+		Backends:           cfg.Backend.Addresses,
+		SortDir:            cfg.Import.SortDir,
+		SortCompression:    cfg.Import.SortCompression,
+		CheckpointBytes:    int64(cfg.Import.CheckpointBytes),
+		CheckpointInterval: time.Duration(cfg.Import.CheckpointInterval),
+		MemoryBudget:       int64(cfg.Import.MemoryBudget),
+		Threads:            cfg.Import.Threads,
+		Retention:          time.Duration(cfg.Jobs.Retention),
+		TakeoverTimeout:    time.Duration(cfg.Jobs.TakeoverTimeout),
+		Logger:             p.logger,
+		Registerer:         p.registry,
 	})
 	if err != nil {
 		return err

@@ -121,20 +121,17 @@ func (s *Store) BadRowClasses(ctx context.Context, jobID int64) (map[string]int6
 	return counts, wrap("count bad rows", err)
 }
 
-// ForgetBadRows removes the records of a running job that begins from the
-// beginning. ErrLost means that it is no longer the caller's.
-func (s *Store) ForgetBadRows(ctx context.Context, l job.Lease) error {
+// RewindBadRows forgets the records of a running job behind the first keep ones. ErrLost
+// means that it is no longer the caller's.
+func (s *Store) RewindBadRows(ctx context.Context, l job.Lease, keep int64) error {
 	return wrap("forget bad rows", s.pool.Transact(ctx, func(c *sqlconn.Session) error {
 		if err := s.lock(c, l); err != nil {
 			return err
 		}
-		for _, sql := range []string{
-			"DELETE FROM " + s.schema + ".job_errors WHERE job_id = ?", "UPDATE " + s.schema + ".jobs SET error_rows = 0 WHERE id = ?",
-		} {
-			if _, err := c.Exec(sql, l.JobID); err != nil {
-				return err
-			}
+		if _, err := c.Exec("DELETE FROM "+s.schema+".job_errors WHERE job_id = ? AND seq > ?", l.JobID, keep); err != nil {
+			return err
 		}
-		return nil
+		_, err := c.Exec("UPDATE "+s.schema+".jobs SET error_rows = ? WHERE id = ?", keep, l.JobID)
+		return err
 	}))
 }

@@ -2,6 +2,7 @@ package badrows
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -50,6 +51,23 @@ func NewCollector(limit int64, sink Sink) *Collector {
 	c.mu.done = make(map[int64]*Block)
 	c.mu.moved = make(chan struct{})
 	return c
+}
+
+// Resume makes the collector, which must be new, go on behind what another one has
+// given to the sink, and the sink forget what came after that.
+func (c *Collector) Resume(ctx context.Context, p Progress) error {
+	c.stored, c.counted, c.counts, c.first = p.Stored, p.Counted, p.Counts, slices.Clone(p.First)
+	c.err = c.sink.Rewind(ctx, p.Stored, p.Counts)
+	return c.err
+}
+
+// Progress brings what is held to the sink and returns what that has now. It is
+// called where Flush is, and between blocks when all blocks given out are done.
+func (c *Collector) Progress(ctx context.Context) (Progress, error) {
+	if err := c.Flush(ctx); err != nil {
+		return Progress{}, err
+	}
+	return Progress{Stored: c.stored, Counted: c.counted, Counts: c.counts, First: slices.Clone(c.first)}, nil
 }
 
 // Block is a worker's access to the collector while it works on one block of

@@ -2,6 +2,7 @@ package badrows
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -40,6 +41,18 @@ func (m *memory) Put(_ context.Context, first int64, records []Record) error {
 	return nil
 }
 
+func (m *memory) Rewind(_ context.Context, keep int64, counts Counts) error {
+	m.records = m.records[:keep]
+	var have Counts
+	for i := range m.records {
+		have.Add(m.records[i].Class)
+	}
+	if have != counts {
+		return fmt.Errorf("%v records are kept, not %v", have, counts)
+	}
+	return m.err
+}
+
 // record is a row's, told apart by its offset.
 func record(n int64) Record {
 	return Record{Class: Class(n % 3), File: "f", Line: n + 1, Offset: n, Column: "c", Value: strings.Repeat("v", int(n%900)), Code: 1366, Message: "m"}
@@ -48,8 +61,9 @@ func record(n int64) Record {
 // blocks is a source: how many bad rows each block has. lost is the number of a
 // block that ends the source, -1 for none.
 type blocks struct {
-	bad  []int
-	lost int
+	bad   []int
+	lost  int
+	first int64 // record of the first block's first bad row
 }
 
 func someBlocks(rnd *rand.Rand, n int) blocks {
@@ -80,7 +94,7 @@ func (b blocks) run(ctx context.Context, c *Collector, workers int) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		defer close(queue)
-		var first int64
+		first := b.first
 		for seq, bad := range b.bad {
 			select {
 			case queue <- block{int64(seq), first, bad}:
@@ -323,4 +337,52 @@ func TestStepsWithoutBlocks(t *testing.T) {
 	require.NoError(t, c.Note(t.Context(), record(0)))
 	require.ErrorContains(t, c.Add(t.Context(), record(1)), "more than 0 rows")
 	require.Len(t, sink.records, 2)
+}
+
+// TestGoesOnFromProgress: a job that is interrupted and goes on from its last
+// progress, however often, records what one does that isn't, and ends at the same row.
+func TestGoesOnFromProgress(t *testing.T) {
+	t.Parallel()
+	rnd := rand.New(rand.NewPCG(7, 7))
+	for range 20 {
+		source := someBlocks(rnd, 30)
+		total := 0
+		for _, n := range source.bad {
+			total += n
+		}
+		limit := rnd.Int64N(int64(total) + 2)
+		whole, broken := &memory{}, &memory{}
+		want := source.run(t.Context(), NewCollector(limit, whole), 3)
+
+		var saved Progress
+		var got error
+		for from := 0; from < len(source.bad) && got == nil; {
+			c := NewCollector(limit, broken)
+			require.NoError(t, c.Resume(t.Context(), saved))
+			to := from + 1 + rnd.IntN(len(source.bad)-from)
+			var first int64
+			for _, n := range source.bad[:from] {
+				first += int64(n)
+			}
+			part := blocks{bad: source.bad[from:to], lost: -1, first: first}
+			if got = part.run(t.Context(), c, 3); got != nil {
+				break
+			}
+			if rnd.IntN(3) == 0 {
+				continue // what was recorded since is forgotten
+			}
+			var err error
+			saved, err = c.Progress(t.Context())
+			require.NoError(t, err)
+			text, err := json.Marshal(saved)
+			require.NoError(t, err)
+			saved = Progress{}
+			require.NoError(t, json.Unmarshal(text, &saved))
+			from = to
+		}
+		require.Equal(t, fmt.Sprint(want), fmt.Sprint(got))
+		require.Equal(t, whole.records, broken.records)
+	}
+	sink := &memory{err: errors.New("away")}
+	require.ErrorIs(t, NewCollector(1, sink).Resume(t.Context(), Progress{}), sink.err)
 }

@@ -140,6 +140,19 @@ type Sink interface {
 	// Put returns. It is called by one goroutine at a time and waits until the
 	// records are safe. An error ends the job.
 	Put(ctx context.Context, first int64, records []Record) error
+	// Rewind forgets the records of the job behind the first keep ones: those that a
+	// run before this one has put after its last checkpoint. counts are those of what is kept.
+	Rewind(ctx context.Context, keep int64, counts Counts) error
+}
+
+// Progress is what a Collector has given to its sink, so that another one can go on from it.
+type Progress struct {
+	// Stored records, Counted of which count towards the limit, and all of them by class.
+	Stored  int64  `json:"stored,omitempty"`
+	Counted int64  `json:"counted,omitempty"`
+	Counts  Counts `json:"counts"`
+	// First are the first ones that count, at most maxFirst.
+	First []Record `json:"first,omitempty"`
 }
 
 // Counts are numbers of records by class.

@@ -35,6 +35,7 @@ type Config struct {
 
 // pdAPI is what is used of PD's gRPC client.
 type pdAPI interface {
+	GetClusterID(ctx context.Context) uint64
 	GetTS(ctx context.Context) (physical, logical int64, err error)
 	GetTSAsync(ctx context.Context) pd.TSFuture
 	ScanRegions(ctx context.Context, key, endKey []byte, limit int, opts ...pd.GetRegionOption) ([]*pd.Region, error)
@@ -118,6 +119,9 @@ func newCluster(cfg Config) *Cluster {
 	c.stores = newStorePool(func(ctx context.Context, id uint64) (*metapb.Store, error) { return c.pd.GetStore(ctx, id) })
 	return c
 }
+
+// ID returns the number that PD has given the cluster.
+func (c *Cluster) ID() uint64 { return c.pd.GetClusterID(context.Background()) }
 
 // openPD connects to PD. The clients live until Close, not until ctx ends.
 func (c *Cluster) openPD(ctx context.Context, addrs []string) error {

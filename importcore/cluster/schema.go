@@ -184,26 +184,34 @@ func difference(was, now *model.TableInfo) string {
 	if was.UpdateTS == now.UpdateTS && was.Revision == now.Revision {
 		return ""
 	}
-	for _, part := range []struct {
-		name     string
-		was, now any
-	}{
-		{"columns", was.Columns, now.Columns},
-		{"indexes", was.Indices, now.Indices},
-		{"partitions", was.Partition, now.Partition},
-		{"check constraints", was.Constraints, now.Constraints},
-		{"foreign keys", was.ForeignKeys, now.ForeignKeys},
-		{"caching", was.TableCacheStatusType, now.TableCacheStatusType},
-		{"primary keys", [2]bool{was.PKIsHandle, was.IsCommonHandle}, [2]bool{now.PKIsHandle, now.IsCommonHandle}},
-		{"row id bits", [3]uint64{was.ShardRowIDBits, was.AutoRandomBits, was.AutoRandomRangeBits},
-			[3]uint64{now.ShardRowIDBits, now.AutoRandomBits, now.AutoRandomRangeBits}},
-		{"states", was.State, now.State},
-	} {
-		a, errA := json.Marshal(part.was)
-		b, errB := json.Marshal(part.now)
+	parts := Structure(now)
+	for i, part := range Structure(was) {
+		a, errA := json.Marshal(part.Value)
+		b, errB := json.Marshal(parts[i].Value)
 		if errA != nil || errB != nil || string(a) != string(b) {
-			return part.name
+			return part.Name
 		}
 	}
 	return ""
+}
+
+// Part is one part of a table's structure.
+type Part struct {
+	Name  string
+	Value any // has a form in JSON
+}
+
+// Structure returns the parts of a table's structure that matter to the form of its rows.
+func Structure(t *model.TableInfo) []Part {
+	return []Part{
+		{"columns", t.Columns},
+		{"indexes", t.Indices},
+		{"partitions", t.Partition},
+		{"check constraints", t.Constraints},
+		{"foreign keys", t.ForeignKeys},
+		{"caching", t.TableCacheStatusType},
+		{"primary keys", [2]bool{t.PKIsHandle, t.IsCommonHandle}},
+		{"row id bits", [3]uint64{t.ShardRowIDBits, t.AutoRandomBits, t.AutoRandomRangeBits}},
+		{"states", t.State},
+	}
 }

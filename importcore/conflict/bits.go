@@ -150,13 +150,17 @@ func (b *Bits) page(number int) (*bitPage, error) {
 			p.number = -1
 			return nil, err
 		}
-		p.ones = 0
-		for _, w := range p.words {
-			p.ones += bits.OnesCount64(w)
-		}
+		p.recount()
 	}
 	b.pages[number] = p
 	return p, nil
+}
+
+func (p *bitPage) recount() {
+	p.ones = 0
+	for _, w := range p.words {
+		p.ones += bits.OnesCount64(w)
+	}
 }
 
 // room returns a page for use: a new one, or the one that was not used for longest.

@@ -106,6 +106,12 @@ type Result struct {
 	close  []func() error
 }
 
+// Restore returns a decision that was made before about the same pairs: lost, which the
+// result closes, are the rows that are left out. It has neither counts nor rows of the table.
+func Restore(sorted *sortkv.Sorted, lost *Bits) *Result {
+	return &Result{Lost: lost, sorted: sorted, close: []func() error{lost.Close}}
+}
+
 // firstKept is how many lost rows Result.First names.
 const firstKept = 3
 

@@ -84,9 +84,10 @@ type Options struct {
 	// the cluster, and may wait; an error ends the run. It is called from
 	// several goroutines.
 	Permit func(ctx context.Context) error
-	// Progress, if set, is told the pairs and bytes each time some have been
-	// ingested for good. It is called from several goroutines.
-	Progress func(pairs, bytes int64)
+	// Done, if set, is told each part of the ranges that is in the cluster for good,
+	// with the pairs and bytes in it; together the parts are the ranges. The keys
+	// are the callee's. It is called from several goroutines.
+	Done func(start, end []byte, pairs, bytes int64)
 	// Observer, if set, is told what the state machine does.
 	Observer Observer
 	// Logger is required.

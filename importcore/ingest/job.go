@@ -18,6 +18,7 @@ type job struct {
 	rng Range
 
 	cursor []byte        // raw; everything before it is ingested
+	told   []byte        // raw; Options.Done knows everything before it
 	region region.Region // set by StageScan, holds the cursor
 	sst    *sst          // set by StageWrite, nil when there was nothing to write
 
@@ -28,7 +29,7 @@ type job struct {
 // run is the machine's loop. It returns nil when all pairs of the range are in
 // the cluster, ctx's error when that ended, and else a *fault.Error.
 func (j *job) run(ctx context.Context) error {
-	j.cursor = j.rng.Start
+	j.cursor, j.told = j.rng.Start, j.rng.Start
 	stage := StageScan
 	for stage != StageDone {
 		f := j.step(ctx, stage)
@@ -36,7 +37,9 @@ func (j *job) run(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 		if f == nil {
-			stage = j.advance(stage)
+			if stage = j.advance(stage); stage == StageDone {
+				j.tell(j.rng.End, 0, 0)
+			}
 			continue
 		}
 		next, err := j.handle(ctx, stage, f)
@@ -99,6 +102,15 @@ func (j *job) commit() {
 	j.sst, j.cursor, j.region = nil, s.next, s.region
 	j.tries, j.repeats = 0, 0
 	j.ingested(s)
+	j.tell(s.next, s.pairs, s.bytes)
+}
+
+// tell says what has become of the range up to a key.
+func (j *job) tell(end []byte, pairs, bytesIn int64) {
+	if j.opts.Done != nil && bytes.Compare(j.told, end) < 0 {
+		j.opts.Done(j.told, end, pairs, bytesIn)
+	}
+	j.told = end
 }
 
 // handle decides what follows an error, waits and returns the next stage, or
@@ -160,9 +172,6 @@ func (r *runner) ingested(s *sst) {
 	r.stats.sum.SSTs++
 	r.stats.regions[s.region.ID()] = struct{}{}
 	r.stats.Unlock()
-	if r.opts.Progress != nil {
-		r.opts.Progress(s.pairs, s.bytes)
-	}
 	if r.opts.Observer != nil {
 		r.opts.Observer.Ingested(s.pairs, s.bytes, time.Since(s.began))
 	}

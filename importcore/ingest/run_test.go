@@ -1,11 +1,11 @@
 package ingest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -43,6 +43,36 @@ func (kv *fakeTiKV) requireAll(t *testing.T, src *mapPairs) {
 	require.Equal(t, map[uint64]bool{42: true}, kv.commitTS)
 }
 
+// doneParts collects what Options.Done is told.
+type doneParts struct {
+	mu    sync.Mutex
+	parts []Range
+}
+
+func (d *doneParts) add(start, end []byte, pairs, bytes int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.parts = append(d.parts, Range{Start: start, End: end, Keys: pairs, Bytes: bytes})
+}
+
+// requireTiles checks that the parts are the ranges, cut somewhere, and hold what the run has ingested.
+func (d *doneParts) requireTiles(t *testing.T, ranges []Range, stats Stats) {
+	t.Helper()
+	slices.SortFunc(d.parts, func(a, b Range) int { return bytes.Compare(a.Start, b.Start) })
+	i := 0
+	var pairs, size int64
+	for _, r := range ranges {
+		for at := r.Start; !bytes.Equal(at, r.End); i++ {
+			require.Less(t, i, len(d.parts), "nothing behind %q", at)
+			require.Equal(t, string(at), string(d.parts[i].Start))
+			at = d.parts[i].End
+			pairs, size = pairs+d.parts[i].Keys, size+d.parts[i].Bytes
+		}
+	}
+	require.Len(t, d.parts, i)
+	require.Equal(t, [2]int64{stats.Pairs, stats.Bytes}, [2]int64{pairs, size})
+}
+
 func TestRun(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -62,18 +92,18 @@ func TestRun(t *testing.T) {
 			src := somePairs(1000)
 			ranges := src.ranges(c.ranges)
 			opts := fastOptions(src)
-			var progress atomic.Int64
-			opts.Progress = func(pairs, _ int64) { progress.Add(pairs) }
+			var done doneParts
+			opts.Done = done.add
 			stats, err := Run(t.Context(), kv, src, ranges, opts)
 			require.NoError(t, err)
 			kv.requireAll(t, src)
 			require.EqualValues(t, 1000, stats.Pairs)
-			require.EqualValues(t, 1000, progress.Load())
-			var bytes int64
+			done.requireTiles(t, ranges, stats)
+			var size int64
 			for _, r := range ranges {
-				bytes += r.Bytes
+				size += r.Bytes
 			}
-			require.Equal(t, bytes, stats.Bytes)
+			require.Equal(t, size, stats.Bytes)
 			require.GreaterOrEqual(t, stats.SSTs, 1000/70)
 			require.Empty(t, stats.Retries)
 			for _, r := range ranges {
@@ -139,10 +169,14 @@ func TestRunSurvives(t *testing.T) {
 			for range 5 {
 				kv.inject(c.method, c.fault)
 			}
-			stats, err := Run(t.Context(), kv, src, src.ranges(3), fastOptions(src))
+			var done doneParts
+			opts := fastOptions(src)
+			opts.Done = done.add
+			stats, err := Run(t.Context(), kv, src, src.ranges(3), opts)
 			require.NoError(t, err)
 			kv.requireAll(t, src)
 			require.EqualValues(t, 600, stats.Pairs)
+			done.requireTiles(t, src.ranges(3), stats)
 			require.Positive(t, stats.Retries[c.kind], "%v", stats.Retries)
 			require.Empty(t, kv.faults[c.method], "all faults were met")
 		})

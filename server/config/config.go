@@ -74,6 +74,10 @@ type Import struct {
 	SortDir string `toml:"sort-dir"`
 	// SortCompression of what is written there: none, snappy or zstd.
 	SortCompression string `toml:"sort-compression"`
+	// CheckpointBytes of source, or what takes CheckpointInterval, is done again at
+	// most when a job is interrupted.
+	CheckpointBytes    Size     `toml:"checkpoint-bytes"`
+	CheckpointInterval Duration `toml:"checkpoint-interval"`
 	// MemoryBudget is the memory of the import core, for all jobs together.
 	MemoryBudget Size `toml:"memory-budget"`
 	// Threads caps what one job may use; 0 means the number of CPUs.
@@ -107,9 +111,11 @@ func Default() Config {
 		},
 		ServiceAccount: ServiceAccount{User: "root"},
 		Import: Import{
-			SortDir:         filepath.Join(os.TempDir(), "sluice-sort"),
-			SortCompression: "none",
-			MemoryBudget:    128 << 20,
+			SortDir:            filepath.Join(os.TempDir(), "sluice-sort"),
+			SortCompression:    "none",
+			CheckpointBytes:    1 << 30,
+			CheckpointInterval: Duration(time.Minute),
+			MemoryBudget:       128 << 20,
 		},
 		Jobs: Jobs{Retention: Duration(30 * 24 * time.Hour), TakeoverTimeout: Duration(30 * time.Minute)},
 	}

@@ -37,6 +37,7 @@ addresses = ["tidb-0:4000", "tidb-1:4000"]
 dial-timeout = "250ms"
 [import]
 sort-compression = "zstd"
+checkpoint-bytes = "10GiB"
 memory-budget = "1.5GiB"
 threads = 3
 `)
@@ -49,7 +50,8 @@ threads = 3
 	want.Log.Level = "debug"
 	want.Backend.Addresses = []string{"tidb-0:4000", "tidb-1:4000"}
 	want.Backend.DialTimeout = Duration(250 * time.Millisecond)
-	want.Import = Import{SortDir: "/data/sort", SortCompression: "zstd", MemoryBudget: 64 << 20, Threads: 3}
+	want.Import = Import{SortDir: "/data/sort", SortCompression: "zstd", MemoryBudget: 64 << 20, Threads: 3,
+		CheckpointBytes: 10 << 30, CheckpointInterval: Duration(time.Minute)}
 	require.Equal(t, want, inv.Config)
 
 	inv, err = Load([]string{"--config", path, "--backend", "a:1,b:2", "--status-addr", ""}, io.Discard)
@@ -79,6 +81,8 @@ password-file = "/nonexistent"
 [import]
 sort-dir = "relative"
 sort-compression = "lz4"
+checkpoint-bytes = "0"
+checkpoint-interval = "-1m"
 memory-budget = "1MiB"
 threads = -1
 [jobs]
@@ -95,6 +99,7 @@ on = true
 		"backend.addresses[3]: port", "backend.dial-timeout", "service-account.user", "exclude each other",
 		"import.sort-dir", `import.sort-compression must be none, snappy or zstd, not "lz4"`, "import.memory-budget must be at least 32MiB, not 1MiB", "import.threads",
 		"jobs.retention must not be negative", "jobs.takeover-timeout must be more than 0",
+		"import.checkpoint-bytes must be positive", "import.checkpoint-interval",
 	} {
 		require.Contains(t, err.Error(), want)
 	}

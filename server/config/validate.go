@@ -77,6 +77,10 @@ func (c *Config) validate(f *findings) {
 	if !slices.Contains([]string{"none", "snappy", "zstd"}, c.Import.SortCompression) {
 		f.addf("import.sort-compression must be none, snappy or zstd, not %q", c.Import.SortCompression)
 	}
+	if c.Import.CheckpointBytes <= 0 {
+		f.addf("import.checkpoint-bytes must be positive")
+	}
+	positive("import.checkpoint-interval", c.Import.CheckpointInterval)
 	if c.Import.MemoryBudget < minMemoryBudget {
 		f.addf("import.memory-budget must be at least %s, not %s", minMemoryBudget, c.Import.MemoryBudget)
 	}

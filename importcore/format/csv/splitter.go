@@ -32,6 +32,7 @@ type splitter struct {
 
 	in       io.ReadCloser
 	atEOF    bool
+	resumed  bool   // the head of the file is behind us
 	tail     []byte // read, but behind the last whole row
 	offset   int64  // in the file, of the next block
 	line     int64  // 1-based, of the next block
@@ -61,6 +62,17 @@ func NewSplitterBehind(ctx context.Context, h *Header, store source.Store, file 
 	}
 	s := newSplitter(store, file, fileIndex, cfg, pool)
 	s.offset, s.line = h.end.Offset, h.end.Line
+	return s.start(ctx), nil
+}
+
+// NewSplitterAt is NewSplitter for the rest of a file: at is where a block of an
+// earlier splitter with the same configuration began.
+func NewSplitterAt(ctx context.Context, at format.RowPlace, store source.Store, file *source.File, fileIndex int, cfg Config, pool *format.BlockPool) (format.Splitter, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	s := newSplitter(store, file, fileIndex, cfg, pool)
+	s.offset, s.line, s.row, s.resumed = at.Offset, at.Line, at.Row, true
 	return s.start(ctx), nil
 }
 
@@ -123,7 +135,7 @@ func (s *splitter) run(ctx context.Context) (err error) {
 			err = e
 		}
 	}()
-	for first := s.offset == 0; ; first = false {
+	for first := s.offset == 0 && !s.resumed; ; first = false {
 		b, err := s.pool.Get(ctx)
 		if err != nil {
 			return err

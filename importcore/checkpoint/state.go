@@ -1,0 +1,148 @@
+package checkpoint
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/sluicedb/sluice/importcore/badrows"
+	"github.com/sluicedb/sluice/importcore/encode"
+	"github.com/sluicedb/sluice/importcore/format"
+	"github.com/sluicedb/sluice/importcore/kv"
+	"github.com/sluicedb/sluice/importcore/sortkv"
+)
+
+// Version is that of the form and the meaning of a State.
+const Version = 1
+
+// ErrVersion says that a state was written by a Sluice that this one doesn't understand.
+var ErrVersion = errors.New("the checkpoint has another version")
+
+// State is what a job has done.
+type State struct {
+	Version int   `json:"version"`
+	Basis   Basis `json:"basis"`
+	// Now is the job's NOW(), in milliseconds since 1970 UTC. FirstRowID is the row id of the
+	// source's first row. Filled tells that the table had rows. All three are fixed for the job's whole life.
+	Now        int64 `json:"now"`
+	FirstRowID int64 `json:"first_row_id"`
+	Filled     bool  `json:"filled,omitempty"`
+
+	Encoded Encoded `json:"encoded"`
+	// Deleting tells that rows of the table, which rows of the source replace, are being deleted.
+	Deleting bool    `json:"deleting,omitempty"`
+	Ingest   *Ingest `json:"ingest,omitempty"`
+}
+
+// Encoded is how far the source has been encoded.
+type Encoded struct {
+	// Dir is the job's own sort directory, "" while nothing depends on it.
+	Dir string `json:"dir,omitempty"`
+	// Next is the place of the first row that isn't encoded yet.
+	Next Place `json:"next"`
+	// Rows and SourceBytes are what was encoded before Next, without rows left out.
+	Rows        int64 `json:"rows"`
+	SourceBytes int64 `json:"source_bytes"`
+	// Blocks is the number of entries in the index of blocks.
+	Blocks int64 `json:"blocks,omitempty"`
+	// IDs are the highest ids that were met or given.
+	IDs encode.MaxIDs `json:"ids"`
+	// Warnings counts the values that were made to fit, Warned is one of them.
+	Warnings int64            `json:"warnings,omitempty"`
+	Warned   []encode.Warning `json:"warned,omitempty"`
+	// Bad is what was recorded of rows before Next.
+	Bad badrows.Progress `json:"bad"`
+	// Runs hold the pairs of everything before Next.
+	Runs sortkv.Manifest `json:"runs"`
+}
+
+// Place is one between two rows of the source.
+type Place struct {
+	// File is the index of the file; the number of files stands for the end of the source.
+	File int `json:"file"`
+	// At is where in the file the row starts; the zero value stands for the file's beginning.
+	At format.RowPlace `json:"at"`
+	// Row counts the rows before it in the whole job, those left out included.
+	Row int64 `json:"row"`
+}
+
+// Ingest is what is known of pairs that are, or may be, in the cluster.
+type Ingest struct {
+	// CommitTS is the timestamp of every pair; Alone tells that nobody else commits at it.
+	CommitTS uint64 `json:"commit_ts"`
+	Alone    bool   `json:"alone"`
+	// Used are the table's automatic ids as they were before.
+	Used encode.MaxIDs `json:"used"`
+	// IDs are the highest ids of the source.
+	IDs encode.MaxIDs `json:"ids"`
+	// Sum is that of all pairs to be ingested, Before that of the rows that the
+	// table had; without Verifiable it isn't known.
+	Sum        kv.Checksum `json:"sum"`
+	Before     kv.Checksum `json:"before"`
+	Verifiable bool        `json:"verifiable"`
+	// Rows, LostRows and DeletedRows are what the job's summary says.
+	Rows        int64 `json:"rows"`
+	LostRows    int64 `json:"lost_rows,omitempty"`
+	DeletedRows int64 `json:"deleted_rows,omitempty"`
+	// Warnings are what the job has to tell its user so far.
+	Warnings []string `json:"warnings,omitempty"`
+	// Done are the key ranges that are in the cluster for good.
+	Done Ranges `json:"done"`
+	// Complete tells that all of them are.
+	Complete bool `json:"complete,omitempty"`
+}
+
+// Marshal returns the state in its lasting form.
+func (s *State) Marshal() ([]byte, error) {
+	s.Version = Version
+	text, err := json.Marshal(s)
+	if err != nil {
+		return nil, fmt.Errorf("write a checkpoint: %w", err)
+	}
+	return pack(text)
+}
+
+func pack(text []byte) ([]byte, error) {
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	_, err := w.Write(text)
+	if err = errors.Join(err, w.Close()); err != nil {
+		return nil, fmt.Errorf("write a checkpoint: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
+// maxState bounds what is unpacked, in bytes, so that damaged data can't fill the memory.
+const maxState = 256 << 20
+
+// Unmarshal reads a state. Errors wrap ErrVersion for one of another version.
+func Unmarshal(data []byte) (*State, error) {
+	r, err := gzip.NewReader(bytes.NewReader(data))
+	if err != nil {
+		return nil, fmt.Errorf("read a checkpoint: %w", err)
+	}
+	text, err := io.ReadAll(io.LimitReader(r, maxState+1))
+	if err == nil && len(text) > maxState {
+		err = fmt.Errorf("it has more than %d bytes", maxState)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read a checkpoint: %w", err)
+	}
+	var head struct {
+		Version int `json:"version"`
+	}
+	if err := json.Unmarshal(text, &head); err != nil {
+		return nil, fmt.Errorf("read a checkpoint: %w", err)
+	}
+	if head.Version != Version {
+		return nil, fmt.Errorf("%w: it has %d, this Sluice reads %d", ErrVersion, head.Version, Version)
+	}
+	s := &State{}
+	if err := json.Unmarshal(text, s); err != nil {
+		return nil, fmt.Errorf("read a checkpoint: %w", err)
+	}
+	return s, nil
+}

@@ -1,0 +1,294 @@
+package importcore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"syscall"
+	"time"
+
+	"github.com/pingcap/tidb/pkg/errno"
+	"go.uber.org/zap"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/sluicedb/sluice/importcore/checkpoint"
+	"github.com/sluicedb/sluice/importcore/cluster"
+	"github.com/sluicedb/sluice/importcore/fault"
+	"github.com/sluicedb/sluice/importcore/sortkv"
+	"github.com/sluicedb/sluice/importcore/table"
+)
+
+// ErrCantGoOn says that what a job's work depends on has changed since its last
+// checkpoint. Nothing was touched; the job can go on when the change is undone, or be cancelled.
+var ErrCantGoOn = errors.New("the job can't go on from its checkpoint")
+
+// load takes up the task's checkpoint, if it has one.
+func (p *Plan) load(ctx context.Context) error {
+	if p.Task.Checkpoints == nil {
+		return nil
+	}
+	data, err := p.Task.Checkpoints.Load(ctx)
+	if err != nil || len(data) == 0 {
+		return err
+	}
+	saved, err := checkpoint.Unmarshal(data)
+	if err != nil {
+		return p.cantGoOn("%v", err)
+	}
+	p.saved = *saved
+	return nil
+}
+
+// begun tells whether the plan goes on from a checkpoint.
+func (p *Plan) begun() bool { return p.saved.Version != 0 }
+
+// checkBasis compares what the job's work depends on with what it was, or notes it.
+func (p *Plan) checkBasis() error {
+	now, err := p.basis()
+	if err != nil || p.Task.Checkpoints == nil {
+		return err
+	}
+	if !p.begun() {
+		p.saved.Basis = now
+		return nil
+	}
+	if what := p.saved.Basis.Difference(&now, func(i int) string { return p.Files[i].Path }); what != "" {
+		return p.cantGoOn("%s", what)
+	}
+	return nil
+}
+
+func (p *Plan) cantGoOn(format string, args ...any) error {
+	return fault.Wrap(ErrCantGoOn, fault.User, codePrecheckFailed,
+		"%s; undo that and RESUME IMPORT JOB %d, or CANCEL IMPORT JOB %d, which puts the table back, and import again",
+		fmt.Sprintf(format, args...), p.Task.JobID, p.Task.JobID)
+}
+
+// basis returns what the job's work depends on, as it is now.
+func (p *Plan) basis() (b checkpoint.Basis, err error) {
+	var failed error
+	digest := func(v any) checkpoint.Digest {
+		d, err := checkpoint.DigestOf(v)
+		failed = errors.Join(failed, err)
+		return d
+	}
+	for _, f := range p.Files {
+		b.Files = append(b.Files, digest([]any{f.Path, f.Size, f.ModTime.UnixNano()}))
+	}
+	b.TableID = p.TableID
+	b.Table = map[string]checkpoint.Digest{}
+	for _, part := range cluster.Structure(p.target.Info) {
+		b.Table[part.Name] = digest(part.Value)
+	}
+	t, zone := p.Task, "UTC"
+	if t.TimeZone != nil {
+		zone = t.TimeZone.String()
+	}
+	csv := t.CSV
+	b.Options = map[string]checkpoint.Digest{
+		"format": digest([]any{csv, t.HeaderNames}), "fields": digest([]any{t.Columns, t.Assignments}), "partitions": digest(t.Partitions),
+		"session": digest([]any{t.SysVars, t.User, t.CurrentDB, t.SQLMode, zone, t.IgnoreForeignKeys}),
+		"options": digest([]any{t.OnDuplicate, t.MaxErrors, t.AllowNonEmpty}),
+	}
+	return b, failed
+}
+
+// pauseGrace is how long a job that is to pause may go on to the next place where it loses no work.
+const pauseGrace = 1500 * time.Millisecond
+
+// graceful returns the context for a job's work. It ends with ctx, but for a pause
+// only after pauseGrace; r.pausing is closed at once. stop frees it.
+func (r *run) graceful(ctx context.Context) (work context.Context, stop func()) {
+	pausing := make(chan struct{})
+	r.pausing = pausing
+	if !r.durable() {
+		return ctx, func() {}
+	}
+	work, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		select {
+		case <-ctx.Done():
+		case <-work.Done():
+			return
+		}
+		if errors.Is(context.Cause(ctx), ErrPaused) {
+			close(pausing)
+			grace := time.NewTimer(pauseGrace)
+			defer grace.Stop()
+			select {
+			case <-grace.C:
+			case <-work.Done():
+			}
+		}
+		cancel(context.Cause(ctx))
+	}()
+	return work, func() {
+		cancel(nil)
+		<-ended
+	}
+}
+
+// paused tells whether a job that ended with err did so to go on later.
+func (r *run) paused(ctx context.Context, err error) bool {
+	if !r.durable() || !errors.Is(context.Cause(ctx), ErrPaused) {
+		return false
+	}
+	return errors.Is(err, ErrPaused) || errors.Is(err, context.Canceled) || status.Code(err) == codes.Canceled
+}
+
+// openSorting takes up what a run before this one has sorted, or begins anew.
+func (r *run) openSorting(memory memorySplit) error {
+	if r.saved.Encoded.Dir != "" {
+		err := r.reopenSorting(memory)
+		if err == nil {
+			return nil
+		}
+		if lost := (*sortkv.ManifestError)(nil); !errors.As(err, &lost) && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.EWOULDBLOCK) {
+			return err
+		}
+		if r.saved.Ingest != nil && r.needsRuns() {
+			return fault.Wrap(err, fault.User, 0, "the job's sorted rows are lost, and it can't go on without them, because "+
+				"the table had rows before or values are drawn (RAND, UUID, a sequence)")
+		}
+		r.log.Warn("the job's sorted rows are not to be had: the source is read again from its beginning", zap.Error(err))
+	}
+	r.saved.Encoded = checkpoint.Encoded{}
+	r.plan.progress.restart()
+	return r.newSorting(memory)
+}
+
+// newSorting begins in a directory of its own.
+func (r *run) newSorting(memory memorySplit) (err error) {
+	if r.dir, err = newSortDir(r.core.cfg.SortDir, r.plan.Task.JobID, r.log); err != nil {
+		return err
+	}
+	if r.numbered {
+		r.blocks = &blockIndex{dir: r.dir.path}
+	}
+	r.sorter, err = sortkv.New(r.sortOptions(memory))
+	return err
+}
+
+// reopenSorting goes on in the directory of the checkpoint.
+func (r *run) reopenSorting(memory memorySplit) (err error) {
+	e := &r.saved.Encoded
+	if r.dir, err = takeSortDir(e.Dir); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, r.blocks.Close(), r.dir.release())
+			r.dir, r.blocks = nil, nil
+		}
+	}()
+	if r.numbered {
+		r.blocks = &blockIndex{dir: r.dir.path}
+		if err = r.blocks.reopen(e.Blocks); err != nil {
+			return err
+		}
+	}
+	if r.sorter, err = sortkv.Reopen(r.sortOptions(memory), e.Runs); err != nil {
+		return err
+	}
+	r.plan.progress.rows.Store(e.Rows)
+	r.plan.progress.sourceBytes.Store(e.SourceBytes)
+	r.log.Info("the job goes on from its checkpoint", zap.Int64("rows", e.Rows), zap.Int64("source_bytes", e.SourceBytes))
+	return nil
+}
+
+// closeSorting frees what openSorting took. The directory goes too, unless the
+// job is to go on from it.
+func (r *run) closeSorting(keep bool) error {
+	if r.dir == nil {
+		return nil
+	}
+	err := r.closeConflicts()
+	if keep && r.saved.Encoded.Dir != "" {
+		if r.sorter != nil {
+			err = errors.Join(err, r.sorter.CloseKeep())
+		}
+		return errors.Join(err, r.dir.release())
+	}
+	if r.sorter != nil {
+		err = errors.Join(err, r.sorter.Close())
+	}
+	return errors.Join(err, r.dir.remove())
+}
+
+// Abandon gives up a job that was paused or interrupted: it puts the table back
+// as a failed job does, and removes what the checkpoint depends on, if that is on this machine. It
+// returns what the table holds now, as a sentence's end ("was emptied again"), or "" if
+// the job had not touched it. Nobody else may be running the job.
+func (c *Core) Abandon(ctx context.Context, task ImportTask) (fate string, err error) {
+	p := &Plan{Task: task}
+	if err := p.load(ctx); err != nil {
+		return "", err
+	}
+	if !p.begun() {
+		return "", nil
+	}
+	p.TableID, p.filled = p.saved.Basis.TableID, p.saved.Filled
+	r := &run{core: c, plan: p, events: func(Event) {}}
+	r.restore()
+	info, newCollation, err := c.cluster.LoadTable(ctx, task.DB, task.Table)
+	switch f := fault.As(err); {
+	case f != nil && f.Code == errno.ErrNoSuchTable:
+		r.left, r.fate = "", "is gone"
+	case err != nil:
+		return "", err
+	default:
+		if p.target, err = table.NewTarget(task.DB, info, newCollation); err != nil {
+			return "", err
+		}
+	}
+	r.log = c.cfg.Logger.With(zap.Int64("job", task.JobID), zap.String("table", task.DB+"."+task.Table))
+	if r.left != "" {
+		r.sayDeleted()
+		r.cleanUp(ctx)
+	}
+	r.dropSorting()
+	return r.fate, r.forget(ctx)
+}
+
+// dropSorting removes the directory of the checkpoint, if it is here and nobody uses it.
+func (r *run) dropSorting() {
+	if r.saved.Encoded.Dir == "" {
+		return
+	}
+	dir, err := takeSortDir(r.saved.Encoded.Dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	if err == nil {
+		err = dir.remove()
+	}
+	if err != nil {
+		r.log.Warn("the job's sort directory stays", zap.String("dir", r.saved.Encoded.Dir), zap.Error(err))
+	}
+}
+
+// numberRows decides which row id the source's first row gets, once for the job.
+func (r *run) numberRows(ctx context.Context) (err error) {
+	if !r.plan.begun() {
+		if r.saved.FirstRowID, err = r.core.cluster.NextRowID(ctx, r.plan.Task.DB, r.plan.Task.Table); err != nil {
+			return err
+		}
+	}
+	r.firstRowID = r.saved.FirstRowID
+	return nil
+}
+
+// checkSame makes sure that what is about to be sent is what was being sent
+// before the interruption.
+func (r *run) checkSame(src *content) error {
+	if r.saved.Ingest == nil || src.Checksum() == r.saved.Ingest.Sum {
+		return nil
+	}
+	was, now := r.saved.Ingest.Sum, src.Checksum()
+	return fault.New(fault.Source, 0, "the source does not give the rows any more that it gave before the job was interrupted "+
+		"(checksum %d, now %d; pairs %d, now %d)", was.Sum, now.Sum, was.Pairs, now.Pairs)
+}

@@ -1,0 +1,141 @@
+package crash_test
+
+import (
+	"database/sql"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/pingcap/tidb/pkg/parser/mysql"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicedb/sluice/importcore"
+	"github.com/sluicedb/sluice/importcore/format/csv"
+)
+
+// kind is a kind of job. Every one of them goes through the same matrix.
+type kind struct {
+	name  string
+	table string // columns and keys
+	rows  func(i int) string
+	fill  string // INSERT ... behind the table's name, for one that has rows
+	task  func(*importcore.ImportTask)
+	// drawn says that two jobs don't leave the same rows: this column differs.
+	drawn string
+}
+
+const (
+	files       = 8
+	rowsPerFile = 400
+)
+
+func plainRow(i int) string {
+	n := i * 7919 % (files * rowsPerFile)
+	return fmt.Sprintf("%d,u%05d,%s", n, n, strings.Repeat("v", 100+i%50))
+}
+
+// collidingRow shares its key, its unique value or both with others now and then.
+func collidingRow(i int) string {
+	id, u := i*7919%(files*rowsPerFile), i
+	if i%10 == 3 {
+		id = (i - 3) * 7919 % (files * rowsPerFile)
+	}
+	if i%10 == 7 {
+		u = i / 2
+	}
+	return fmt.Sprintf("%d,u%05d,%s-%d", id, u, strings.Repeat("v", 100+i%50), i)
+}
+
+const fillRows = " SELECT n, CONCAT('u', LPAD(n, 5, '0')), 'was here' FROM (WITH RECURSIVE s(n) AS " +
+	"(SELECT 100 UNION ALL SELECT n + 1 FROM s WHERE n < 400) SELECT n FROM s) x"
+
+func kinds() []kind {
+	const plain = "(id BIGINT PRIMARY KEY, u VARCHAR(20), v TEXT, UNIQUE KEY (u))"
+	onDuplicate := func(d importcore.OnDuplicate, filled bool) func(*importcore.ImportTask) {
+		return func(t *importcore.ImportTask) { t.OnDuplicate, t.AllowNonEmpty = d, filled }
+	}
+	return []kind{
+		{name: "plain", table: plain, rows: plainRow},
+		{name: "row ids", table: "(id BIGINT, u VARCHAR(20), v TEXT, KEY (u)) SHARD_ROW_ID_BITS = 2", rows: plainRow},
+		{name: "partitions", table: "(id BIGINT PRIMARY KEY, u VARCHAR(20), v TEXT) PARTITION BY HASH (id) PARTITIONS 3", rows: plainRow},
+		{name: "replace", table: plain, rows: collidingRow, task: onDuplicate(importcore.DuplicateReplace, false)},
+		{name: "ignore", table: plain, rows: collidingRow, task: onDuplicate(importcore.DuplicateIgnore, false)},
+		{name: "capture", table: plain, rows: collidingRow, task: onDuplicate(importcore.DuplicateCapture, false)},
+		{name: "bad rows", table: plain, task: func(t *importcore.ImportTask) { t.MaxErrors = 1000 }, rows: func(i int) string {
+			if i%9 == 4 {
+				return fmt.Sprintf("no number %d,u,v", i)
+			}
+			return plainRow(i)
+		}},
+		{name: "filled, replace", table: plain, rows: collidingRow, fill: fillRows, task: onDuplicate(importcore.DuplicateReplace, true)},
+		{name: "filled, ignore", table: plain, rows: collidingRow, fill: fillRows, task: onDuplicate(importcore.DuplicateIgnore, true)},
+		{name: "filled, capture", table: plain, rows: collidingRow, fill: fillRows, task: onDuplicate(importcore.DuplicateCapture, true)},
+		{name: "drawn values", rows: plainRow, drawn: "d",
+			table: "(id BIGINT PRIMARY KEY, u VARCHAR(20), v TEXT, d VARCHAR(36) DEFAULT (UUID()), KEY (d))"},
+	}
+}
+
+// source writes the files of a kind and returns the location.
+func (k *kind) source(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for f := range files {
+		var b strings.Builder
+		for i := range rowsPerFile {
+			b.WriteString(k.rows(f*rowsPerFile+i) + "\n")
+		}
+		require.NoError(t, os.WriteFile(filepath.Join(dir, fmt.Sprintf("part%02d.csv", f)), []byte(b.String()), 0o600))
+	}
+	return filepath.Join(dir, "part*.csv")
+}
+
+func (k *kind) create(t *testing.T, db *sql.DB, schema, table string) {
+	t.Helper()
+	run := func(stmt string) {
+		_, err := db.ExecContext(t.Context(), stmt)
+		require.NoError(t, err, stmt)
+	}
+	run(fmt.Sprintf("DROP TABLE IF EXISTS %s.%s", schema, table))
+	run(fmt.Sprintf("CREATE TABLE %s.%s %s", schema, table, k.table))
+	if k.fill != "" {
+		run(fmt.Sprintf("INSERT INTO %s.%s (id, u, v)%s", schema, table, k.fill))
+	}
+}
+
+func (k *kind) newTask(schema, table, location string) importcore.ImportTask {
+	task := importcore.ImportTask{
+		JobID: 1, DB: schema, Table: table, Location: location, CSV: csv.Config{FieldsTerminatedBy: ",", FieldsEnclosedBy: `"`, FieldsEscapedBy: `\`},
+		Threads: 2, SQLMode: mysql.ModeStrictTransTables,
+	}
+	for _, name := range []string{"id", "u", "v"} {
+		task.Columns = append(task.Columns, columnNamed(name))
+	}
+	if k.task != nil {
+		k.task(&task)
+	}
+	return task
+}
+
+// content is what a table holds, apart from what is drawn.
+func (k *kind) content(t *testing.T, db *sql.DB, schema, table string) (rows []string) {
+	t.Helper()
+	_, err := db.ExecContext(t.Context(), fmt.Sprintf("ADMIN CHECK TABLE %s.%s", schema, table))
+	require.NoError(t, err)
+	result, err := db.QueryContext(t.Context(), fmt.Sprintf("SELECT CONCAT_WS('|', id, u, v) FROM %s.%s ORDER BY id, u, v", schema, table))
+	require.NoError(t, err)
+	defer result.Close()
+	for result.Next() {
+		var row string
+		require.NoError(t, result.Scan(&row))
+		rows = append(rows, row)
+	}
+	require.NoError(t, result.Err())
+	if k.drawn != "" {
+		var n int
+		require.NoError(t, db.QueryRowContext(t.Context(), fmt.Sprintf("SELECT COUNT(DISTINCT %s) FROM %s.%s", k.drawn, schema, table)).Scan(&n))
+		require.Equal(t, len(rows), n)
+	}
+	return rows
+}
