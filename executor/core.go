@@ -40,7 +40,24 @@ func (e *coreEngine) Close() error { return e.core.Close() }
 
 // Plan implements Engine.
 func (e *coreEngine) Plan(ctx context.Context, t Task) (Plan, error) {
-	plan, err := e.core.Plan(ctx, importcore.ImportTask{
+	plan, err := e.core.Plan(ctx, coreTask(&t))
+	if err != nil {
+		return nil, err
+	}
+	return &corePlan{core: e.core, plan: plan}, nil
+}
+
+// Abandon implements Engine.
+func (e *coreEngine) Abandon(ctx context.Context, t Task) (fate string, err error) {
+	return e.core.Abandon(ctx, coreTask(&t))
+}
+
+// Sweep implements Engine.
+func (e *coreEngine) Sweep(over func(jobID int64) bool) { e.core.SweepSortDirs(over) }
+
+// coreTask is a task in the core's terms.
+func coreTask(t *Task) importcore.ImportTask {
+	return importcore.ImportTask{
 		JobID: t.JobID, DB: t.DB, Table: t.Table, Partitions: t.Partitions, Location: t.Location,
 		CSV: csv.Config{
 			FieldsTerminatedBy: t.Options.FieldsTerminatedBy,
@@ -58,12 +75,8 @@ func (e *coreEngine) Plan(ctx context.Context, t Task) (Plan, error) {
 		Checksum: checksumLevel(t.Options.ChecksumTable), DisableImportMode: t.Options.DisableTiKVImportMode,
 		OnDuplicate: onDuplicate(t.Options.OnDuplicate), MaxErrors: t.Options.MaxErrors, BadRows: t.BadRows,
 		AllowNonEmpty: t.Options.AllowNonEmpty, KeepPartial: t.Options.KeepPartial,
-		Owned: t.Owned, Hold: t.Hold,
-	})
-	if err != nil {
-		return nil, err
+		Owned: t.Owned, Hold: t.Hold, Checkpoints: t.Checkpoints,
 	}
-	return &corePlan{core: e.core, plan: plan}, nil
 }
 
 // Readable implements Engine.

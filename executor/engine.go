@@ -21,6 +21,10 @@ type Engine interface {
 	// Plan runs all prechecks and looks at the source. It changes nothing. The
 	// caller runs or closes the plan.
 	Plan(ctx context.Context, t Task) (Plan, error)
+	// Abandon gives up what a job that was interrupted has done: see importcore.Core.Abandon.
+	Abandon(ctx context.Context, t Task) (fate string, err error)
+	// Sweep removes what jobs that are over have left in this machine's sort directory.
+	Sweep(over func(jobID int64) bool)
 	// Close disconnects. No plan may be running.
 	Close() error
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sluicedb/sluice/executor/job"
 	"github.com/sluicedb/sluice/executor/jobstore"
+	"github.com/sluicedb/sluice/importcore/fault"
 )
 
 // runner is one job that this process owns, from its acceptance or adoption to
@@ -146,6 +147,9 @@ func (r *runner) work() (summary Summary, err error) {
 			err = fmt.Errorf("internal error of Sluice: panic: %v; the table may hold a part of the rows", p)
 		}
 	}()
+	if r.began.cancel {
+		return Summary{}, r.abandon()
+	}
 	free, err := r.slot()
 	if err != nil {
 		return Summary{}, err
@@ -181,9 +185,6 @@ func (r *runner) attempt() (Summary, error) {
 	r.mu.Lock()
 	r.mu.plan = plan
 	r.mu.Unlock()
-	if r.began.cancel {
-		r.stop(errCancelled)
-	}
 	return plan.Run(ctx)
 }
 
@@ -231,11 +232,8 @@ func (r *runner) alter(settings int64) {
 	}
 }
 
-// slot waits for the turn to use the memory budget. Cleaning up needs none.
+// slot waits for the turn to use the memory budget.
 func (r *runner) slot() (free func(), err error) {
-	if r.began.cancel {
-		return func() {}, nil
-	}
 	select {
 	case r.e.slots <- struct{}{}:
 		return func() { <-r.e.slots }, nil
@@ -262,23 +260,52 @@ func (r *runner) claim() error {
 	return nil
 }
 
+// abandon puts right what a job has left that is cancelled while nobody runs it.
+func (r *runner) abandon() error {
+	if err := r.claim(); err != nil {
+		return err
+	}
+	fate, err := r.engine.Abandon(r.ctx, r.task)
+	switch {
+	case err != nil:
+		return err
+	case fate != "":
+		return fmt.Errorf("%w; table %s.%s %s", errCancelled, r.record.DB, r.record.Table, fate)
+	}
+	return errCancelled
+}
+
+// cantGoOn decides about a job with a checkpoint that can't be planned: it keeps what it
+// has done and waits for somebody to look after it, or for the cluster.
+func (r *runner) cantGoOn(err error) error {
+	if !r.began.checkpoint || r.ctx.Err() != nil {
+		return err
+	}
+	code, _, text := MySQLError(err)
+	status := job.Paused
+	if f := fault.As(err); f != nil && f.Whose == fault.Cluster {
+		status = job.Pending
+	}
+	return &stopError{status, code, text}
+}
+
 // plan repeats the prechecks: the table was free and empty when the statement
 // was checked; now that the row reserves it, it must still be.
 func (r *runner) plan(ctx context.Context) (Plan, error) {
 	plan, err := r.engine.Plan(ctx, r.task)
 	if err != nil {
-		return nil, err
+		return nil, r.cantGoOn(err)
 	}
 	facts := plan.Facts()
 	switch {
 	case facts.TableID != r.record.TableID:
 		err = unknownError("table %s.%s was dropped or truncated while the import was being prepared", r.record.DB, r.record.Table)
-	case r.task.Source != "" && facts.Source != r.task.Source && !r.began.cancel:
+	case r.task.Source != "" && facts.Source != r.task.Source:
 		err = errSourceChanged
 	default:
 		return plan, nil
 	}
-	return nil, errors.Join(err, plan.Close())
+	return nil, r.cantGoOn(errors.Join(err, plan.Close()))
 }
 
 // progress is what is known of the job.

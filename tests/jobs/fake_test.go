@@ -22,6 +22,7 @@ type fakeEngine struct {
 	planErr func(plan int64) error
 	// unreadable is what keeps the engine from the source of a location.
 	unreadable func(location string) error
+	abandonErr error
 	plans      atomic.Int64
 	running    chan *fakePlan
 	closed     atomic.Bool
@@ -73,6 +74,14 @@ func (f *fakeEngine) Readable(_ context.Context, s *executor.Spec) error {
 	}
 	return f.unreadable(s.Location)
 }
+
+// Abandon implements executor.Engine.
+func (f *fakeEngine) Abandon(context.Context, executor.Task) (string, error) {
+	return "was emptied again", f.abandonErr
+}
+
+// Sweep implements executor.Engine.
+func (f *fakeEngine) Sweep(func(jobID int64) bool) {}
 
 // Facts implements executor.Plan.
 func (p *fakePlan) Facts() executor.Facts {
