@@ -107,6 +107,9 @@ func (s *Sorter) mergeRuns(ctx context.Context, infos []runInfo) (err error) {
 	if err := r.close(); err != nil {
 		return readError(s.opts.Dir, err)
 	}
+	if err := s.leaveNote(merged, infos); err != nil {
+		return writeError(s.opts.Dir, err)
+	}
 	for _, info := range infos {
 		if err := removeRun(s.opts.FS, s.runPath(info.number)); err != nil {
 			return writeError(s.opts.Dir, err)

@@ -50,6 +50,12 @@ func (f *footer) encode() []byte {
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
 }
 
+// crc returns the sum that ends the stored form.
+func (f *footer) crc() uint32 {
+	b := f.encode()
+	return binary.LittleEndian.Uint32(b[len(b)-4:])
+}
+
 // decodeFooter reads footerBytes bytes. Everything in it is within bounds then, so
 // that what it says can be read, or found to be damaged, with bounded memory.
 func decodeFooter(b []byte) (f footer, err error) {

@@ -12,7 +12,8 @@ import (
 // runInfo is what memory holds of a run that is not being read. It is kept
 // small, because a terabyte in little memory is tens of thousands of runs.
 type runInfo struct {
-	number int32 // names the files
+	number int32  // names the files
+	footer uint32 // CRC32C, tells it from another one of that name
 	giant  uint32
 	index  uint32 // memory for a cursor on the index, bytes
 	bytes  int64  // size of the files

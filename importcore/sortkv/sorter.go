@@ -18,11 +18,13 @@ type Sorter struct {
 	opts   Options
 	budget *budget
 	codec  codec // of runs; nil is none
+	synced int32 // runs up to this number are known to be on the disk; Sync's
 
 	mu struct {
 		sync.Mutex
 		dir       string              // made on the first spill
 		made      int32               // runs named so far
+		named     bool                // a manifest may name runs
 		charge    map[*kv.Arena]int64 // size of each living arena, bytes
 		free      []*kv.Arena
 		pages     pagePool
@@ -331,7 +333,9 @@ func (s *Sorter) freeze() (*Sorted, error) {
 // Close waits for running calls, which fail, and removes the files. It must
 // be called, also after an error; closing twice is harmless. Open iterators
 // are an error: their files stay open, but are removed all the same.
-func (s *Sorter) Close() error {
+func (s *Sorter) Close() error { return s.close(false) }
+
+func (s *Sorter) close(keep bool) error {
 	s.mu.Lock()
 	if s.mu.closed {
 		s.mu.Unlock()
@@ -351,7 +355,7 @@ func (s *Sorter) Close() error {
 		err = s.mu.sorted.close()
 	}
 	s.mu.free, s.mu.pages.free, s.mu.resident, s.mu.runs = nil, nil, nil, nil
-	if s.mu.dir != "" {
+	if s.mu.dir != "" && !keep {
 		if e := s.opts.FS.RemoveAll(s.mu.dir); e != nil {
 			err = errors.Join(err, writeError(s.opts.Dir, e))
 		}

@@ -91,7 +91,7 @@ func (s *Sorter) copyPairs(ctx context.Context, m *merger, w *runWriter) error {
 // info returns what memory holds of the run with the footer.
 func (f *footer) info(number int32) runInfo {
 	return runInfo{
-		number: number, giant: f.giantBytes, index: f.depth * f.blockBytes,
+		number: number, footer: f.crc(), giant: f.giantBytes, index: f.depth * f.blockBytes,
 		bytes: f.keysBytes + int64(footerBytes) + f.valueBytes, pairs: f.pairs,
 	}
 }
