@@ -2,6 +2,7 @@ package executor
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/pingcap/tidb/pkg/errno"
@@ -24,6 +25,14 @@ func (e *Executor) cancelJob(ctx context.Context, s Session, id int64) (*Result,
 // pauseJob is PAUSE IMPORT JOB n. It answers when the job is paused: its owner
 // has stopped and holds nothing in the cluster.
 func (e *Executor) pauseJob(ctx context.Context, s Session, id int64) (*Result, error) {
+	// One that nobody could go on with would hold its table for ever.
+	store, _, _, err := e.controlled(ctx, s, id)
+	if err != nil {
+		return nil, err
+	}
+	if task, err := store.Task(ctx, id); err != nil || task == "" {
+		return nil, errors.Join(err, unknownError("job %d can't be paused: %v", id, errNoTask))
+	}
 	return e.stopJob(ctx, s, id, stopping{"PAUSE", job.Paused, errPaused, (*jobstore.Store).RequestPause})
 }
 

@@ -75,7 +75,7 @@ func coreTask(t *Task) importcore.ImportTask {
 		Checksum: checksumLevel(t.Options.ChecksumTable), DisableImportMode: t.Options.DisableTiKVImportMode,
 		OnDuplicate: onDuplicate(t.Options.OnDuplicate), MaxErrors: t.Options.MaxErrors, BadRows: t.BadRows,
 		AllowNonEmpty: t.Options.AllowNonEmpty, KeepPartial: t.Options.KeepPartial,
-		Owned: t.Owned, Hold: t.Hold, Checkpoints: t.Checkpoints,
+		Owned: t.Owned, Hold: t.Hold, Checkpoints: t.Checkpoints, Now: t.Now,
 	}
 }
 
@@ -157,7 +157,7 @@ type corePlan struct {
 
 // Facts implements Plan.
 func (p *corePlan) Facts() Facts {
-	return Facts{TableID: p.plan.TableID, SourceBytes: p.plan.SourceBytes, Source: fingerprint(p.plan.Files)}
+	return Facts{TableID: p.plan.TableID, SourceBytes: p.plan.SourceBytes, Source: fingerprint(p.plan.Files), Now: p.plan.Now().UTC()}
 }
 
 // Close implements Plan.

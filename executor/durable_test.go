@@ -24,6 +24,9 @@ func fill(t *testing.T, v reflect.Value, n *int) {
 	case *time.Location:
 		v.Set(reflect.ValueOf(time.FixedZone("-3:30", -(3*60+30)*60)))
 		return
+	case time.Time:
+		v.Set(reflect.ValueOf(time.UnixMilli(1_700_000_000_123).UTC()))
+		return
 	case sqlext.Assignment:
 		text := fmt.Sprintf("CONCAT(@`a`, _UTF8MB4'x''\\\\%d')", *n)
 		expr, err := sqlext.ParseExpr(text)

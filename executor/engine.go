@@ -48,6 +48,8 @@ type Facts struct {
 	SourceBytes int64
 	// Source is another one when a file's name, size or time of change is.
 	Source string
+	// Now is the job's NOW().
+	Now time.Time
 }
 
 // Spec is an import as the statement and its session want it: what any process
@@ -68,8 +70,10 @@ type Spec struct {
 	CurrentDB         string
 	IgnoreForeignKeys bool
 	TimeZone          *time.Location
-	// Source is that of the plan with which the job was accepted, see Facts; "" before.
+	// Source and Now are those of the plan with which the job was accepted, see
+	// Facts; zero before.
 	Source string
+	Now    time.Time
 }
 
 // Task is a Spec for one run in this process.

@@ -138,7 +138,7 @@ func (e *Executor) accept(ctx context.Context, engine Engine, st *sqlext.ImportI
 	if err != nil {
 		return job.Job{}, fmt.Errorf("options of the job: %w", err)
 	}
-	spec.Source = facts.Source
+	spec.Source, spec.Now = facts.Source, facts.Now
 	durable, err := settle(spec)
 	if err != nil {
 		return job.Job{}, fmt.Errorf("task of the job: %w", err)

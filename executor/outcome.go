@@ -10,6 +10,7 @@ import (
 
 	"github.com/sluicedb/sluice/executor/job"
 	"github.com/sluicedb/sluice/executor/jobstore"
+	"github.com/sluicedb/sluice/importcore"
 	"github.com/sluicedb/sluice/importcore/fault"
 )
 
@@ -74,6 +75,8 @@ func (r *runner) outcome(summary Summary, err error) job.Outcome {
 	o.ErrorCode, _, o.Message = MySQLError(err)
 	stop := r.stopped(err)
 	switch {
+	case stop == nil && errors.Is(err, importcore.ErrCantGoOn) && !r.began.cancel:
+		o.Status = job.Paused // nothing was touched: it can go on when that is undone
 	case stop == nil && r.began.cancel:
 		o.Status = job.Cancelled
 		o.Message = errCancelled.text + ", but what it had written could not be put right: " + o.Message

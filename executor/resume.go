@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -64,12 +65,12 @@ func (e *Executor) retryJob(ctx context.Context, s Session, id int64) (*Result, 
 	}
 	fresh := len(checkpoint) == 0 || errors.Is(engine.Readable(ctx, spec), errSourceChanged)
 	if fresh {
-		spec.Source = ""
+		spec.Source, spec.Now = "", time.Time{}
 		facts, err := e.precheck(ctx, engine, spec)
 		if err != nil {
 			return nil, err
 		}
-		spec.Source, j.TableID, j.SourceBytes = facts.Source, facts.TableID, facts.SourceBytes
+		spec.Source, spec.Now, j.TableID, j.SourceBytes = facts.Source, facts.Now, facts.TableID, facts.SourceBytes
 	}
 	if j.Task, err = encodeSpec(spec); err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/sluicedb/sluice/executor/job"
 	"github.com/sluicedb/sluice/executor/jobstore"
 )
 
@@ -14,15 +15,17 @@ import (
 const cleanInterval = 10 * time.Minute
 
 // removeOld removes the jobs that ended longer ago than they are kept, with
-// their errors and checkpoints. All Sluices of a cluster do it; it doesn't matter
-// who is first.
+// their errors and checkpoints, and what jobs that are over have left on this
+// machine. All Sluices of a cluster do it; it doesn't matter who is first.
 func (w *watcher) removeOld(ctx context.Context, store *jobstore.Store) {
-	retention := w.e.cfg.Retention
 	if time.Since(w.cleaned) < cleanInterval {
 		return
 	}
 	w.cleaned = time.Now()
-	w.sweep(ctx, store)
+	if _, engine := w.e.services.current(); engine != nil {
+		engine.Sweep(func(id int64) bool { return over(ctx, store, id) })
+	}
+	retention := w.e.cfg.Retention
 	if retention <= 0 {
 		return
 	}
@@ -35,14 +38,17 @@ func (w *watcher) removeOld(ctx context.Context, store *jobstore.Store) {
 	}
 }
 
-// sweep removes what jobs that were ended by others have left in the sort directory.
-func (w *watcher) sweep(ctx context.Context, store *jobstore.Store) {
-	_, engine := w.e.services.current()
-	if engine == nil {
-		return // no job has been here yet
+// over tells whether a job certainly doesn't go on from what it has left.
+func over(ctx context.Context, store *jobstore.Store, id int64) bool {
+	j, err := store.Get(ctx, id)
+	switch {
+	case errors.Is(err, jobstore.ErrNotFound):
+		return true
+	case err != nil || j.Status.Active():
+		return false
+	case j.Status != job.Failed:
+		return true
 	}
-	engine.Sweep(func(jobID int64) bool {
-		j, err := store.Get(ctx, jobID)
-		return errors.Is(err, jobstore.ErrNotFound) || err == nil && !j.Status.Active()
-	})
+	checkpoint, err := store.LoadCheckpoint(ctx, id)
+	return err == nil && len(checkpoint) == 0
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sluicedb/sluice/executor/job"
 	"github.com/sluicedb/sluice/executor/jobstore"
+	"github.com/sluicedb/sluice/executor/privilege"
 	"github.com/sluicedb/sluice/importcore/fault"
 )
 
@@ -69,7 +70,10 @@ func (e *Executor) newRunner(ctx context.Context, store *jobstore.Store, engine 
 	r.meter.percent = record.Percent
 	r.mu.wanted, r.mu.settings = record.Settings, record.Settings
 	r.badRows = &badRowSink{store: store, lease: record.Lease, metric: e.metrics.badRows}
-	r.task.BadRows, r.task.Checkpoints = r.badRows, &checkpoints{r}
+	r.task.BadRows = r.badRows
+	if r.durable {
+		r.task.Checkpoints = &checkpoints{r}
+	}
 	// The job outlives the statement that asked for it; wait ends it when a
 	// blocking statement's context ends.
 	jobCtx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
@@ -270,7 +274,7 @@ func (r *runner) abandon() error {
 	case err != nil:
 		return err
 	case fate != "":
-		return fmt.Errorf("%w; table %s.%s %s", errCancelled, r.record.DB, r.record.Table, fate)
+		return fmt.Errorf("%w; table %s %s", errCancelled, privilege.QuoteTable(r.record.DB, r.record.Table), fate)
 	}
 	return errCancelled
 }

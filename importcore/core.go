@@ -135,7 +135,11 @@ func (c *Core) planTable(ctx context.Context, p *Plan) error {
 	if p.target, err = table.NewTarget(p.Task.DB, info, newCollation); err != nil {
 		return err
 	}
-	if !p.begun() {
+	switch {
+	case p.begun():
+	case !p.Task.Now.IsZero():
+		p.saved.Now = p.Task.Now.UnixMilli()
+	default:
 		// The cluster's clock, not this machine's, is what CURRENT_TIMESTAMP means.
 		ts, err := c.cluster.TSO(ctx)
 		if err != nil {

@@ -90,6 +90,8 @@ type ImportTask struct {
 	IgnoreForeignKeys bool
 	// SQLMode decides, as for INSERT, what a value that does not fit means.
 	SQLMode mysql.SQLMode
+	// Now is the job's NOW(); zero means the cluster's clock when the job is planned.
+	Now time.Time
 	// TimeZone is what TIMESTAMP values are written in; nil means UTC.
 	TimeZone *time.Location
 	// Threads is the number of encoding workers and of regions written at a time; at least 1.
@@ -229,3 +231,6 @@ type Plan struct {
 	saved    checkpoint.State
 	progress progress
 }
+
+// Now is what NOW() gives for every row of the job.
+func (p *Plan) Now() time.Time { return time.UnixMilli(p.saved.Now) }

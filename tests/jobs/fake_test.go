@@ -26,6 +26,8 @@ type fakeEngine struct {
 	plans      atomic.Int64
 	running    chan *fakePlan
 	closed     atomic.Bool
+	// cleaned gets the tasks of jobs that are cleaned up behind.
+	cleaned chan executor.Task
 }
 
 type fakePlan struct {
@@ -40,7 +42,9 @@ type fakePlan struct {
 	deaf atomic.Bool
 }
 
-func newFakeEngine() *fakeEngine { return &fakeEngine{running: make(chan *fakePlan, 16)} }
+func newFakeEngine() *fakeEngine {
+	return &fakeEngine{running: make(chan *fakePlan, 16), cleaned: make(chan executor.Task, 16)}
+}
 
 // Plan implements executor.Engine.
 func (f *fakeEngine) Plan(_ context.Context, t executor.Task) (executor.Plan, error) {
@@ -76,8 +80,9 @@ func (f *fakeEngine) Readable(_ context.Context, s *executor.Spec) error {
 }
 
 // Abandon implements executor.Engine.
-func (f *fakeEngine) Abandon(context.Context, executor.Task) (string, error) {
-	return "was emptied again", f.abandonErr
+func (f *fakeEngine) Abandon(ctx context.Context, t executor.Task) (string, error) {
+	f.cleaned <- t
+	return "was emptied again", errors.Join(f.abandonErr, t.Checkpoints.Save(ctx, nil))
 }
 
 // Sweep implements executor.Engine.

@@ -128,13 +128,15 @@ func TestCancelOfAPausedJob(t *testing.T) {
 	require.NoError(t, err)
 	_, err = other.run(t.Context(), "CANCEL IMPORT JOB 1")
 	require.NoError(t, err)
-	var cleaner *fakePlan
+	var task executor.Task
 	select {
-	case cleaner = <-f.running:
-	case cleaner = <-f2.running:
+	case task = <-f.cleaned:
+	case task = <-f2.cleaned:
 	}
-	require.NotErrorIs(t, <-cleaner.stopped, importcore.ErrPaused)
-	require.Equal(t, "cancelled", other.row("SHOW IMPORT JOB 1")["Status"])
+	require.Equal(t, p.task.Spec, task.Spec)
+	row := other.row("SHOW IMPORT JOB 1")
+	require.Equal(t, "cancelled", row["Status"])
+	require.Equal(t, "cancelled by user; table `"+s.conn.GetDB()+"`.`a` was emptied again", row["Result_Message"])
 }
 
 // TestRetry of a failed job begins anew, with the table and the files as they are.
