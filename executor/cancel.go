@@ -83,7 +83,7 @@ func (e *Executor) await(ctx context.Context, store *jobstore.Store, id int64, h
 			return nil, err
 		}
 		switch {
-		case j.Status == how.to:
+		case j.Status == how.to, how.to == job.Paused && j.Status.Active() && !j.PauseRequested: // resumed already
 			return &Result{}, nil
 		case !j.Status.Active():
 			// It ended on its own before it could be stopped.

@@ -130,7 +130,12 @@ func (r *runner) owned(ctx context.Context) error {
 // succeeds, the row is no longer ours (jobstore.ErrLost) or persistLimit has
 // passed. When ctx ends, its cause is the error.
 func persist(ctx context.Context, write func(context.Context) error) error {
-	limited, cancel := context.WithTimeoutCause(ctx, persistLimit, fmt.Errorf("not done within %v", persistLimit))
+	return persistFor(ctx, persistLimit, write)
+}
+
+// persistFor is persist with another limit.
+func persistFor(ctx context.Context, limit time.Duration, write func(context.Context) error) error {
+	limited, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("not done within %v", limit))
 	defer cancel()
 	for {
 		err := write(limited)

@@ -122,9 +122,10 @@ func (c *checkpoints) Load(ctx context.Context) (data []byte, err error) {
 	return data, err
 }
 
-// Save implements Checkpoints. While the cluster is away it tries again.
+// Save implements Checkpoints. While the cluster is away it tries again, for as
+// long as the job would wait with its rows.
 func (c *checkpoints) Save(ctx context.Context, data []byte) error {
-	err := persist(ctx, func(ctx context.Context) error { return c.r.store.SaveCheckpoint(ctx, c.r.record.Lease, data) })
+	err := persistFor(ctx, holdLimit, func(ctx context.Context) error { return c.r.store.SaveCheckpoint(ctx, c.r.record.Lease, data) })
 	if errors.Is(err, jobstore.ErrLost) {
 		return errLeaseLost
 	}

@@ -100,7 +100,7 @@ func (w *watcher) look() {
 	seen := make(map[job.Lease]bool, len(held))
 	for i := range held {
 		h := &held[i]
-		if h.FormatVersion > job.FormatVersion || w.e.hasJob(h.Lease) {
+		if h.FormatVersion > job.FormatVersion || w.e.hasJob(h.Lease.JobID) {
 			continue
 		}
 		if err := w.tend(ctx, store, h); err != nil && !errors.Is(err, jobstore.ErrLost) && ctx.Err() == nil {
@@ -251,12 +251,12 @@ func remains(h *jobstore.Held) string {
 	return "; the table is as it was"
 }
 
-// hasJob tells whether this process runs a job.
-func (e *Executor) hasJob(l job.Lease) bool {
+// hasJob tells whether this process runs a job, or has not yet let go of one that
+// it lost.
+func (e *Executor) hasJob(id int64) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	r := e.mu.jobs[l.JobID]
-	return r != nil && r.record.Lease == l
+	return e.mu.jobs[id] != nil
 }
 
 // busy tells whether this process has a job.

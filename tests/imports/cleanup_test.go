@@ -28,6 +28,7 @@ const (
 	byClient way = "client gone"
 	byKill   way = "KILL"
 	bySignal way = "SIGTERM"
+	byPause  way = "PAUSE"
 )
 
 // moment is a point in a job's life at which it can be held.
@@ -109,7 +110,7 @@ func moments() []moment {
 		c.inject(fault.Rule{RPC: rpcChecksum, Kind: fault.Hold, Count: 1})
 	})
 	return []moment{
-		{name: "encode", source: wideSource, untouched: true, ways: []way{byCancel, byClient, byKill, bySignal},
+		{name: "encode", source: wideSource, untouched: true, ways: []way{byCancel, byClient, byKill, bySignal, byPause},
 			reached: func(c *cleanupCase) bool { n := c.row()["Imported_Rows"]; return n != "NULL" && n != "0" }},
 		// It may be done with all runs when it is told to stop, but no further.
 		{name: "spill", source: wideSource, untouched: true,
@@ -123,7 +124,7 @@ func moments() []moment {
 		{name: "leases", untouched: true, arm: hold(rpcSwitch, fault.ServerIsBusy), reached: fired(rpcSwitch)},
 		// A split that fails costs speed only. TiDB splits as well, when a table is
 		// made, so the rule stays until the job has gone.
-		{name: "split", untouched: true, ways: []way{byCancel, byClient, byKill, bySignal},
+		{name: "split", untouched: true, ways: []way{byCancel, byClient, byKill, bySignal, byPause},
 			arm:     func(c *cleanupCase) { c.inject(fault.Rule{RPC: rpcSplit, Kind: fault.Hold}) },
 			reached: func(c *cleanupCase) bool { return c.inImportMode() && c.fired(rpcSplit) > 0 },
 			letGo: func(c *cleanupCase) {
@@ -158,7 +159,7 @@ func moments() []moment {
 			}},
 		{name: "checksum", arm: armChecksum, after: afterChecksum, reached: fired(rpcChecksum), letGo: free},
 		// Statistics that can't be had are a warning, not an error.
-		{name: "analyze", ways: []way{byCancel, byClient, byKill, bySignal},
+		{name: "analyze", ways: []way{byCancel, byClient, byKill, bySignal, byPause},
 			arm:     func(c *cleanupCase) { c.inject(fault.Rule{RPC: rpcAnalyze, Kind: fault.Hold, Count: 1}) },
 			reached: fired(rpcAnalyze), letGo: free},
 	}
@@ -166,8 +167,8 @@ func moments() []moment {
 
 // TestTableIsEmptyAfterEveryFailure: whenever and however a job ends before
 // its time, the table is empty again, the cluster is as before, the job's row
-// says so, and the same statement then brings in the same rows. A job whose
-// Sluice shuts down doesn't end: another one goes on with it.
+// says so, and the same statement then brings in the same rows. A job that is
+// paused, or whose Sluice shuts down, doesn't end: it goes on, to the same rows.
 func TestTableIsEmptyAfterEveryFailure(t *testing.T) {
 	t.Parallel()
 	b := ownBench(t, playground.Options{RegionSplitSize: 1 << 20, RegionSplitKeys: 3_000})
@@ -179,7 +180,7 @@ func TestTableIsEmptyAfterEveryFailure(t *testing.T) {
 	for _, m := range moments() {
 		ways := m.ways
 		if ways == nil {
-			ways = []way{byError, byCancel, byClient, byKill, bySignal}
+			ways = []way{byError, byCancel, byClient, byKill, bySignal, byPause}
 		}
 		for _, w := range ways {
 			t.Run(m.name+"/"+string(w), func(t *testing.T) {
@@ -271,8 +272,14 @@ func (c *cleanupCase) run() {
 	default:
 		c.eventually(func() bool { return c.moment.reached(c) })
 		end()
-		if c.way == bySignal {
-			c.handedOver(before)
+		switch c.way {
+		case bySignal:
+			<-c.victim.Exited()
+			c.goesOn(before)
+			return
+		case byPause:
+			c.pauses(before)
+			c.goesOn(before)
 			return
 		}
 		if c.moment.letGo != nil {
@@ -314,11 +321,23 @@ func (c *cleanupCase) run() {
 	c.holdsAll()
 }
 
-// handedOver makes sure that the job of a Sluice that shuts down goes on in
-// another one, without its sort directory, to the right end.
-func (c *cleanupCase) handedOver(before any) {
+// pauses pauses the job, which then holds nothing in the cluster, and resumes it.
+func (c *cleanupCase) pauses(before any) {
 	t := c.t
-	<-c.victim.Exited()
+	began := time.Now()
+	_, err := c.proxy.ExecContext(t.Context(), "PAUSE IMPORT JOB "+c.job)
+	require.NoError(t, err)
+	t.Logf("paused within %v", time.Since(began))
+	require.Equal(t, "paused", c.bench.ended(c.job)["Status"])
+	require.Equal(t, before, steering(t, c.cluster))
+	_, err = c.proxy.ExecContext(t.Context(), "RESUME IMPORT JOB "+c.job)
+	require.NoError(t, err)
+}
+
+// goesOn makes sure that the job goes on, after a pause or in another Sluice
+// without its sort directory, to the right end.
+func (c *cleanupCase) goesOn(before any) {
+	t := c.t
 	require.NoError(t, c.cluster.ClearFaults(t.Context()))
 	if c.leave != nil {
 		c.leave()
