@@ -23,6 +23,7 @@ var notInBasis = map[string]bool{
 	"JobID": true, "DB": true, "Table": true, "Location": true, // the table's id and the files stand for them
 	"Threads": true, "MaxWriteSpeed": true, "Checksum": true, "DisableImportMode": true, "KeepPartial": true, "MemoryBudget": true,
 	"BadRows": true, "Owned": true, "Hold": true, "Checkpoints": true,
+	"Now": true, // the checkpoint has its own
 }
 
 // change returns another value of a type.
