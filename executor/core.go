@@ -55,6 +55,19 @@ func (e *coreEngine) Abandon(ctx context.Context, t Task) (fate string, err erro
 // Sweep implements Engine.
 func (e *coreEngine) Sweep(over func(jobID int64) bool) { e.core.SweepSortDirs(over) }
 
+// Inspect implements Engine.
+func (e *coreEngine) Inspect(ctx context.Context, t Task, full bool) (Inspection, error) {
+	found, err := e.core.Inspect(ctx, coreTask(&t), full)
+	if err != nil {
+		return Inspection{}, err
+	}
+	out := Inspection{Findings: found.Findings, TableID: found.TableID, Estimate: found.Estimate}
+	if found.Plan != nil {
+		out.Plan = &corePlan{core: e.core, plan: found.Plan}
+	}
+	return out, nil
+}
+
 // coreTask is a task in the core's terms.
 func coreTask(t *Task) importcore.ImportTask {
 	return importcore.ImportTask{
@@ -76,6 +89,7 @@ func coreTask(t *Task) importcore.ImportTask {
 		OnDuplicate: onDuplicate(t.Options.OnDuplicate), MaxErrors: t.Options.MaxErrors, BadRows: t.BadRows,
 		AllowNonEmpty: t.Options.AllowNonEmpty, KeepPartial: t.Options.KeepPartial,
 		Owned: t.Owned, Hold: t.Hold, Checkpoints: t.Checkpoints, Now: t.Now,
+		SkipPrechecks: skippedPrechecks(&t.Options),
 	}
 }
 

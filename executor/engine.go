@@ -7,7 +7,9 @@ import (
 	parsermysql "github.com/pingcap/tidb/pkg/parser/mysql"
 
 	"github.com/sluicedb/sluice/executor/job"
+	"github.com/sluicedb/sluice/importcore"
 	"github.com/sluicedb/sluice/importcore/badrows"
+	"github.com/sluicedb/sluice/importcore/precheck"
 	"github.com/sluicedb/sluice/sqlext"
 )
 
@@ -18,8 +20,12 @@ type Engine interface {
 	// are those that the task was accepted with: nil, errSourceChanged, or what
 	// keeps it from them.
 	Readable(ctx context.Context, s *Spec) error
-	// Plan runs all prechecks and looks at the source. It changes nothing. The
-	// caller runs or closes the plan.
+	// Inspect makes all prechecks of an import that begins and changes nothing. A full
+	// inspection takes a sample of rows in any case. The error is that of an
+	// invalid task or of the context; what stands against the import is in the findings.
+	Inspect(ctx context.Context, t Task, full bool) (Inspection, error)
+	// Plan looks at source and target, and makes the prechecks without which there is
+	// no import. It changes nothing. The caller runs or closes the plan.
 	Plan(ctx context.Context, t Task) (Plan, error)
 	// Abandon gives up what a job that was interrupted has done: see importcore.Core.Abandon.
 	Abandon(ctx context.Context, t Task) (fate string, err error)
@@ -27,6 +33,17 @@ type Engine interface {
 	Sweep(over func(jobID int64) bool)
 	// Close disconnects. No plan may be running.
 	Close() error
+}
+
+// Inspection is what the prechecks of an import have found.
+type Inspection struct {
+	Findings []precheck.Finding
+	// TableID is that of the target, 0 if that is not known.
+	TableID int64
+	// Plan is nil if there can't be one; the caller closes it.
+	Plan Plan
+	// Estimate says what the import would take; nil if that is unknown.
+	Estimate *importcore.Estimate
 }
 
 // Plan is a checked task. It is used for one Run.

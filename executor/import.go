@@ -21,6 +21,9 @@ import (
 // he may not touch; then the prechecks; then the job's row, which reserves the
 // table; then, under that reservation, the prechecks again (see runner).
 func (e *Executor) importInto(ctx context.Context, s Session, st *sqlext.ImportInto) (*Result, error) {
+	if st.DryRun() {
+		return e.explainImport(ctx, s, st)
+	}
 	state, err := askSession(ctx, s)
 	if err != nil {
 		return nil, err
@@ -33,7 +36,7 @@ func (e *Executor) importInto(ctx context.Context, s Session, st *sqlext.ImportI
 	if err != nil {
 		return nil, err
 	}
-	record, err := e.accept(ctx, engine, st, state, spec)
+	record, warnings, err := e.accept(ctx, engine, st, state, spec)
 	if err != nil {
 		return nil, err
 	}
@@ -47,6 +50,7 @@ func (e *Executor) importInto(ctx context.Context, s Session, st *sqlext.ImportI
 		return nil, err
 	}
 	r := e.newRunner(ctx, store, engine, created, spec)
+	r.warnings = append(r.warnings, warnings...)
 	if err := r.start(); err != nil {
 		return nil, &jobError{id: created.ID, cause: err}
 	}
@@ -128,35 +132,27 @@ func (e *Executor) threadWarning(wanted int64) []string {
 	return []string{fmt.Sprintf("thread was lowered from %d to %d, the most that this Sluice allows", wanted, got)}
 }
 
-// accept makes the prechecks and describes the job for its row.
-func (e *Executor) accept(ctx context.Context, engine Engine, st *sqlext.ImportInto, state *sessionState, spec *Spec) (job.Job, error) {
-	facts, err := e.precheck(ctx, engine, spec)
+// accept makes the prechecks and describes the job for its row. warnings are for its message.
+func (e *Executor) accept(ctx context.Context, engine Engine, st *sqlext.ImportInto, state *sessionState, spec *Spec) (
+	_ job.Job, warnings []string, err error) {
+	facts, warnings, err := e.precheck(ctx, engine, spec)
 	if err != nil {
-		return job.Job{}, err
+		return job.Job{}, nil, err
 	}
 	options, err := json.Marshal(st.Options.Specified)
 	if err != nil {
-		return job.Job{}, fmt.Errorf("options of the job: %w", err)
+		return job.Job{}, nil, fmt.Errorf("options of the job: %w", err)
 	}
 	spec.Source, spec.Now = facts.Source, facts.Now
 	durable, err := settle(spec)
 	if err != nil {
-		return job.Job{}, fmt.Errorf("task of the job: %w", err)
+		return job.Job{}, nil, fmt.Errorf("task of the job: %w", err)
 	}
 	return job.Job{
 		GroupKey: st.Options.GroupKey, DataSource: st.Location.Redacted(), DB: spec.DB, Table: spec.Table, TableID: facts.TableID,
 		Statement: redactText(st.Redacted()), Options: string(options), Task: durable, SourceBytes: facts.SourceBytes,
 		CreatedBy: state.account,
-	}, nil
-}
-
-// precheck plans a job that has no row yet, or begins anew.
-func (e *Executor) precheck(ctx context.Context, engine Engine, spec *Spec) (Facts, error) {
-	plan, err := engine.Plan(ctx, e.task(0, spec))
-	if err != nil {
-		return Facts{}, err
-	}
-	return plan.Facts(), plan.Close()
+	}, warnings, nil
 }
 
 // createJob reserves the table.

@@ -66,7 +66,7 @@ func (e *Executor) retryJob(ctx context.Context, s Session, id int64) (*Result, 
 	fresh := len(checkpoint) == 0 || errors.Is(engine.Readable(ctx, spec), errSourceChanged)
 	if fresh {
 		spec.Source, spec.Now = "", time.Time{}
-		facts, err := e.precheck(ctx, engine, spec)
+		facts, _, err := e.precheck(ctx, engine, spec) // warnings are in the log
 		if err != nil {
 			return nil, err
 		}

@@ -61,6 +61,13 @@ func (s *services) get(ctx context.Context) (*jobstore.Store, Engine, error) {
 	return store, engine, err
 }
 
+// getWithoutTables is get that makes no job tables: in a cluster without them the store is nil.
+func (s *services) getWithoutTables(ctx context.Context) (*jobstore.Store, Engine, error) {
+	err := s.open(ctx, true, true)
+	store, engine := s.current()
+	return store, engine, err
+}
+
 func (s *services) open(ctx context.Context, withEngine, existing bool) error {
 	select {
 	case s.opening <- struct{}{}:
@@ -74,7 +81,7 @@ func (s *services) open(ctx context.Context, withEngine, existing bool) error {
 			Backends: s.cfg.Backends, User: s.cfg.ServiceAccount.User, Password: s.cfg.ServiceAccount.Password,
 			Schema: s.cfg.Schema, Owner: s.cfg.Instance, Process: processID(), Lease: s.cfg.Lease, Existing: existing,
 		})
-		if err != nil {
+		if err != nil && !(withEngine && errors.Is(err, jobstore.ErrNoTables)) {
 			return err
 		}
 		s.mu.Lock()

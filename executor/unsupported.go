@@ -8,9 +8,7 @@ import (
 )
 
 // checkSupported refuses what the import core can't honour yet. Nothing that a
-// user asks for is ignored silently. RECORD_ERRORS and DISABLE_PRECHECK pass:
-// TiDB 8.5 doesn't use the first, and the CDC and PITR check that the second
-// skips isn't made here.
+// user asks for is ignored silently. RECORD_ERRORS passes: TiDB 8.5 doesn't use it either.
 func checkSupported(st *sqlext.ImportInto) error {
 	o := &st.Options
 	switch {
@@ -31,7 +29,7 @@ func checkSupported(st *sqlext.ImportInto) error {
 	case o.ForceMergeStep:
 		return notSupportedYet("__FORCE_MERGE_STEP")
 	}
-	return nil
+	return checkPrechecks(o)
 }
 
 // isCompressed goes by the suffix, as TiDB does.

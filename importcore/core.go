@@ -89,21 +89,14 @@ func (c *Core) Plan(ctx context.Context, task ImportTask) (_ *Plan, err error) {
 		return nil, err
 	}
 	p := &Plan{Task: task}
-	if p.store, err = source.Open(ctx, task.Location); err != nil {
-		return nil, err
-	}
 	defer func() {
-		if err != nil {
+		if err != nil && p.store != nil {
 			err = errors.Join(err, p.store.Close())
 		}
 	}()
-	if p.Files, err = p.store.List(ctx); err != nil {
+	if err := p.openSource(ctx); err != nil {
 		return nil, err
 	}
-	for _, f := range p.Files {
-		p.SourceBytes += f.Size
-	}
-	p.progress.sourceTotal.Store(p.SourceBytes)
 	if err := p.load(ctx); err != nil {
 		return nil, err
 	}
@@ -111,6 +104,23 @@ func (c *Core) Plan(ctx context.Context, task ImportTask) (_ *Plan, err error) {
 		return nil, err
 	}
 	return p, p.checkBasis()
+}
+
+// openSource finds the files. The plan's store is the caller's to close, also after an error, if it is set.
+func (p *Plan) openSource(ctx context.Context) error {
+	store, err := source.Open(ctx, p.Task.Location)
+	if err != nil {
+		return err
+	}
+	p.store = store
+	if p.Files, err = store.List(ctx); err != nil {
+		return err
+	}
+	for _, f := range p.Files {
+		p.SourceBytes += f.Size
+	}
+	p.progress.sourceTotal.Store(p.SourceBytes)
+	return nil
 }
 
 func (c *Core) completeTask(task *ImportTask) error {
@@ -127,14 +137,34 @@ func (c *Core) completeTask(task *ImportTask) error {
 }
 
 func (c *Core) planTable(ctx context.Context, p *Plan) error {
+	if err := c.loadTarget(ctx, p); err != nil {
+		return err
+	}
+	if err := c.layOut(ctx, p); err != nil {
+		return err
+	}
+	if p.filled = p.saved.Filled; p.saved.Ingest == nil && !p.filled {
+		if err := c.checkEmpty(ctx, p); err != nil {
+			return err
+		}
+		p.saved.Filled = p.filled
+	}
+	return nil
+}
+
+// loadTarget reads the table's schema.
+func (c *Core) loadTarget(ctx context.Context, p *Plan) error {
 	info, newCollation, err := c.cluster.LoadTable(ctx, p.Task.DB, p.Task.Table)
 	if err != nil {
 		return err
 	}
 	p.TableID = info.ID
-	if p.target, err = table.NewTarget(p.Task.DB, info, newCollation); err != nil {
-		return err
-	}
+	p.target, err = table.NewTarget(p.Task.DB, info, newCollation)
+	return err
+}
+
+// layOut finds where fields go, and compiles that.
+func (c *Core) layOut(ctx context.Context, p *Plan) error {
 	switch {
 	case p.begun():
 	case !p.Task.Now.IsZero():
@@ -147,16 +177,7 @@ func (c *Core) planTable(ctx context.Context, p *Plan) error {
 		}
 		p.saved.Now = int64(ts >> physicalShift)
 	}
-	if err := p.lay(ctx, time.UnixMilli(p.saved.Now)); err != nil {
-		return err
-	}
-	if p.filled = p.saved.Filled; p.saved.Ingest == nil && !p.filled {
-		if err := c.checkEmpty(ctx, p); err != nil {
-			return err
-		}
-		p.saved.Filled = p.filled
-	}
-	return nil
+	return p.lay(ctx, time.UnixMilli(p.saved.Now))
 }
 
 func (c *Core) checkEmpty(ctx context.Context, p *Plan) error {

@@ -30,6 +30,9 @@
 // what is there or the table had rows before; the error says what it holds.
 // Leases are given back on every way out.
 //
+// Before all of that, Inspect makes the prechecks of a task (prechecks.go, package precheck)
+// and estimates what it takes from a sample of its rows (sample.go, estimate.go).
+//
 // # Rows that collide
 //
 // By default pairs carry nothing but themselves, and two equal keys end the

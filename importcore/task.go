@@ -11,6 +11,7 @@ import (
 	"github.com/sluicedb/sluice/importcore/encode"
 	"github.com/sluicedb/sluice/importcore/format/csv"
 	"github.com/sluicedb/sluice/importcore/kv"
+	"github.com/sluicedb/sluice/importcore/precheck"
 	"github.com/sluicedb/sluice/importcore/source"
 	"github.com/sluicedb/sluice/importcore/table"
 )
@@ -124,6 +125,8 @@ type ImportTask struct {
 	// Checkpoints keeps what the job has done, so that it can go on after its process
 	// died or was paused. With nil it can't.
 	Checkpoints Checkpoints
+	// SkipPrechecks names the checks that Inspect leaves out.
+	SkipPrechecks []precheck.Name
 	// MemoryBudget is what the job may hold in memory for blocks, pairs and
 	// merging, in bytes; 0 means the core's.
 	MemoryBudget int64

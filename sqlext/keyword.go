@@ -13,10 +13,10 @@ import (
 var keywordOptions = []string{"ON_DUPLICATE", "CSV_HEADER"}
 
 // quoteKeywords puts the bare names of such options, where a text that begins
-// with IMPORT INTO has them, into backquotes. ok tells whether there was one.
+// with [EXPLAIN] IMPORT INTO has them, into backquotes. ok tells whether there was one.
 func quoteKeywords(sql string, mode mysql.SQLMode) (quoted string, ok bool) {
 	s := clauseScanner{rest: []byte(sql), ansiQuotes: mode.HasANSIQuotesMode()}
-	if !s.word("IMPORT") || !s.word("INTO") {
+	if !s.importInto() {
 		return "", false
 	}
 	var b strings.Builder

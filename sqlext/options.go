@@ -84,6 +84,11 @@ type Options struct {
 	CloudStorageURI *string
 	// DisablePrecheck skips the CDC and PITR check.
 	DisablePrecheck bool
+	// SkipPrechecks names the prechecks to leave out, lower case; whether there are
+	// such checks is not looked at.
+	SkipPrechecks []string
+	// DryRun makes the statement the same as EXPLAIN IMPORT INTO.
+	DryRun bool
 	// MaxEngineSize in bytes (hidden option); 0 = not given.
 	MaxEngineSize int64
 	// ForceMergeStep is a hidden test option of TiDB.
@@ -162,6 +167,8 @@ var optionSpecs = map[string]optionSpec{
 		return v.string(o.CloudStorageURI) && validCloudStorage(*o.CloudStorageURI)
 	}},
 	"disable_precheck": {flag: true, set: func(o *Options, _ *literal) bool { o.DisablePrecheck = true; return true }},
+	"skip_prechecks":   {set: setSkipPrechecks},
+	"dry_run":          {flag: true, set: func(o *Options, _ *literal) bool { o.DryRun = true; return true }},
 	"__max_engine_size": {set: func(o *Options, v *literal) bool {
 		return v.size(&o.MaxEngineSize) && o.MaxEngineSize >= 0
 	}},
@@ -259,6 +266,22 @@ func setOnDuplicate(o *Options, v *literal) bool {
 		return false
 	}
 	o.OnDuplicate = OnDuplicate(s)
+	return true
+}
+
+// setSkipPrechecks takes a list of names, separated by commas.
+func setSkipPrechecks(o *Options, v *literal) bool {
+	var s string
+	if !v.string(&s) {
+		return false
+	}
+	for _, name := range strings.Split(s, ",") {
+		name = strings.ToLower(strings.TrimSpace(name))
+		if name == "" {
+			return false
+		}
+		o.SkipPrechecks = append(o.SkipPrechecks, name)
+	}
 	return true
 }
 

@@ -113,6 +113,8 @@ func convert(node ast.StmtNode, mode mysql.SQLMode) (Statement, error) {
 			return nil, err
 		}
 		return st, nil
+	case *ast.ExplainStmt:
+		return convertExplain(n, mode)
 	case *ast.ImportIntoActionStmt:
 		return &CancelImportJob{ID: n.JobID}, nil
 	case *ast.ShowStmt:

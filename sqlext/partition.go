@@ -15,11 +15,11 @@ import (
 // nothing that it accepts changes its meaning. The clause is cut out, TiDB's
 // parser reads the rest.
 
-// cutPartitions finds the clause in a text that begins with IMPORT INTO. It
+// cutPartitions finds the clause in a text that begins with [EXPLAIN] IMPORT INTO. It
 // returns the text with blanks in the clause's place, and the names.
 func cutPartitions(sql string, mode mysql.SQLMode) (rest string, names []string, ok bool) {
 	s := clauseScanner{rest: []byte(sql), ansiQuotes: mode.HasANSIQuotesMode()}
-	if !s.word("IMPORT") || !s.word("INTO") {
+	if !s.importInto() {
 		return "", nil, false
 	}
 	if _, ok := s.name(); !ok {

@@ -49,6 +49,8 @@ type ImportInto struct {
 	Format Format
 	// Options are the WITH options with TiDB's defaults filled in.
 	Options Options
+	// Explain says that the statement is EXPLAIN IMPORT INTO, see DryRun.
+	Explain bool
 
 	redacted string
 }
@@ -104,7 +106,15 @@ type CancelImportJob struct {
 }
 
 // Redacted implements Statement.
-func (s *ImportInto) Redacted() string { return s.redacted }
+func (s *ImportInto) Redacted() string {
+	if s.Explain {
+		return "EXPLAIN " + s.redacted
+	}
+	return s.redacted
+}
+
+// DryRun says that nothing is to be imported: the statement asks what would be.
+func (s *ImportInto) DryRun() bool { return s.Explain || s.Options.DryRun }
 
 // Redacted implements Statement.
 func (s *ShowImportJobs) Redacted() string {

@@ -63,6 +63,8 @@ type Cluster struct {
 	status *http.Client
 	pd     pdAPI
 	labels labelAPI
+	admin  adminAPI
+	pdAt   []string // PD's client addresses as of Open
 	stores *storePool
 	keeper *keeper
 	mode   importMode
@@ -95,6 +97,7 @@ func Open(ctx context.Context, cfg Config) (_ *Cluster, err error) {
 	if err != nil {
 		return nil, err
 	}
+	c.pdAt = addrs
 	if err := c.openPD(ctx, addrs); err != nil {
 		return nil, failed(err, "connect to PD at %s", strings.Join(addrs, ","))
 	}
@@ -140,7 +143,8 @@ func (c *Cluster) openPD(ctx context.Context, addrs []string) error {
 		return context.Cause(ctx)
 	}
 	c.pd = pdConn{grpcClient, cancel}
-	c.labels = pdhttp.NewClientWithServiceDiscovery(pdSource, grpcClient.GetServiceDiscovery())
+	httpClient := pdhttp.NewClientWithServiceDiscovery(pdSource, grpcClient.GetServiceDiscovery())
+	c.labels, c.admin = httpClient, httpClient
 	return nil
 }
 
@@ -186,14 +190,26 @@ func (c *Cluster) TSO(ctx context.Context) (uint64, error) {
 var minVersion = version{6, 5, 0}
 
 func (c *Cluster) checkTiDBVersion(ctx context.Context) error {
+	text, err := c.tidbVersion(ctx)
+	if err != nil {
+		return err
+	}
+	return supportedTiDB(text)
+}
+
+func (c *Cluster) tidbVersion(ctx context.Context) (string, error) {
 	res, err := c.Query(ctx, "SELECT VERSION()")
 	if err != nil {
-		return failed(err, "ask TiDB for its version")
+		return "", failed(err, "ask TiDB for its version")
 	}
 	text, err := res.GetString(0, 0)
 	if err != nil {
-		return failed(err, "read TiDB's version")
+		return "", failed(err, "read TiDB's version")
 	}
+	return text, nil
+}
+
+func supportedTiDB(text string) error {
 	_, release, isTiDB := strings.Cut(text, "-TiDB-")
 	if !isTiDB {
 		return fault.New(fault.Cluster, 0, "the server is not TiDB, its version is %q", text)
@@ -206,12 +222,33 @@ func (c *Cluster) checkStoreVersions(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	return supportedStores(stores)
+}
+
+func supportedStores(stores []Store) error {
 	for _, s := range stores {
 		if err := checkVersion(fmt.Sprintf("store %d at %s", s.ID, s.Address), s.Version); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// Unsupported says what is too old in the cluster for imports, nil if nothing is.
+// Open has looked before, but servers come and go. err is why it can't be told.
+func (c *Cluster) Unsupported(ctx context.Context) (what, err error) {
+	text, err := c.tidbVersion(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if what := supportedTiDB(text); what != nil {
+		return what, nil
+	}
+	stores, err := c.Stores(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return supportedStores(stores), nil
 }
 
 // version is a release number.

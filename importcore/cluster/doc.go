@@ -13,6 +13,8 @@
 //	truncate.go    emptying a table
 //	partitions.go  what is special about a part of a table: emptying, checksum
 //	stores.go      the stores and the connections to them
+//	usage.go       how full the stores are, empty regions, replicas
+//	followers.go   who copies what is written: log backup, TiCDC
 //	limits.go      at which size a region is split
 //	regions.go     looking up regions
 //	split.go       cutting regions at given keys

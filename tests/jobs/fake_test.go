@@ -46,6 +46,12 @@ func newFakeEngine() *fakeEngine {
 	return &fakeEngine{running: make(chan *fakePlan, 16), cleaned: make(chan executor.Task, 16)}
 }
 
+// Inspect implements executor.Engine.
+func (f *fakeEngine) Inspect(ctx context.Context, t executor.Task, _ bool) (executor.Inspection, error) {
+	p, err := f.Plan(ctx, t)
+	return executor.Inspection{Plan: p}, err
+}
+
 // Plan implements executor.Engine.
 func (f *fakeEngine) Plan(_ context.Context, t executor.Task) (executor.Plan, error) {
 	n := f.plans.Add(1)
