@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/pingcap/tidb/pkg/meta/model"
 	"github.com/pingcap/tidb/pkg/parser/charset"
 	"github.com/pingcap/tidb/pkg/parser/mysql"
 	"github.com/pingcap/tidb/pkg/tablecodec"
@@ -25,6 +27,7 @@ import (
 type tableRows struct {
 	run      *run
 	snapshot *cluster.Snapshot
+	ownID    int // see Plan.ownID
 }
 
 // openTable returns the rows that the table has, or nil if it was empty when the
@@ -46,22 +49,57 @@ func (r *run) openTable(ctx context.Context) (rows *tableRows, done func(), err 
 		done()
 		return nil, nil, err
 	}
-	return &tableRows{run: r, snapshot: snapshot}, done, nil
+	return &tableRows{run: r, snapshot: snapshot, ownID: r.plan.ownID()}, done, nil
 }
 
-// Lookup implements conflict.Table.
+// Lookup implements conflict.Table. A row of the table that has an id which the job has
+// given to one of its own is no duplicate: somebody was given the same id while
+// the source was read. Neither row may go for the other's sake.
 func (t *tableRows) Lookup(ctx context.Context, keys [][]byte) ([][]byte, error) {
 	values, err := t.snapshot.Get(ctx, keys)
-	if err != nil || !t.run.plan.target.HasRowID() {
-		return values, err
+	if err != nil {
+		return nil, err
 	}
 	for i, v := range values {
-		if v != nil && tablecodec.IsRecordKey(keys[i]) {
-			_, id := t.run.plan.describeKey(keys[i], nil)
-			return nil, fault.New(fault.Cluster, 0, "the row id %s, which is behind what the table's allocators have given out, is in use", id)
+		if v != nil && t.holdsOwnID(keys[i]) {
+			index, entry := t.run.plan.describeKey(keys[i], nil)
+			return nil, fault.New(fault.Cluster, mysql.ErrDupEntry, "Duplicate entry '%s' for key '%s.%s': the job gave its id to a row of the source, and by now "+
+				"a row of the table has it: others were given ids while the source was read, or the table's next id is too low; import again",
+				entry, t.run.plan.target.Info.Name.O, index)
 		}
 	}
 	return values, nil
+}
+
+// holdsOwnID reports whether a key holds an id that rows of the source have from the job.
+func (t *tableRows) holdsOwnID(key []byte) bool {
+	target := t.run.plan.target
+	own := func(idx *model.IndexInfo) bool {
+		return slices.ContainsFunc(idx.Columns, func(c *model.IndexColumn) bool { return c.Offset == t.ownID })
+	}
+	if tablecodec.IsRecordKey(key) {
+		switch col := target.HandleColumn(); {
+		case target.HasRowID():
+			return true
+		case col != nil:
+			return col.Offset == t.ownID
+		default:
+			return own(target.PrimaryIndex())
+		}
+	}
+	_, id, _, err := tablecodec.DecodeKeyHead(key)
+	return err == nil && slices.ContainsFunc(target.Indexes(), func(idx *model.IndexInfo) bool { return idx.ID == id && own(idx) })
+}
+
+// ownID returns the offset of the AUTO_INCREMENT or AUTO_RANDOM column if the rows
+// of some file get its values from the job, else -1.
+func (p *Plan) ownID() int {
+	for _, l := range p.layouts {
+		if l != nil && l.encoding.OwnIDs() != nil {
+			return l.encoding.OwnIDs().Offset
+		}
+	}
+	return -1
 }
 
 // RecordKey implements conflict.Table.

@@ -118,6 +118,15 @@ func (p *Plan) generates(info *model.ColumnInfo) bool {
 	return info == p.cfg.Target.AutoIncrement() || info == p.cfg.Target.AutoRandom()
 }
 
+// OwnIDs returns the AUTO_INCREMENT or AUTO_RANDOM column if every row gets its value from
+// the row's id, because neither a field nor an assignment gives one; else nil.
+func (p *Plan) OwnIDs() *model.ColumnInfo {
+	if p.auto.kind == autoNone || p.columns[p.auto.column].hasValue {
+		return nil
+	}
+	return p.columns[p.auto.column].info
+}
+
 func (p *Plan) compileAuto() {
 	info, col := p.cfg.Target.Info, p.cfg.Target.AutoIncrement()
 	if col != nil {
