@@ -249,9 +249,6 @@ func (r *runner) slot() (free func(), err error) {
 func (r *runner) claim() error {
 	claimed := time.Now()
 	err := r.store.Claim(r.ctx, r.record.Lease)
-	if err == nil && r.record.Lease.Term > 1 && !r.began.checkpoint {
-		err = r.store.RewindBadRows(r.ctx, r.record.Lease, 0) // they are met again
-	}
 	if errors.Is(err, jobstore.ErrLost) {
 		return errLeaseLost
 	}

@@ -113,7 +113,8 @@ func (r *run) bringIn(ctx context.Context) error {
 	if err := r.openSorting(memory); err != nil {
 		return err
 	}
-	if r.bad != nil && r.plan.begun() {
+	if r.bad != nil && r.durable() {
+		// Without a checkpoint too: a run before this one may have recorded rows.
 		if err := r.bad.Resume(ctx, r.saved.Encoded.Bad); err != nil {
 			return err
 		}
