@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/pingcap/tidb/pkg/errno"
+	"github.com/pingcap/tidb/pkg/parser/format"
 	"go.uber.org/zap"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -87,8 +89,14 @@ func (p *Plan) basis() (b checkpoint.Basis, err error) {
 		zone = t.TimeZone.String()
 	}
 	csv := t.CSV
+	var assigned []string
+	for _, a := range t.Assignments {
+		var text strings.Builder
+		failed = errors.Join(failed, a.Expr.Restore(format.NewRestoreCtx(format.DefaultRestoreFlags, &text)))
+		assigned = append(assigned, a.Column, text.String())
+	}
 	b.Options = map[string]checkpoint.Digest{
-		"format": digest([]any{csv, t.HeaderNames}), "fields": digest([]any{t.Columns, t.Assignments}), "partitions": digest(t.Partitions),
+		"format": digest([]any{csv, t.HeaderNames}), "fields": digest([]any{t.Columns, assigned}), "partitions": digest(t.Partitions),
 		"session": digest([]any{t.SysVars, t.User, t.CurrentDB, t.SQLMode, zone, t.IgnoreForeignKeys}),
 		"options": digest([]any{t.OnDuplicate, t.MaxErrors, t.AllowNonEmpty}),
 	}

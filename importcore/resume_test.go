@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/pingcap/tidb/pkg/meta/model"
+	"github.com/pingcap/tidb/pkg/parser"
+	"github.com/pingcap/tidb/pkg/parser/ast"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 
@@ -39,6 +41,12 @@ func change(t *testing.T, v reflect.Value) {
 	case reflect.Uint8, reflect.Uint64:
 		v.SetUint(v.Uint() + 1)
 	case reflect.Slice:
+		if v.Type() == reflect.TypeFor[[]table.Assignment]() {
+			expr, err := parser.New().ParseOneStmt("SELECT @a + 1", "", "")
+			require.NoError(t, err)
+			v.Set(reflect.ValueOf([]table.Assignment{{Column: "c", Expr: expr.(*ast.SelectStmt).Fields.Fields[0].Expr}}))
+			return
+		}
 		v.Set(reflect.Append(v, reflect.Zero(v.Type().Elem())))
 	case reflect.Map:
 		v.Set(reflect.ValueOf(map[string]string{"x": "y"}))
