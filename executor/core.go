@@ -116,11 +116,12 @@ func (e *coreEngine) Readable(ctx context.Context, s *Spec) (err error) {
 
 // fingerprint is Facts.Source.
 func fingerprint(files []source.File) string {
-	hash := sha256.New()
+	var text []byte
 	for _, f := range files {
-		fmt.Fprintf(hash, "%q %d %d\n", f.Path, f.Size, f.ModTime.UnixNano())
+		text = fmt.Appendf(text, "%q %d %d\n", f.Path, f.Size, f.ModTime.UnixNano())
 	}
-	return hex.EncodeToString(hash.Sum(nil)[:16])
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:16])
 }
 
 func fieldTargets(fields []sqlext.Field) []table.FieldTarget {

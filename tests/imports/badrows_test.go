@@ -328,7 +328,7 @@ func TestBadRowsWhateverTheWorkers(t *testing.T) {
 		if limit < bad {
 			err := b.fails(stmt, first, "more than")
 			job := b.lastJob("t")
-			text := strings.ReplaceAll(strings.TrimPrefix(err.Message, "import job "+job["id"]), "job_id = "+job["id"], "")
+			text := strings.ReplaceAll(strings.TrimPrefix(err.Message, "import job "+job["id"]), "JOB "+job["id"]+" ERRORS", "")
 			got := fmt.Sprint(b.query(selectBadRows, job["id"]))
 			require.Equal(t, strconv.Itoa(limit+1), job["error_rows"])
 			if i > 0 {

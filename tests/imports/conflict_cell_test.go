@@ -105,7 +105,7 @@ func (b *conflictCell) run() {
 	var told []string
 	for _, target := range conflictTargets {
 		row := b.mustImport(b.statement(target.table, target.workers))
-		told = append(told, strings.NewReplacer(target.table, "t", "job_id = "+row["Job_ID"], "job_id = n").Replace(row["Result_Message"]))
+		told = append(told, strings.NewReplacer(target.table, "t", "JOB "+row["Job_ID"]+" ERRORS", "JOB n ERRORS").Replace(row["Result_Message"]))
 		b.requireExpected(target.table)
 		require.Equal(b.t, fmt.Sprint(len(b.expected.kept)), row["Imported_Rows"])
 		if b.c.strategy == "capture" {
