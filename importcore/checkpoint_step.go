@@ -171,7 +171,7 @@ func (s *encodedSaver) save(e checkpoint.Encoded, syncBlocks func() error) error
 }
 
 // saveBegin notes, before the first pair is sent, what is going to be sent.
-func (r *run) saveBegin(ctx context.Context) error {
+func (r *run) saveBegin(ctx context.Context) (err error) {
 	r.saved.Ingest = &checkpoint.Ingest{
 		CommitTS: r.committed.ts, Alone: r.committed.alone, Used: encode.MaxIDs(r.committed.used), IDs: encode.MaxIDs(r.ids),
 		Sum: r.summary.Local, Before: r.before, Verifiable: !r.unverified,
@@ -182,6 +182,12 @@ func (r *run) saveBegin(ctx context.Context) error {
 		return nil
 	}
 	if r.plan.filled {
+		// What collides isn't looked for again, so what was recorded of it stays.
+		if r.bad != nil {
+			if r.saved.Encoded.Bad, err = r.bad.Progress(ctx); err != nil {
+				return err
+			}
+		}
 		if err := r.resolved.Lost.WriteFile(r.lostFile()); err != nil {
 			return err
 		}
