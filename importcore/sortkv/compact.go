@@ -73,11 +73,14 @@ func (s *Sorter) planCompaction() (groups [][]runInfo, workers int) {
 	workers = max(1, min(runtime.GOMAXPROCS(0), pages/leastFanIn))
 	// A merge has a page to write as well.
 	fanIn := max(2, pages/workers-2)
-	for excess > 0 && len(runs) > 1 {
-		n := min(fanIn, excess+1, len(runs))
-		groups = append(groups, runs[:n])
-		runs = runs[n:]
-		excess -= n - 1
+	named, later := s.divide(runs)
+	for _, runs := range [][]runInfo{later, named} {
+		for excess > 0 && len(runs) > 1 {
+			n := min(fanIn, excess+1, len(runs))
+			groups = append(groups, runs[:n])
+			runs = runs[n:]
+			excess -= n - 1
+		}
 	}
 	return groups, workers
 }

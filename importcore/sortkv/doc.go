@@ -43,8 +43,8 @@
 // (Castagnoli) for both parts, and ends in a footer; see index.go and footer.go. Every read
 // is verified against them, so a damaged, torn, short or exchanged file is
 // always an error, never wrong data. Memory keeps 32 bytes for each run; who reads one has
-// a page and one index block of each level. Runs are not synced to disk: they die with
-// the process, and a lost write shows as a wrong checksum.
+// a page and one index block of each level. Runs are synced to disk for
+// a manifest alone, see Sync; a lost write shows as a wrong checksum.
 //
 // So the budget does not bound what can be sorted, it says how often it is written. A run has
 // about two thirds of the budget B, and can be read along with B / 288 KiB others, 400 at most. Merges of

@@ -84,7 +84,7 @@ func (s *Sorter) Checkpoint(ctx context.Context) (Manifest, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.mu.named = true
+	s.mu.named, s.mu.parts = s.mu.made, nil
 	m := Manifest{
 		Compression: s.opts.Compression, SuffixBytes: s.opts.SuffixBytes, Last: s.mu.made,
 		Written: s.mu.written, Checksum: s.mu.checksum, MaxKey: slices.Clone(s.mu.maxKey),
@@ -165,7 +165,7 @@ func Reopen(opts Options, m Manifest) (*Sorter, error) {
 	if m.SuffixBytes != opts.SuffixBytes {
 		return nil, &ManifestError{fmt.Errorf("they have suffixes of %d bytes, not of %d", m.SuffixBytes, opts.SuffixBytes)}
 	}
-	s.mu.checksum, s.mu.written, s.mu.made, s.mu.named = m.Checksum, m.Written, m.Last, true
+	s.mu.checksum, s.mu.written, s.mu.made = m.Checksum, m.Written, m.Last
 	s.mu.maxKey, s.synced = slices.Clone(m.MaxKey), m.Last
 	if m.Dir == "" {
 		return s, nil
@@ -208,6 +208,7 @@ func (s *Sorter) takeUp(runs []RunID) error {
 		used[runName(number)+keysSuffix], used[runName(number)+valuesSuffix] = true, true
 		s.mu.made = max(s.mu.made, number)
 	}
+	s.mu.named = s.mu.made
 	slices.SortFunc(s.mu.runs, func(x, y runInfo) int { return int(x.number - y.number) })
 	for _, name := range names {
 		if used[name] {
@@ -262,15 +263,33 @@ func follow(have map[int32]uint32, note mergeNote) bool {
 	return true
 }
 
-// leaveNote makes it known, if a manifest may name the parts, that a run has taken their place. It and
+// divide tells runs that the last manifest names, or that were merged from such, from
+// later ones. A run that was merged from both could not take the place of the former.
+func (s *Sorter) divide(runs []runInfo) (named, later []runInfo) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range runs {
+		if r.number <= s.mu.named || s.mu.parts[r.number] {
+			named = append(named, r)
+		} else {
+			later = append(later, r)
+		}
+	}
+	return named, later
+}
+
+// leaveNote makes it known, if the last manifest names the parts, that a run has taken their place. It and
 // the run outlive the machine's next start when it returns.
 func (s *Sorter) leaveNote(merged runInfo, parts []runInfo) error {
-	s.mu.Lock()
-	named := s.mu.named
-	s.mu.Unlock()
-	if !named {
+	if named, _ := s.divide(parts); len(named) == 0 {
 		return nil
 	}
+	s.mu.Lock()
+	if s.mu.parts == nil {
+		s.mu.parts = make(map[int32]bool)
+	}
+	s.mu.parts[merged.number] = true
+	s.mu.Unlock()
 	note := mergeNote{Run: RunID{merged.number, merged.footer}}
 	for _, p := range parts {
 		note.Parts = append(note.Parts, RunID{p.number, p.footer})

@@ -24,7 +24,8 @@ type Sorter struct {
 		sync.Mutex
 		dir       string              // made on the first spill
 		made      int32               // runs named so far
-		named     bool                // a manifest may name runs
+		named     int32               // the last manifest names the runs up to this number
+		parts     map[int32]bool      // runs merged since from those that it names, by number
 		charge    map[*kv.Arena]int64 // size of each living arena, bytes
 		free      []*kv.Arena
 		pages     pagePool
