@@ -230,11 +230,15 @@ func (k *doneKeeper) done(start, end []byte, pairs, bytes int64) {
 // save saves what has changed.
 func (k *doneKeeper) save(ctx context.Context) error {
 	k.mu.Lock()
-	changed := k.changed
+	changed := k.changed && k.run.durable()
 	k.changed = false
-	data, err := k.run.saved.Marshal()
+	var data []byte
+	var err error
+	if changed {
+		data, err = k.run.saved.Marshal()
+	}
 	k.mu.Unlock()
-	if err != nil || !changed || !k.run.durable() {
+	if err != nil || !changed {
 		return err
 	}
 	return k.run.plan.Task.Checkpoints.Save(ctx, data)

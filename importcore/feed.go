@@ -116,10 +116,10 @@ func (f *feeder) sequences(file int) *sequenceFeed {
 	return f.feeds[l]
 }
 
-// checkpoint makes all workers rest and notes what is done. A pause ends the job here,
-// before anybody takes up work again.
+// checkpoint makes all workers rest and notes what is done. A pause ends the job here.
 func (f *feeder) checkpoint(ctx context.Context) error {
 	rest := &rest{begun: make(chan struct{}, f.plan.Task.Threads), over: make(chan struct{})}
+	defer close(rest.over)
 	for range f.plan.Task.Threads {
 		select {
 		case f.out <- numberedBlock{rest: rest}:
@@ -144,6 +144,5 @@ func (f *feeder) checkpoint(ctx context.Context) error {
 		return errors.Join(f.saver.wait(), ErrPaused)
 	}
 	f.due.reset()
-	close(rest.over)
 	return nil
 }

@@ -302,3 +302,26 @@ func (b *engineBench) abandon(at int) {
 	require.NoError(t, err)
 	b.check("after a job that was given up", next, summary)
 }
+
+// TestBadRowsEndJobsThatMakeCheckpoints: a row that ends the job is met while the workers
+// are to rest for a checkpoint. They don't rest forever.
+func TestBadRowsEndJobsThatMakeCheckpoints(t *testing.T) {
+	t.Parallel()
+	for _, bad := range []int{0, rowsPerFile + 7, (files - 1) * rowsPerFile} {
+		k := kinds()[0]
+		k.rows = func(i int) string {
+			if i == bad {
+				return "no number,u,v"
+			}
+			return plainRow(i)
+		}
+		pg := playground.Shared(t)
+		schema, db := pg.Database(t)
+		k.create(t, db, schema, "t")
+		w := &world{}
+		_, _, err := w.live(t, openCore(t, pg, t.TempDir()), k.newTask(schema, "t", k.source(t)), 0, nil)
+		require.ErrorContains(t, err, fmt.Sprintf("part%02d.csv, line %d,", bad/rowsPerFile, bad%rowsPerFile+1))
+		require.Empty(t, k.content(t, db, schema, "t"))
+		require.Empty(t, w.data, "a job that failed begins anew")
+	}
+}
