@@ -35,7 +35,7 @@ func (e *Executor) resumeJob(ctx context.Context, s Session, id int64) (*Result,
 }
 
 // retryJob is RETRY IMPORT JOB n for a job that failed or was cancelled. One that
-// has a checkpoint, which fits to what source and table are, goes on from there.
+// has a checkpoint has left rows in its table, and can only go on from there.
 // Any other begins anew, under the prechecks of a new import and with the files
 // as they are now.
 func (e *Executor) retryJob(ctx context.Context, s Session, id int64) (*Result, error) {
@@ -63,7 +63,7 @@ func (e *Executor) retryJob(ctx context.Context, s Session, id int64) (*Result, 
 	if err != nil {
 		return nil, err
 	}
-	fresh := len(checkpoint) == 0 || errors.Is(engine.Readable(ctx, spec), errSourceChanged)
+	fresh := len(checkpoint) == 0
 	if fresh {
 		spec.Source, spec.Now = "", time.Time{}
 		facts, _, err := e.precheck(ctx, engine, spec) // warnings are in the log

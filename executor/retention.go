@@ -46,7 +46,7 @@ func over(ctx context.Context, store *jobstore.Store, id int64) bool {
 		return true
 	case err != nil || j.Status.Active():
 		return false
-	case j.Status != job.Failed:
+	case j.Status == job.Finished:
 		return true
 	}
 	checkpoint, err := store.LoadCheckpoint(ctx, id)

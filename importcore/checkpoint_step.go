@@ -89,6 +89,10 @@ func (r *run) forget(ctx context.Context) error {
 	return r.plan.Task.Checkpoints.Save(ctx, nil)
 }
 
+// mayForget tells whether a job that has ended without success may begin anew. One that has left rows
+// in the table would bring them in twice: it can only go on from its checkpoint.
+func (r *run) mayForget() bool { return r.settled || !r.sent.Load() }
+
 // mustSaveEncoded tells whether the pairs have to be on disk before the first one
 // is sent, because encoding the rest of the source again would not do.
 func (r *run) mustSaveEncoded() bool { return r.durable() && r.saved.Ingest == nil && r.needsRuns() }

@@ -98,6 +98,7 @@ func (r *run) cleanUp(ctx context.Context) {
 	switch {
 	case r.left == "":
 		r.plan.progress.rows.Store(0) // encoded, but nowhere
+		r.settled = true
 		return
 	case r.plan.filled:
 		r.fate = "holds, beside the rows that were there before, " + r.left
@@ -149,6 +150,7 @@ func (r *run) empty(ctx context.Context) (fate string, err error) {
 	}
 	if !ok || id != r.plan.TableID {
 		r.plan.progress.rows.Store(0)
+		r.settled = true
 		return fateReplaced, nil
 	}
 	physical, err := r.physicalIDs(ctx)
@@ -182,6 +184,7 @@ func (r *run) empty(ctx context.Context) (fate string, err error) {
 func (r *run) emptied(ctx context.Context, physical []int64, seen kv.Checksum) (fate string) {
 	task, c := r.plan.Task, r.core.cluster
 	r.plan.progress.rows.Store(0)
+	r.settled = true
 	fate = fateEmptied
 	back := fmt.Sprintf("FLASHBACK TABLE %s TO another name brings the old rows back while tikv_gc_life_time lasts", r.plan.target)
 	if len(task.Partitions) > 0 {

@@ -52,6 +52,8 @@ type run struct {
 	committed commit
 	// fate says what became of the table after an error; see cleanUp.
 	fate string
+	// settled tells that the table holds no row of the job after an error.
+	settled bool
 }
 
 // Import runs the plan to its end and closes it. events may be nil; it is
@@ -78,7 +80,7 @@ func (c *Core) Import(ctx context.Context, plan *Plan, events func(Event)) (_ *S
 	work, stop := r.graceful(ctx)
 	err = fault.Contain(func() error { return r.steps(work) })()
 	stop()
-	keep := err != nil && (r.paused(ctx, err) || errors.Is(context.Cause(ctx), ErrNotOwner))
+	keep := err != nil && (r.paused(ctx, err) || errors.Is(context.Cause(ctx), ErrNotOwner) || r.plan.filled && r.sent.Load())
 	r.cleaned(r.closeSorting(keep))
 	if err == nil {
 		return &r.summary, nil
@@ -88,7 +90,7 @@ func (c *Core) Import(ctx context.Context, plan *Plan, events func(Event)) (_ *S
 	}
 	r.sayDeleted()
 	r.cleanUp(ctx)
-	if !errors.Is(context.Cause(ctx), ErrNotOwner) {
+	if !errors.Is(context.Cause(ctx), ErrNotOwner) && r.mayForget() {
 		if forgetErr := r.forget(context.WithoutCancel(ctx)); forgetErr != nil {
 			r.log.Warn("the checkpoint of a job that failed could not be removed", zap.Error(forgetErr))
 		}

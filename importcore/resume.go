@@ -245,7 +245,7 @@ func (c *Core) Abandon(ctx context.Context, task ImportTask) (fate string, err e
 	info, newCollation, err := c.cluster.LoadTable(ctx, task.DB, task.Table)
 	switch f := fault.As(err); {
 	case f != nil && f.Code == errno.ErrNoSuchTable:
-		r.left, r.fate = "", "is gone"
+		r.left, r.fate, r.settled = "", "is gone", true
 	case err != nil:
 		return "", err
 	default:
@@ -257,6 +257,9 @@ func (c *Core) Abandon(ctx context.Context, task ImportTask) (fate string, err e
 	if r.left != "" {
 		r.sayDeleted()
 		r.cleanUp(ctx)
+	}
+	if !r.mayForget() {
+		return r.fate, nil
 	}
 	r.dropSorting()
 	return r.fate, r.forget(ctx)

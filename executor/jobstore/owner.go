@@ -52,8 +52,8 @@ func setProgress(p job.Progress) (set string, args []any) {
 			seconds(p.Current.Left), p.Total.Done, p.Total.Speed, seconds(p.Total.Left), p.Percent}
 }
 
-// End moves a job to its last state and frees its table. Its checkpoint stays if
-// the job has failed. ErrLost when the job is no longer the caller's. Unlike
+// End moves a job to its last state and frees its table. Its checkpoint, if the core has left one, stays
+// unless the job has finished: the table holds rows of the job, and a RETRY must not bring them in again. ErrLost when the job is no longer the caller's. Unlike
 // TiDB, a cancelled job gets an end time too: without one it reads as if it
 // still ran.
 func (s *Store) End(ctx context.Context, l job.Lease, o job.Outcome) error {
@@ -77,7 +77,7 @@ func (s *Store) End(ctx context.Context, l job.Lease, o job.Outcome) error {
 		args = append(args, sum.Crc64Xor, sum.TotalKvs, sum.TotalBytes)
 	}
 	set += ", end_time = " + now
-	if o.Status == job.Failed {
+	if o.Status != job.Finished {
 		return s.change(ctx, "end job", set, args, l, from...)
 	}
 	return wrap("end job", s.pool.Transact(ctx, func(c *sqlconn.Session) error {
