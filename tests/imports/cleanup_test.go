@@ -394,7 +394,7 @@ func (c *cleanupCase) start() (end func()) {
 			case byCancel:
 				c.cancel(c.job)
 			case bySignal:
-				c.background(func() { assert.NoError(t, c.victim.Close()) })
+				c.background(func() { assert.NoError(t, c.victim.Stop()) })
 			}
 		}
 	}

@@ -263,9 +263,12 @@ func (in *Instance) Kill() {
 	<-in.exited
 }
 
-// Close asks Sluice to stop, waits for it and removes its directory. A process
-// that had to be killed, or that ended with an error, is reported.
-func (in *Instance) Close() error {
+// Close stops Sluice, if that has not been done, and removes its directory.
+func (in *Instance) Close() error { return errors.Join(in.Stop(), os.RemoveAll(in.Dir)) }
+
+// Stop asks Sluice to stop, waits for it and keeps its directory, from which others may go on with its jobs, until
+// Close. A process that had to be killed, or that ended with an error, is reported.
+func (in *Instance) Stop() error {
 	_ = in.cmd.Process.Signal(syscall.SIGTERM)
 	var err error
 	timer := time.NewTimer(stopTimeout)
@@ -280,5 +283,5 @@ func (in *Instance) Close() error {
 		<-in.exited
 		err = fmt.Errorf("sluice did not stop within %s and was killed", stopTimeout)
 	}
-	return errors.Join(err, os.RemoveAll(in.Dir))
+	return err
 }

@@ -96,7 +96,7 @@ func testPause(t *testing.T, p jobstore.Params) {
 	require.NoError(t, s.End(ctx, again.Lease, job.Outcome{Status: job.Cancelled}))
 	data, err = s.LoadCheckpoint(ctx, j.ID)
 	require.NoError(t, err)
-	require.Nil(t, data, "a cancelled job leaves no checkpoint")
+	require.NotEmpty(t, data, "the core removes it, unless the table holds rows of the job")
 }
 
 func testRetry(t *testing.T, p jobstore.Params) {
