@@ -131,6 +131,7 @@ func TestKilledWhileRunsAreMerged(t *testing.T) {
 	fs := durableDir(t)
 	var ops, at atomic.Int64
 	var clone atomic.Pointer[vfs.MemFS]
+	var others [16]*vfs.MemFS // what else may be left of the machine's disk
 	copyErr := errors.New("never copied")
 	at.Store(-1)
 	injector := errorfs.InjectorFunc(func(op errorfs.Op) error {
@@ -138,6 +139,9 @@ func TestKilledWhileRunsAreMerged(t *testing.T) {
 			// One time the machine stops, one time just the process.
 			if at.Load()%2 == 0 {
 				clone.Store(crashed(fs, uint64(at.Load()), int(at.Load()%3)*50))
+				for i := range others {
+					others[i] = crashed(fs, uint64(at.Load())<<8+uint64(i), 50)
+				}
 			} else {
 				clone.Store(vfs.NewMem())
 				_, copyErr = vfs.Clone(fs, clone.Load(), "/sort", "/sort")
@@ -177,6 +181,13 @@ func TestKilledWhileRunsAreMerged(t *testing.T) {
 		ops.Store(0)
 		at.Store(i)
 		require.NoError(t, finish(fs).Close())
+		for _, opts.FS = range others {
+			if i%2 == 0 {
+				s, err := sortkv.Reopen(opts, m)
+				require.NoError(t, err, "killed before operation %d of %d", i, n)
+				require.NoError(t, s.Close())
+			}
+		}
 		opts.FS = clone.Load()
 		s, err := sortkv.Reopen(opts, m)
 		require.NoError(t, err, "killed before operation %d of %d", i, n)

@@ -301,6 +301,10 @@ func (s *Sorter) leaveNote(merged runInfo, parts []runInfo) error {
 	if err := syncRun(s.opts.FS, s.runPath(merged.number)); err != nil {
 		return err
 	}
+	// Of names that were not synced any may be lost: a note must not outlive its run's.
+	if err := s.syncDirs(); err != nil {
+		return err
+	}
 	path := s.opts.FS.PathJoin(s.opts.FS.PathDir(s.runPath(merged.number)), noteName(merged.number))
 	f, err := s.opts.FS.Create(path, vfs.WriteCategoryUnspecified)
 	if err != nil {
