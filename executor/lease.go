@@ -46,7 +46,7 @@ func (r *runner) heartbeat(quit <-chan struct{}) {
 		case err == nil:
 			r.obey(wanted)
 		case errors.Is(err, jobstore.ErrLost):
-			r.stop(errLeaseLost)
+			r.lose()
 			return
 		default:
 			r.log.Warn("the job's lease can't be renewed", zap.Error(err))
@@ -90,8 +90,11 @@ func (r *runner) certain() bool {
 // hold is importcore.ImportTask's Hold.
 func (r *runner) hold(ctx context.Context) error {
 	for began := time.Now(); !r.certain(); {
+		if err := r.given(); err != nil {
+			return err
+		}
 		if time.Since(began) > holdLimit {
-			r.stop(errLeaseLost)
+			r.lose()
 			return errLeaseLost
 		}
 		if err := pause(ctx, holdPoll); err != nil {
@@ -101,9 +104,31 @@ func (r *runner) hold(ctx context.Context) error {
 	return r.given()
 }
 
+// lose gives the job up, whatever else has stopped it before.
+func (r *runner) lose() {
+	r.mu.Lock()
+	r.mu.lost = true
+	r.mu.Unlock()
+	r.stop(errLeaseLost)
+}
+
+// over notes that the core is done with the job, so that nothing that it has
+// left behind goes on under a lease that this process gives back.
+func (r *runner) over() {
+	r.mu.Lock()
+	r.mu.lost = true
+	r.mu.Unlock()
+}
+
 // given returns why the job was given up, if it was. It stays so: others may
 // be about to take it.
 func (r *runner) given() error {
+	r.mu.Lock()
+	lost := r.mu.lost
+	r.mu.Unlock()
+	if lost {
+		return errLeaseLost
+	}
 	if cause := context.Cause(r.ctx); errors.Is(cause, importcore.ErrNotOwner) {
 		return cause
 	}
@@ -121,6 +146,7 @@ func (r *runner) owned(ctx context.Context) error {
 		return err
 	})
 	if errors.Is(err, jobstore.ErrLost) {
+		r.lose()
 		return errLeaseLost
 	}
 	return err

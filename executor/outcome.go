@@ -16,8 +16,12 @@ import (
 
 // finish writes what becomes of the job and sets r.err.
 func (r *runner) finish(summary Summary, err error) {
+	if err == nil {
+		err = r.given()
+	}
 	outcome := r.outcome(summary, err)
 	r.err = err
+	r.over()
 	switch outcome.Status {
 	case "":
 		r.log.Error("import job lost", zap.String("reason", redactText(err.Error())))
@@ -96,6 +100,9 @@ func (r *runner) outcome(summary Summary, err error) job.Outcome {
 // stopped tells why the job was stopped, if that is what ended it.
 func (r *runner) stopped(err error) *stopError {
 	var stop *stopError
+	if errors.As(r.given(), &stop) {
+		return stop
+	}
 	if errors.As(err, &stop) {
 		return stop
 	}

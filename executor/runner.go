@@ -46,6 +46,7 @@ type runner struct {
 		sync.Mutex
 		renewed time.Time // when the lease was last renewed, at the earliest
 		claimed bool
+		lost    bool // another has the job, or may have it
 		plan    Plan // nil until the import runs
 		// wanted numbers the settings of the job's row, settings those in use.
 		wanted, settings int64

@@ -138,6 +138,7 @@ func (r *run) notEmptied(format string, args ...any) string {
 // empty does it and returns what the table is now.
 func (r *run) empty(ctx context.Context) (fate string, err error) {
 	task, c := r.plan.Task, r.core.cluster
+	ctx = r.fenced(ctx)
 	if err := r.owned(ctx); err != nil {
 		return "", err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sluicedb/sluice/importcore/cluster"
 	"github.com/sluicedb/sluice/importcore/fault"
+	"github.com/sluicedb/sluice/importcore/fence"
 	"github.com/sluicedb/sluice/importcore/ingest"
 	"github.com/sluicedb/sluice/importcore/sortkv"
 )
@@ -96,6 +97,7 @@ func (r *run) ingestOptions(src *content, limits cluster.RegionLimits, memory me
 		CommitTS:        r.committed.ts,
 		MemoryBudget:    memory.ingest,
 		Permit:          r.permit,
+		Hold:            r.hold,
 		Done:            keeper.done,
 		Logger:          r.log,
 	}
@@ -129,6 +131,10 @@ func (r *run) hold(ctx context.Context) error {
 	return r.plan.Task.Hold(ctx)
 }
 
+// fenced returns a context for what changes the table or the cluster by other ways than
+// ingest: nothing of it is sent once the job may be another's.
+func (r *run) fenced(ctx context.Context) context.Context { return fence.With(ctx, r.hold) }
+
 // takeLeases prepares the cluster for the ingest. The returned context is
 // cancelled when a lease that matters is lost; giveBack undoes everything,
 // whatever became of the job.
@@ -140,10 +146,8 @@ func (r *run) takeLeases(ctx context.Context, ranges []sortkv.Range) (_ context.
 	giveBack = func() {
 		close(stopWatch)
 		watches.Wait()
-		for _, lease := range leases {
-			if err := lease.Release(context.WithoutCancel(ctx)); err != nil {
-				r.warn("a change to the cluster could not be undone and ends by itself", err)
-			}
+		if err := r.core.cluster.Release(r.fenced(context.WithoutCancel(ctx)), leases...); err != nil {
+			r.warn("a change to the cluster could not be undone and ends by itself", err)
 		}
 		cancel(nil)
 	}
@@ -152,12 +156,12 @@ func (r *run) takeLeases(ctx context.Context, ranges []sortkv.Range) (_ context.
 	keys := cluster.KeyRange{Start: ranges[0].Start, End: ranges[len(ranges)-1].End}
 	acquire := []func() (*cluster.Lease, error){
 		func() (*cluster.Lease, error) {
-			return r.core.cluster.AcquireSchedulerPause(ctx, owner, joined(ranges))
+			return r.core.cluster.AcquireSchedulerPause(r.fenced(leaseCtx), owner, joined(ranges))
 		},
-		func() (*cluster.Lease, error) { return r.core.cluster.AcquirePartitionRange(ctx, owner, keys) },
+		func() (*cluster.Lease, error) { return r.core.cluster.AcquirePartitionRange(r.fenced(leaseCtx), owner, keys) },
 	}
 	if !r.plan.Task.DisableImportMode {
-		acquire = append(acquire, func() (*cluster.Lease, error) { return r.core.cluster.AcquireImportMode(ctx, owner) })
+		acquire = append(acquire, func() (*cluster.Lease, error) { return r.core.cluster.AcquireImportMode(r.fenced(leaseCtx), owner) })
 	}
 	for _, take := range acquire {
 		lease, err := take()
@@ -181,7 +185,7 @@ func (r *run) takeLeases(ctx context.Context, ranges []sortkv.Range) (_ context.
 func (r *run) finish(ctx context.Context) error {
 	r.enter(StepChecksum)
 	task := r.plan.Task
-	if err := r.core.cluster.RebaseAutoIDs(ctx, task.DB, task.Table, r.ids); err != nil {
+	if err := r.core.cluster.RebaseAutoIDs(r.fenced(ctx), task.DB, task.Table, r.ids); err != nil {
 		return err
 	}
 	if err := r.compareChecksum(ctx); err != nil {
@@ -194,7 +198,7 @@ func (r *run) finish(ctx context.Context) error {
 		r.left = leftAll
 	}
 	r.enter(StepAnalyze)
-	if err := r.core.cluster.Analyze(ctx, task.DB, task.Table, task.Partitions...); err != nil {
+	if err := r.core.cluster.Analyze(r.fenced(ctx), task.DB, task.Table, task.Partitions...); err != nil {
 		if ctx.Err() != nil {
 			return err
 		}

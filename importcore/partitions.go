@@ -89,7 +89,7 @@ func (r *run) reserveIDs(ctx context.Context) error {
 	if next != r.firstRowID {
 		r.warn("while the source was read, others were given automatic ids of the table: rows of other partitions may have the same ones", nil)
 	}
-	return r.core.cluster.RebaseAutoIDs(ctx, task.DB, task.Table, r.ids)
+	return r.core.cluster.RebaseAutoIDs(r.fenced(ctx), task.DB, task.Table, r.ids)
 }
 
 // remoteChecksum asks the cluster for the sum over what the job was to fill: the

@@ -144,11 +144,8 @@ func (t *tableRows) deleteStale(ctx context.Context, result *conflict.Result) er
 		if err := t.run.saveDeleting(ctx); err != nil {
 			return err
 		}
-		if err := t.run.hold(ctx); err != nil {
-			return err
-		}
 		task := t.run.plan.Task
-		if err := t.run.core.cluster.DeleteRows(ctx, task.DB, task.Table, where, len(records)); err != nil {
+		if err := t.run.core.cluster.DeleteRows(t.run.fenced(ctx), task.DB, task.Table, where, len(records)); err != nil {
 			return err
 		}
 		deleted += int64(len(records))

@@ -17,6 +17,7 @@ import (
 
 	"github.com/sluicedb/sluice/importcore/cluster/region"
 	"github.com/sluicedb/sluice/importcore/fault"
+	"github.com/sluicedb/sluice/importcore/fence"
 )
 
 func TestVersions(t *testing.T) {
@@ -280,4 +281,71 @@ func TestReleaseAll(t *testing.T) {
 	require.EqualValues(t, 1, l.undone.Load())
 	_, err = k.take(t.Context(), l.spec(time.Hour))
 	require.ErrorContains(t, err, "closed")
+}
+
+// TestLeaseOfAnother: a lease whose job is another's is neither renewed nor undone.
+func TestLeaseOfAnother(t *testing.T) {
+	t.Parallel()
+	k, l := newKeeper(zap.NewNop()), &leaseCounter{}
+	var lost atomic.Bool
+	asked := make(chan struct{}, 1)
+	gone := errors.New("another has the job")
+	ctx := fence.With(t.Context(), func(context.Context) error {
+		if !lost.Load() {
+			return nil
+		}
+		select {
+		case asked <- struct{}{}:
+		default:
+		}
+		return gone
+	})
+	left := 0
+	spec := l.spec(2 * time.Millisecond)
+	spec.ttl = time.Hour
+	spec.leave = func(context.Context) error { left++; return nil }
+	lease, err := k.take(ctx, spec)
+	require.NoError(t, err)
+	lost.Store(true)
+	<-asked
+	renewed := l.renewed.Load()
+	<-asked
+	require.Equal(t, renewed, l.renewed.Load())
+	require.ErrorIs(t, k.release(ctx, lease), gone)
+	require.Zero(t, l.undone.Load())
+	require.Equal(t, 1, left)
+	require.Empty(t, k.held())
+}
+
+// TestLeaseThatIsSlowToEnd: nobody waits long for a lease that can't be given back, it
+// is in nobody's way, and closing waits for it.
+func TestLeaseThatIsSlowToEnd(t *testing.T) {
+	t.Parallel()
+	k, l, slow := newKeeper(zap.NewNop()), &leaseCounter{}, &leaseCounter{}
+	hang := make(chan struct{})
+	spec := slow.spec(time.Hour)
+	spec.undo = func(ctx context.Context) error {
+		slow.undone.Add(1)
+		select {
+		case <-hang:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	first, err := k.take(t.Context(), spec)
+	require.NoError(t, err)
+	other := l.spec(time.Hour)
+	other.kind = "other"
+	second, err := k.take(t.Context(), other)
+	require.NoError(t, err)
+	require.ErrorContains(t, k.release(t.Context(), first, second), "not all of 2 leases")
+	require.EqualValues(t, 1, l.undone.Load())
+	again, err := k.take(t.Context(), l.spec(time.Hour))
+	require.NoError(t, err)
+	close(hang)
+	require.NoError(t, k.releaseAll(t.Context()))
+	require.EqualValues(t, 1, slow.undone.Load())
+	require.EqualValues(t, 2, l.undone.Load())
+	require.NoError(t, again.Release(t.Context()))
 }

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/sluicedb/sluice/importcore/fault"
+	"github.com/sluicedb/sluice/importcore/fence"
 )
 
 // The kinds of leases.
@@ -43,6 +44,8 @@ type leaseSpec struct {
 	renew func(ctx context.Context) error
 	// undo removes it. It must work for a lease that was never taken.
 	undo func(ctx context.Context) error
+	// leave, if set, forgets it without a change to the cluster.
+	leave func(ctx context.Context) error
 }
 
 // errLeaseGone says that what a lease protects has been lost for good.
@@ -50,8 +53,12 @@ var errLeaseGone = errors.New("the lease cannot be kept any more")
 
 const (
 	renewTimeout = 20 * time.Second
+	undoTimeout  = 10 * time.Second
 	undoTries    = 3
 	undoPause    = 500 * time.Millisecond
+	// releaseWait is how long somebody waits for leases that are given back. What
+	// takes longer goes on without him, for he may have a user who waits.
+	releaseWait = 500 * time.Millisecond
 	// renewRetries is how many tries to renew fit between two regular ones.
 	renewRetries = 5
 )
@@ -59,7 +66,10 @@ const (
 // keeper holds all leases of a Cluster.
 type keeper struct {
 	log *zap.Logger
-	mu  struct {
+	// releasing are those that go on without the one who began them.
+	releasing sync.WaitGroup
+
+	mu struct {
 		sync.Mutex
 		leases map[leaseKey]*Lease
 		closed bool
@@ -89,6 +99,7 @@ type Lease struct {
 		expires  time.Time
 		err      error
 		released bool
+		leaving  bool // it is being given back
 	}
 }
 
@@ -106,14 +117,13 @@ func (k *keeper) take(ctx context.Context, spec leaseSpec) (*Lease, error) {
 	// The lease counts from before the request: the cluster can't end it earlier.
 	began := time.Now()
 	if err := l.renew(ctx); err != nil {
+		stop()
+		close(l.done)
 		// The request may have had its effect all the same.
-		if undone := l.undo(ctx); undone != nil {
+		if undone := k.release(ctx, l); undone != nil {
 			k.log.Warn("cluster: could not undo a lease that was not acquired",
 				zap.String("kind", spec.kind), zap.String("owner", spec.owner), zap.Error(undone))
 		}
-		stop()
-		close(l.done)
-		k.drop(l)
 		return nil, failed(err, "acquire the %s lease for %s", spec.kind, spec.owner)
 	}
 	l.prolonged(began)
@@ -128,7 +138,7 @@ func (k *keeper) add(l *Lease) error {
 	if k.mu.closed {
 		return errors.New("the cluster is closed")
 	}
-	if k.mu.leases[key] != nil {
+	if have := k.mu.leases[key]; have != nil && !have.isLeaving() {
 		return fault.New(fault.Sluice, 0, "%s already holds a %s lease", l.spec.owner, l.spec.kind)
 	}
 	k.mu.leases[key] = l
@@ -161,7 +171,51 @@ func (k *keeper) releaseAll(ctx context.Context) error {
 	for _, l := range k.held() {
 		errs = append(errs, l.Release(ctx))
 	}
+	k.releasing.Wait()
 	return errors.Join(errs...)
+}
+
+// Release gives leases back, all at the same time, and waits for that a moment. What
+// takes longer goes on without the caller, and ends by itself if that fails too.
+// The error says what could not be given back, or not yet.
+func (c *Cluster) Release(ctx context.Context, leases ...*Lease) error {
+	return c.keeper.release(ctx, leases...)
+}
+
+func (k *keeper) release(ctx context.Context, leases ...*Lease) error {
+	ended := make(chan error, len(leases))
+	for _, l := range leases {
+		l.mu.Lock()
+		l.mu.leaving = true
+		l.mu.Unlock()
+		k.releasing.Go(func() {
+			err := l.Release(ctx)
+			if err != nil {
+				k.log.Warn("cluster: a lease could not be given back and ends by itself",
+					zap.String("kind", l.spec.kind), zap.String("owner", l.spec.owner), zap.Error(err))
+				k.drop(l)
+			}
+			ended <- err
+		})
+	}
+	wait := time.NewTimer(releaseWait)
+	defer wait.Stop()
+	var errs []error
+	for range leases {
+		select {
+		case err := <-ended:
+			errs = append(errs, err)
+		case <-wait.C:
+			return errors.Join(append(errs, fmt.Errorf("not all of %d leases are given back within %v", len(leases), releaseWait))...)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (l *Lease) isLeaving() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.mu.leaving
 }
 
 // Leases returns what is held at the moment, ordered by kind and owner.
@@ -221,12 +275,16 @@ func (l *Lease) Release(ctx context.Context) error {
 func (l *Lease) renew(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, renewTimeout)
 	defer cancel()
+	if err := fence.Check(ctx); err != nil {
+		return err
+	}
 	return l.spec.renew(ctx)
 }
 
-// undo tries a few times, on a context of its own.
+// undo tries a few times, on a context of its own. What is not the caller's any
+// more (see package fence) is left to whoever has it now.
 func (l *Lease) undo(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 	defer cancel()
 	var err error
 	for try := range undoTries {
@@ -234,6 +292,12 @@ func (l *Lease) undo(ctx context.Context) error {
 			if pause(ctx, undoPause) != nil {
 				break
 			}
+		}
+		if notOurs := fence.Check(ctx); notOurs != nil {
+			if l.spec.leave != nil {
+				notOurs = errors.Join(notOurs, l.spec.leave(ctx))
+			}
+			return notOurs
 		}
 		if err = l.spec.undo(ctx); err == nil {
 			return nil

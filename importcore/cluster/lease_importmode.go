@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pingcap/kvproto/pkg/import_sstpb"
@@ -55,6 +57,15 @@ func (c *Cluster) AcquireImportMode(ctx context.Context, owner string) (*Lease, 
 				return c.switchAll(ctx, import_sstpb.SwitchMode_Normal, true)
 			})
 		},
+		leave: func(ctx context.Context) error {
+			return c.withMode(ctx, func() error {
+				if counted {
+					counted = false
+					c.mode.holders--
+				}
+				return nil
+			})
+		},
 	})
 }
 
@@ -76,19 +87,24 @@ func (c *Cluster) switchAll(ctx context.Context, mode import_sstpb.SwitchMode, a
 	if err != nil {
 		return err
 	}
-	var errs []error
-	switched := 0
-	for _, s := range stores {
-		err := c.switchStore(ctx, s, mode)
-		if err == nil {
-			switched++
-			continue
-		}
-		c.log.Warn("cluster: a store could not be switched",
-			zap.Uint64("store", s.ID), zap.Stringer("mode", mode), zap.Error(err))
-		errs = append(errs, fmt.Errorf("switch store %d to %s mode: %w", s.ID, mode, err))
+	// All at once: one that doesn't answer keeps no other waiting.
+	errs := make([]error, len(stores))
+	var switching sync.WaitGroup
+	var switched atomic.Int64
+	for i, s := range stores {
+		switching.Go(func() {
+			err := c.switchStore(ctx, s, mode)
+			if err == nil {
+				switched.Add(1)
+				return
+			}
+			c.log.Warn("cluster: a store could not be switched",
+				zap.Uint64("store", s.ID), zap.Stringer("mode", mode), zap.Error(err))
+			errs[i] = fmt.Errorf("switch store %d to %s mode: %w", s.ID, mode, err)
+		})
 	}
-	if switched > 0 && !all {
+	switching.Wait()
+	if switched.Load() > 0 && !all {
 		return nil
 	}
 	return errors.Join(errs...)

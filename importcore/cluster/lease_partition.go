@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/pingcap/kvproto/pkg/import_sstpb"
@@ -46,20 +47,21 @@ func (c *Cluster) onRowStores(ctx context.Context, method string, req any, newRe
 	if err != nil {
 		return err
 	}
+	var calls sync.WaitGroup
 	for _, s := range tikvStores(stores) {
-		callCtx, cancel := context.WithTimeout(ctx, partitionTimeout)
-		conn, err := c.StoreConn(callCtx, s.ID)
-		if err == nil {
-			err = conn.Invoke(callCtx, method, req, newResp())
-		}
-		cancel()
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		if err != nil && status.Code(err) != codes.Unimplemented {
-			c.log.Info("cluster: partition range not changed",
-				zap.String("method", method), zap.Uint64("store", s.ID), zap.Error(err))
-		}
+		calls.Go(func() {
+			callCtx, cancel := context.WithTimeout(ctx, partitionTimeout)
+			defer cancel()
+			conn, err := c.StoreConn(callCtx, s.ID)
+			if err == nil {
+				err = conn.Invoke(callCtx, method, req, newResp())
+			}
+			if err != nil && ctx.Err() == nil && status.Code(err) != codes.Unimplemented {
+				c.log.Info("cluster: partition range not changed",
+					zap.String("method", method), zap.Uint64("store", s.ID), zap.Error(err))
+			}
+		})
 	}
-	return nil
+	calls.Wait()
+	return context.Cause(ctx)
 }

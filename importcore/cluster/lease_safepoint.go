@@ -51,7 +51,7 @@ func (c *Cluster) KeepReadable(ctx context.Context, purpose string) (ts uint64, 
 		return 0, nil, err
 	}
 	return ts, func() {
-		if err := lease.Release(ctx); err != nil {
+		if err := c.Release(ctx, lease); err != nil {
 			c.log.Warn("cluster: the safe point stays until it expires", zap.String("purpose", purpose), zap.Error(err))
 		}
 	}, nil

@@ -81,9 +81,9 @@ type Options struct {
 	// to a share of it per worker; default 64 MiB.
 	MemoryBudget int64
 	// Permit, if set, is asked right before every request that puts pairs into
-	// the cluster, and may wait; an error ends the run. It is called from
-	// several goroutines.
-	Permit func(ctx context.Context) error
+	// the cluster, and Hold before every message with a part of an SST. Both may
+	// wait; an error ends the run. They are called from several goroutines.
+	Permit, Hold func(ctx context.Context) error
 	// Done, if set, is told each part of the ranges that is in the cluster for good,
 	// with the pairs and bytes in it; together the parts are the ranges. The keys
 	// are the callee's. It is called from several goroutines.

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 
@@ -135,4 +136,24 @@ func (rawCodec) Unmarshal(data []byte, v any) error {
 		return fmt.Errorf("ingest: no decoding for %T", v)
 	}
 	return m.Unmarshal(data)
+}
+
+// permittedCodec is rawCodec for one request that has to be permitted. It asks when
+// the request is encoded: by then the call has its connection, for which it may
+// have waited, and nothing else waits before the bytes are on their way.
+type permittedCodec struct {
+	rawCodec
+	ctx     context.Context
+	permit  func(context.Context) error // nil permits
+	refused error
+}
+
+// Marshal implements encoding.Codec.
+func (c *permittedCodec) Marshal(v any) ([]byte, error) {
+	if c.permit != nil {
+		if c.refused = c.permit(c.ctx); c.refused != nil {
+			return nil, c.refused
+		}
+	}
+	return c.rawCodec.Marshal(v)
 }

@@ -25,14 +25,9 @@ func (j *job) ingest(ctx context.Context) *failure {
 	if f := j.probeStall(ctx); f != nil {
 		return f
 	}
-	if permit := j.opts.Permit; permit != nil {
-		if err := permit(ctx); err != nil {
-			return &failure{kind: KindForbidden, cause: err}
-		}
-	}
 	r := j.sst.region
 	store := r.Leader.GetStoreId()
-	resp, f := j.multiIngest(ctx, store, ingestTimeout, &import_sstpb.MultiIngestRequest{
+	resp, f := j.multiIngest(ctx, store, ingestTimeout, j.opts.Permit, &import_sstpb.MultiIngestRequest{
 		Context: &kvrpcpb.Context{
 			RegionId:    r.ID(),
 			RegionEpoch: r.Meta.GetRegionEpoch(),
@@ -55,7 +50,7 @@ func (j *job) ingest(ctx context.Context) *failure {
 // asked is no reason to stop.
 func (j *job) probeStall(ctx context.Context) *failure {
 	for _, p := range j.sst.region.Meta.GetPeers() {
-		resp, f := j.multiIngest(ctx, p.GetStoreId(), probeTimeout, &import_sstpb.MultiIngestRequest{})
+		resp, f := j.multiIngest(ctx, p.GetStoreId(), probeTimeout, nil, &import_sstpb.MultiIngestRequest{})
 		if f != nil {
 			continue
 		}
@@ -67,7 +62,7 @@ func (j *job) probeStall(ctx context.Context) *failure {
 }
 
 func (j *job) multiIngest(
-	ctx context.Context, store uint64, timeout time.Duration, req *import_sstpb.MultiIngestRequest,
+	ctx context.Context, store uint64, timeout time.Duration, permit func(context.Context) error, req *import_sstpb.MultiIngestRequest,
 ) (*import_sstpb.IngestResponse, *failure) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -80,7 +75,12 @@ func (j *job) multiIngest(
 		return nil, &failure{kind: kind, store: store, cause: err}
 	}
 	resp := &import_sstpb.IngestResponse{}
-	if err := conn.Invoke(ctx, multiIngestMethod, req, resp, grpc.ForceCodec(rawCodec{})); err != nil {
+	codec := &permittedCodec{ctx: ctx, permit: permit}
+	err = conn.Invoke(ctx, multiIngestMethod, req, resp, grpc.ForceCodec(codec))
+	if codec.refused != nil {
+		return nil, &failure{kind: KindForbidden, cause: codec.refused}
+	}
+	if err != nil {
 		return nil, classifyStatus(store, err, KindTransport)
 	}
 	return resp, nil

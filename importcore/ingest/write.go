@@ -87,6 +87,9 @@ func (j *job) send(ctx context.Context, it Iterator, stop clip) *failure {
 	if f != nil {
 		return f
 	}
+	if f := j.hold(ctx); f != nil {
+		return f
+	}
 	out.metas, f = j.finishStreams(streams)
 	if f != nil {
 		return f
@@ -144,6 +147,17 @@ func (j *job) sendPairs(
 	return last, f
 }
 
+// hold waits until more of an SST may be sent.
+func (j *job) hold(ctx context.Context) *failure {
+	if j.opts.Hold == nil {
+		return nil
+	}
+	if err := j.opts.Hold(ctx); err != nil {
+		return &failure{kind: KindForbidden, cause: err}
+	}
+	return nil
+}
+
 // peerStream is the open Write stream to one peer.
 type peerStream struct {
 	store, peer uint64
@@ -192,6 +206,9 @@ func (j *job) sendBatch(ctx context.Context, streams []peerStream, msg rawMessag
 	for _, s := range streams {
 		if err := j.limits.wait(ctx, s.store, len(msg)); err != nil {
 			return &failure{kind: KindWriteTimeout, store: s.store, cause: err}
+		}
+		if f := j.hold(ctx); f != nil {
+			return f
 		}
 		if f := s.send(msg); f != nil {
 			return f

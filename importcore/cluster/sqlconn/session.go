@@ -7,6 +7,8 @@ import (
 
 	"github.com/go-mysql-org/go-mysql/client"
 	"github.com/go-mysql-org/go-mysql/mysql"
+
+	"github.com/sluicedb/sluice/importcore/fence"
 )
 
 // Session is one connection, lent by a Pool. It may be used by one goroutine
@@ -23,6 +25,9 @@ type Session struct {
 // replace ? in it. The error is the server's *mysql.MyError, the cause of a
 // context that has ended, or that of a connection which then is not used again.
 func (s *Session) Exec(sql string, args ...any) (*mysql.Result, error) {
+	if err := fence.Check(s.ctx); err != nil {
+		return nil, err
+	}
 	res, err := s.conn.Execute(sql, args...)
 	if err == nil {
 		return res, nil
