@@ -91,7 +91,10 @@ func Open(ctx context.Context, p Params) (*Store, error) {
 		p.Lease = DefaultLease
 	}
 	pool := sqlconn.New(sqlconn.Config{Addrs: p.Backends, User: p.User, Password: p.Password, Limit: callLimit, Setup: []string{
-		"SET SESSION time_zone = '+00:00', autocommit = 1, sql_mode = 'STRICT_TRANS_TABLES'", "SET NAMES utf8mb4"}})
+		"SET SESSION time_zone = '+00:00', autocommit = 1, sql_mode = 'STRICT_TRANS_TABLES'", "SET NAMES utf8mb4",
+		// A process that is stopped in a transaction must not keep others from its
+		// job's row for longer than they wait to take the job over.
+		fmt.Sprintf("SET SESSION wait_timeout = %d", max(int64(p.Lease/time.Second/2), 1))}})
 	s := &Store{pool: pool, name: p.Schema, schema: sqlconn.QuoteName(p.Schema), owner: p.Owner, process: p.Process, lease: p.Lease}
 	err := s.migrateIf(ctx, p.Existing)
 	if err != nil {

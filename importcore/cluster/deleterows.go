@@ -2,10 +2,15 @@ package cluster
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/sluicedb/sluice/importcore/cluster/sqlconn"
 	"github.com/sluicedb/sluice/importcore/fault"
 )
+
+// deleteIdle is for how many seconds the rows stay locked when nothing is heard of
+// this process any more: less than it takes others to go on with its job.
+const deleteIdle = 15
 
 // DeleteRows deletes the rows that fulfil a condition, which is SQL with times in UTC,
 // in one transaction. Unless there are just as many as expected nothing is
@@ -14,7 +19,7 @@ func (c *Cluster) DeleteRows(ctx context.Context, db, table, where string, expec
 	name := quoteTable(db, table)
 	err := c.sql.Transact(ctx, func(s *sqlconn.Session) error {
 		s.Discard() // has settings of its own
-		if _, err := s.Exec("SET SESSION time_zone = '+00:00', sql_mode = ''"); err != nil {
+		if _, err := s.Exec(fmt.Sprintf("SET SESSION time_zone = '+00:00', sql_mode = '', wait_timeout = %d", deleteIdle)); err != nil {
 			return err
 		}
 		res, err := s.Exec("DELETE FROM " + name + " WHERE " + where)
