@@ -3,6 +3,7 @@ package executor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/pingcap/tidb/pkg/errno"
@@ -12,14 +13,19 @@ import (
 	"github.com/sluicedb/sluice/executor/jobstore"
 )
 
-// stopPoll is how often a statement looks whether another Sluice has stopped
-// its job. That one looks every progressInterval.
-const stopPoll = 200 * time.Millisecond
+const (
+	// stopPoll is how often a statement looks whether another Sluice has stopped
+	// its job. That one looks every controlInterval.
+	stopPoll = 100 * time.Millisecond
+	// cancelPatience is how long CANCEL waits for the end of the job. The job itself
+	// stops at once, but emptying its table may take any time, or wait for others' transactions.
+	cancelPatience = 1500 * time.Millisecond
+)
 
-// cancelJob is CANCEL IMPORT JOB n. It answers when the job has really stopped,
-// whichever Sluice runs it.
+// cancelJob is CANCEL IMPORT JOB n. It answers when the job is cancelled and cleaned
+// up, whichever Sluice runs it, or after cancelPatience: that it will be is certain by then.
 func (e *Executor) cancelJob(ctx context.Context, s Session, id int64) (*Result, error) {
-	return e.stopJob(ctx, s, id, stopping{"CANCEL", job.Cancelled, errCancelled, (*jobstore.Store).RequestCancel})
+	return e.stopJob(ctx, s, id, stopping{"CANCEL", job.Cancelled, errCancelled, cancelPatience, (*jobstore.Store).RequestCancel})
 }
 
 // pauseJob is PAUSE IMPORT JOB n. It answers when the job is paused: its owner
@@ -33,15 +39,17 @@ func (e *Executor) pauseJob(ctx context.Context, s Session, id int64) (*Result, 
 	if task, err := store.Task(ctx, id); err != nil || task == "" {
 		return nil, errors.Join(err, unknownError("job %d can't be paused: %v", id, errNoTask))
 	}
-	return e.stopJob(ctx, s, id, stopping{"PAUSE", job.Paused, errPaused, (*jobstore.Store).RequestPause})
+	return e.stopJob(ctx, s, id, stopping{"PAUSE", job.Paused, errPaused, 0, (*jobstore.Store).RequestPause})
 }
 
 // stopping is a way to stop a job.
 type stopping struct {
-	verb    string
-	to      job.Status
-	cause   error
-	request func(*jobstore.Store, context.Context, int64) (bool, error)
+	verb  string
+	to    job.Status
+	cause error
+	// patience is how long the statement waits for the state, 0 means as long as it takes.
+	patience time.Duration
+	request  func(*jobstore.Store, context.Context, int64) (bool, error)
 }
 
 func (e *Executor) stopJob(ctx context.Context, s Session, id int64, how stopping) (*Result, error) {
@@ -60,21 +68,34 @@ func (e *Executor) stopJob(ctx context.Context, s Session, id int64, how stoppin
 	e.mu.Lock()
 	mine := e.mu.jobs[id]
 	e.mu.Unlock()
+	var tired <-chan time.Time
+	if how.patience > 0 {
+		timer := time.NewTimer(how.patience)
+		defer timer.Stop()
+		tired = timer.C
+	}
 	if mine != nil {
 		// No need to wait for the heartbeat to find the mark.
 		mine.stop(how.cause)
 		select {
 		case <-mine.done:
+		case <-tired:
+			return goesOn(id), nil
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}
 	}
 	e.wakeWatcher()
-	return e.await(ctx, store, id, how)
+	return e.await(ctx, store, id, how, tired)
+}
+
+// goesOn is the answer of a CANCEL that is certain to have its way later.
+func goesOn(id int64) *Result {
+	return &Result{Info: fmt.Sprintf("job %d is stopped and cleaned up behind: SHOW IMPORT JOB %d tells when that is done", id, id)}
 }
 
 // await returns when a job is in the state that a statement wants.
-func (e *Executor) await(ctx context.Context, store *jobstore.Store, id int64, how stopping) (*Result, error) {
+func (e *Executor) await(ctx context.Context, store *jobstore.Store, id int64, how stopping, tired <-chan time.Time) (*Result, error) {
 	tick := time.NewTicker(stopPoll)
 	defer tick.Stop()
 	for {
@@ -91,6 +112,8 @@ func (e *Executor) await(ctx context.Context, store *jobstore.Store, id int64, h
 		}
 		select {
 		case <-tick.C:
+		case <-tired:
+			return goesOn(id), nil
 		case <-e.quit:
 			return nil, codedError(errno.ErrServerShutdown)
 		case <-ctx.Done():

@@ -17,11 +17,15 @@ const (
 	// progressInterval is how often the owner renews its lease and writes the
 	// job's progress: Imported_Rows as other Sluices see it is about that old.
 	progressInterval = time.Second
+	// controlInterval is how often it looks in between what users ask for, which is
+	// a part of the time that PAUSE, CANCEL and ALTER take at another Sluice.
+	controlInterval = progressInterval / 4
 	// persistLimit bounds the attempts to write what must not get lost of a job:
 	// as long as nobody can have given it up.
 	persistLimit = 2 * jobstore.DefaultLease
-	// persistRetry is the pause between them.
-	persistRetry = time.Second
+	// persistRetry is the first pause between them, which doubles up to persistPause.
+	persistRetry = 50 * time.Millisecond
+	persistPause = time.Second
 	// holdLimit is how long a job waits, without writing, for a lease that can't
 	// be renewed, holdPoll how often it looks.
 	holdLimit = 10 * time.Minute
@@ -35,10 +39,17 @@ const (
 func (r *runner) heartbeat(quit <-chan struct{}) {
 	tick := time.NewTicker(min(progressInterval, r.store.Lease()/4))
 	defer tick.Stop()
+	look := time.NewTicker(controlInterval)
+	defer look.Stop()
 	for {
 		select {
 		case <-quit:
 			return
+		case <-look.C:
+			if wanted, err := r.asked(); err == nil {
+				r.obey(wanted)
+			}
+			continue
 		case <-tick.C:
 		}
 		wanted, err := r.renew()
@@ -64,6 +75,13 @@ func (r *runner) obey(wanted job.Control) {
 	default:
 		r.alter(wanted.Settings)
 	}
+}
+
+// asked reads what users ask of the job.
+func (r *runner) asked() (job.Control, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), r.store.Lease()/4)
+	defer cancel()
+	return r.store.Asked(ctx, r.record.Lease)
 }
 
 func (r *runner) renew() (wanted job.Control, err error) {
@@ -163,12 +181,12 @@ func persist(ctx context.Context, write func(context.Context) error) error {
 func persistFor(ctx context.Context, limit time.Duration, write func(context.Context) error) error {
 	limited, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("not done within %v", limit))
 	defer cancel()
-	for {
+	for wait := persistRetry; ; wait = min(2*wait, persistPause) {
 		err := write(limited)
 		switch {
 		case err == nil, errors.Is(err, jobstore.ErrLost):
 			return err
-		case pause(limited, persistRetry) == nil:
+		case pause(limited, wait) == nil:
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		default:

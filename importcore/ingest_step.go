@@ -78,6 +78,9 @@ func (r *run) ingestUnder(ctx context.Context, src *content, ranges []sortkv.Ran
 	stats, err := ingest.Run(ctx, r.core.cluster, src, r.missing(ranges), r.ingestOptions(src, limits, memory, keeper))
 	close(stop)
 	keeping.Wait()
+	if errors.Is(err, ingest.ErrStopped) {
+		return ErrPaused
+	}
 	if err != nil {
 		return r.describeDuplicate(err)
 	}
@@ -98,6 +101,7 @@ func (r *run) ingestOptions(src *content, limits cluster.RegionLimits, memory me
 		MemoryBudget:    memory.ingest,
 		Permit:          r.permit,
 		Hold:            r.hold,
+		Stop:            r.pausing,
 		Done:            keeper.done,
 		Logger:          r.log,
 	}

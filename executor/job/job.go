@@ -56,9 +56,12 @@ const (
 	Cancelled Status = "cancelled"
 )
 
-// Pausing is what is shown of a job whose owner has been asked to pause it. No
-// row is in this state.
-const Pausing Status = "pausing"
+// Pausing and Cancelling are what is shown of a job that was asked to be paused or
+// cancelled, until it is. No row is in these states.
+const (
+	Pausing    Status = "pausing"
+	Cancelling Status = "cancelling"
+)
 
 // transitions is the picture of the package's doc.
 var transitions = map[Status][]Status{
@@ -154,7 +157,10 @@ type Job struct {
 
 // Shown is the status that SHOW prints.
 func (j *Job) Shown() Status {
-	if j.Status == Running && j.PauseRequested && !j.CancelRequested {
+	switch {
+	case j.CancelRequested && (j.Status == Pending || j.Status == Running):
+		return Cancelling
+	case j.PauseRequested && j.Status == Running:
 		return Pausing
 	}
 	return j.Status

@@ -25,6 +25,7 @@ func TestTransitions(t *testing.T) {
 		}
 	}
 	require.False(t, Pausing.Valid(), "it is shown, not stored")
+	require.False(t, Cancelling.Valid(), "it is shown, not stored")
 	require.False(t, Status("").Valid())
 	require.False(t, Status("done").Valid())
 }
@@ -38,7 +39,9 @@ func TestActiveKey(t *testing.T) {
 func TestShown(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, Pausing, (&Job{Status: Running, Control: Control{PauseRequested: true}}).Shown())
-	require.Equal(t, Running, (&Job{Status: Running, Control: Control{PauseRequested: true, CancelRequested: true}}).Shown())
+	require.Equal(t, Cancelling, (&Job{Status: Running, Control: Control{PauseRequested: true, CancelRequested: true}}).Shown())
+	require.Equal(t, Cancelling, (&Job{Status: Pending, Control: Control{CancelRequested: true}}).Shown())
+	require.Equal(t, Cancelled, (&Job{Status: Cancelled, Control: Control{CancelRequested: true}}).Shown())
 	require.Equal(t, Paused, (&Job{Status: Paused, Control: Control{PauseRequested: true}}).Shown())
 	require.Equal(t, Pending, (&Job{Status: Pending, Control: Control{PauseRequested: true}}).Shown())
 }

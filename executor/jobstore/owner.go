@@ -43,6 +43,25 @@ func (s *Store) Renew(ctx context.Context, l job.Lease, p job.Progress) (wanted 
 	return wanted, wrap("renew job's lease", err)
 }
 
+// Asked returns what users ask the owner of a job for, like Renew, and writes nothing.
+// ErrLost means that the job is no longer the caller's.
+func (s *Store) Asked(ctx context.Context, l job.Lease) (wanted job.Control, err error) {
+	err = s.pool.Use(ctx, func(c *sqlconn.Session) error {
+		r, err := c.Exec("SELECT cancel_requested, pause_requested, settings FROM "+s.schema+".jobs WHERE id = ? AND owner = ? AND term = ?",
+			l.JobID, l.Owner, l.Term)
+		if err != nil {
+			return err
+		}
+		if r.RowNumber() == 0 {
+			return ErrLost
+		}
+		sc := rowScanner{r: r}
+		sc.control(&wanted)
+		return sc.err
+	})
+	return wanted, wrap("read what a job is asked for", err)
+}
+
 // setProgress is the assignment of a job's progress. Rows that are not known
 // leave the number as it is.
 func setProgress(p job.Progress) (set string, args []any) {

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"go.uber.org/zap"
@@ -57,6 +58,9 @@ type Cluster interface {
 	StoreConn(ctx context.Context, storeID uint64) (grpc.ClientConnInterface, error)
 }
 
+// ErrStopped is the error of a run that Options.Stop has ended.
+var ErrStopped = errors.New("the ingest was stopped")
+
 // Total is what a source holds, exactly.
 type Total struct {
 	Pairs, Bytes int64 // bytes of keys and values
@@ -84,6 +88,9 @@ type Options struct {
 	// the cluster, and Hold before every message with a part of an SST. Both may
 	// wait; an error ends the run. They are called from several goroutines.
 	Permit, Hold func(ctx context.Context) error
+	// Stop, if set, ends the run when it is closed, at the next place where no work is
+	// lost: SSTs that are written are ingested, others are not begun. The error is ErrStopped.
+	Stop <-chan struct{}
 	// Done, if set, is told each part of the ranges that is in the cluster for good,
 	// with the pairs and bytes in it; together the parts are the ranges. The keys
 	// are the callee's. It is called from several goroutines.

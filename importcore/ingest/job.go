@@ -27,11 +27,14 @@ type job struct {
 }
 
 // run is the machine's loop. It returns nil when all pairs of the range are in
-// the cluster, ctx's error when that ended, and else a *fault.Error.
+// the cluster or the run is to stop, ctx's error when that ended, and else a *fault.Error.
 func (j *job) run(ctx context.Context) error {
 	j.cursor, j.told = j.rng.Start, j.rng.Start
 	stage := StageScan
 	for stage != StageDone {
+		if stage != StageIngest && j.stopping() {
+			return nil
+		}
 		f := j.step(ctx, stage)
 		if err := ctx.Err(); err != nil {
 			return context.Cause(ctx)

@@ -88,7 +88,7 @@ func (r *runner) runJobs(ctx context.Context, ranges []Range) error {
 	g, jobCtx := errgroup.WithContext(ctx)
 	g.SetLimit(r.opts.Concurrency)
 	for _, rng := range ranges {
-		if jobCtx.Err() != nil {
+		if jobCtx.Err() != nil || r.stopping() {
 			break
 		}
 		g.Go(fault.Contain(func() error {
@@ -99,7 +99,23 @@ func (r *runner) runJobs(ctx context.Context, ranges []Range) error {
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	return context.Cause(ctx)
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	if r.stopping() && checkTotal(r.total(), r.opts.Total) != nil {
+		return ErrStopped
+	}
+	return nil
+}
+
+// stopping tells whether nothing more is to be begun.
+func (r *runner) stopping() bool {
+	select {
+	case <-r.opts.Stop:
+		return true
+	default:
+		return false
+	}
 }
 
 // prepare cuts the regions at the ranges' borders and spreads them. Both only

@@ -326,3 +326,40 @@ func TestGapsBetweenRanges(t *testing.T) {
 	}
 	require.Equal(t, []string{"k000000", "k000150", "k000300", "k000600", "l"}, cuts)
 }
+
+// TestRunStops: a run that is to stop ingests what it has written, and the rest is
+// for the next one.
+func TestRunStops(t *testing.T) {
+	t.Parallel()
+	kv := newFakeTiKV(t, 3)
+	src := somePairs(1000)
+	ranges, opts := src.ranges(4), fastOptions(src)
+	stop := make(chan struct{})
+	var once sync.Once
+	var done doneParts
+	opts.Stop = stop
+	opts.Done = func(start, end []byte, pairs, bytes int64) {
+		done.add(start, end, pairs, bytes)
+		once.Do(func() { close(stop) })
+	}
+	stats, err := Run(t.Context(), kv, src, ranges, opts)
+	require.ErrorIs(t, err, ErrStopped)
+	require.Less(t, stats.Pairs, int64(1000))
+	require.Positive(t, stats.Pairs)
+	kv.mu.Lock()
+	require.Len(t, kv.data, int(stats.Pairs))
+	for store, files := range kv.files {
+		require.Empty(t, files, "store %d has files that nobody ingests", store)
+	}
+	kv.mu.Unlock()
+	var told int64
+	for _, p := range done.parts {
+		told += p.Keys
+	}
+	require.Equal(t, stats.Pairs, told)
+
+	opts.Stop, opts.Done = nil, nil
+	_, err = Run(t.Context(), kv, src, ranges, opts)
+	require.NoError(t, err)
+	kv.requireAll(t, src)
+}
