@@ -550,7 +550,10 @@ func (b *bench) useTable() (leave func()) {
 // the test at the latest.
 func startWith(t *testing.T, cluster *playground.Cluster, opts instance.Options) *instance.Instance {
 	t.Helper()
-	opts.TiDB, opts.Race = cluster.TiDB, true
+	opts.Race = true
+	if opts.TiDB == "" {
+		opts.TiDB = cluster.TiDB
+	}
 	if opts.Import == "" {
 		opts.Import = "memory-budget = \"32MiB\"\nthreads = 4"
 	}

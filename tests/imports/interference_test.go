@@ -56,7 +56,7 @@ func (b *bench) ended(id string) jobRow {
 		for i, c := range columns {
 			row[c] = values[0][i]
 		}
-		return row["Status"] != "running" && row["Status"] != "pausing" && row["Status"] != "pending"
+		return row["Status"] != "running" && row["Status"] != "pausing" && row["Status"] != "cancelling" && row["Status"] != "pending"
 	}, 5*time.Minute, 20*time.Millisecond)
 	return row
 }

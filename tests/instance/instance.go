@@ -263,6 +263,48 @@ func (in *Instance) Kill() {
 	<-in.exited
 }
 
+// Freeze stops the process where it is, as a machine without a processor to spare
+// would, until Thaw. Its connections stay.
+func (in *Instance) Freeze() error {
+	if err := in.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	look := time.NewTicker(time.Millisecond)
+	defer look.Stop()
+	for {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", in.PID()))
+		if err != nil {
+			return err
+		}
+		if state := stat[bytes.LastIndexByte(stat, ')')+1:]; bytes.HasPrefix(state, []byte(" T")) {
+			return nil
+		}
+		select {
+		case <-look.C:
+		case <-in.exited:
+			return errors.New("sluice has ended")
+		}
+	}
+}
+
+// Thaw lets a frozen process go on.
+func (in *Instance) Thaw() error { return in.cmd.Process.Signal(syscall.SIGCONT) }
+
+// Logged returns the lines of the log that hold a text.
+func (in *Instance) Logged(text string) ([]string, error) {
+	all, err := os.ReadFile(in.LogFile())
+	if err != nil {
+		return nil, err
+	}
+	var found []string
+	for line := range strings.Lines(string(all)) {
+		if strings.Contains(line, text) {
+			found = append(found, strings.TrimSpace(line))
+		}
+	}
+	return found, nil
+}
+
 // Close stops Sluice, if that has not been done, and removes its directory.
 func (in *Instance) Close() error { return errors.Join(in.Stop(), os.RemoveAll(in.Dir)) }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pingcap/kvproto/pkg/import_sstpb"
@@ -27,6 +28,8 @@ type importer struct {
 	store *store
 	mode  importMode
 	now   func() time.Time
+	// written and ingested count for Cluster.Imported.
+	written, ingested atomic.Int64
 
 	mu struct {
 		sync.Mutex
@@ -157,4 +160,14 @@ func (c *Cluster) SpeedLimit(storeID uint64) (uint64, error) {
 	s.imports.mu.Lock()
 	defer s.imports.mu.Unlock()
 	return s.imports.mu.speedLimit, nil
+}
+
+// Imported returns how many SSTs were written to a store, and how many requests
+// to it have ingested some.
+func (c *Cluster) Imported(storeID uint64) (written, ingested int64, err error) {
+	s := c.store(storeID)
+	if s == nil {
+		return 0, 0, fmt.Errorf("tikv: no store %d", storeID)
+	}
+	return s.imports.written.Load(), s.imports.ingested.Load(), nil
 }

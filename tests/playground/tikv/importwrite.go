@@ -58,6 +58,7 @@ func (im *importer) Write(stream import_sstpb.ImportSST_WriteServer) error {
 		}
 	}
 	im.keep(f)
+	im.written.Add(1)
 	return stream.SendAndClose(&import_sstpb.WriteResponse{Metas: f.metas()})
 }
 

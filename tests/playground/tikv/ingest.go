@@ -67,6 +67,9 @@ func (im *importer) ingest(ctx context.Context, rpc *kvrpcpb.Context, metas []*i
 	if err := im.apply(ctx, r, metas, names); err != nil {
 		return nil, status.Error(codes.Internal, err.Error())
 	}
+	if len(names) > 0 {
+		im.ingested.Add(1)
+	}
 	return &import_sstpb.IngestResponse{}, nil
 }
 
