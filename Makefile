@@ -9,9 +9,11 @@ GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 FUZZTIME ?= 20s
 BENCH ?= .
 ROWS ?= 1000000
+MOMENTS ?= 100
 BENCHFLAGS ?=
 BINS = SLUICE_BIN=$(CURDIR)/$(BIN)/sluice SLUICE_PLAYGROUND_BIN=$(CURDIR)/$(BIN)/playground
 ORACLE_REPORT := $(CURDIR)/$(BIN)/oracle.txt
+LATENCY_REPORT := $(CURDIR)/$(BIN)/latency.txt
 RUN_DEMO = $(BINS) $(BIN)/demo
 
 .PHONY: help
@@ -61,6 +63,12 @@ test-oracle: build ## every shape of table and type judged by TiDB, 1,000,000 va
 	@rm -f $(ORACLE_REPORT); status=0; \
 	$(BINS) SLUICE_ORACLE=full SLUICE_ORACLE_REPORT=$(ORACLE_REPORT) go test -count=1 -timeout 90m -run 'Twins|Collations|JudgeSees' ./tests/oracle || status=$$?; \
 	if [ -e $(ORACLE_REPORT) ]; then cat $(ORACLE_REPORT); fi; exit $$status
+
+.PHONY: test-latency
+test-latency: build ## PAUSE and CANCEL at MOMENTS (100) random moments, all within two seconds; SLUICE_LATENCY_SEED picks others
+	@rm -f $(LATENCY_REPORT); status=0; \
+	$(BINS) SLUICE_LATENCY=$(MOMENTS) SLUICE_LATENCY_REPORT=$(LATENCY_REPORT) go test -count=1 -timeout 90m -run PauseAndCancelAtAnyMoment ./tests/imports || status=$$?; \
+	if [ -e $(LATENCY_REPORT) ]; then cat $(LATENCY_REPORT); fi; exit $$status
 
 .PHONY: test/conflicts-long
 test/conflicts-long: build ## rows that collide: the whole matrix and 5,000,000 duplicates, with peak memory
