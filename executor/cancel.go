@@ -53,6 +53,12 @@ type stopping struct {
 }
 
 func (e *Executor) stopJob(ctx context.Context, s Session, id int64, how stopping) (*Result, error) {
+	var tired <-chan time.Time
+	if how.patience > 0 {
+		timer := time.NewTimer(how.patience)
+		defer timer.Stop()
+		tired = timer.C
+	}
 	store, _, _, err := e.controlled(ctx, s, id)
 	if err != nil {
 		return nil, err
@@ -68,12 +74,6 @@ func (e *Executor) stopJob(ctx context.Context, s Session, id int64, how stoppin
 	e.mu.Lock()
 	mine := e.mu.jobs[id]
 	e.mu.Unlock()
-	var tired <-chan time.Time
-	if how.patience > 0 {
-		timer := time.NewTimer(how.patience)
-		defer timer.Stop()
-		tired = timer.C
-	}
 	if mine != nil {
 		// No need to wait for the heartbeat to find the mark.
 		mine.stop(how.cause)
