@@ -139,6 +139,24 @@ func (r *run) hold(ctx context.Context) error {
 // ingest: nothing of it is sent once the job may be another's.
 func (r *run) fenced(ctx context.Context) context.Context { return fence.With(ctx, r.hold) }
 
+// release gives leases back. It is in a hurry when the job is to stop.
+func (r *run) release(ctx context.Context, leases []*cluster.Lease) error {
+	ctx, hurry := context.WithCancel(r.fenced(ctx))
+	defer hurry()
+	ended := make(chan struct{})
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		select {
+		case <-r.pausing:
+			hurry()
+		case <-ended:
+		}
+	})
+	defer watch.Wait()
+	defer close(ended)
+	return r.core.cluster.Release(ctx, leases...)
+}
+
 // takeLeases prepares the cluster for the ingest. The returned context is
 // cancelled when a lease that matters is lost; giveBack undoes everything,
 // whatever became of the job.
@@ -150,7 +168,7 @@ func (r *run) takeLeases(ctx context.Context, ranges []sortkv.Range) (_ context.
 	giveBack = func() {
 		close(stopWatch)
 		watches.Wait()
-		if err := r.core.cluster.Release(r.fenced(context.WithoutCancel(ctx)), leases...); err != nil {
+		if err := r.release(ctx, leases); err != nil {
 			r.warn("a change to the cluster could not be undone and ends by itself", err)
 		}
 		cancel(nil)
@@ -162,7 +180,9 @@ func (r *run) takeLeases(ctx context.Context, ranges []sortkv.Range) (_ context.
 		func() (*cluster.Lease, error) {
 			return r.core.cluster.AcquireSchedulerPause(r.fenced(leaseCtx), owner, joined(ranges))
 		},
-		func() (*cluster.Lease, error) { return r.core.cluster.AcquirePartitionRange(r.fenced(leaseCtx), owner, keys) },
+		func() (*cluster.Lease, error) {
+			return r.core.cluster.AcquirePartitionRange(r.fenced(leaseCtx), owner, keys)
+		},
 	}
 	if !r.plan.Task.DisableImportMode {
 		acquire = append(acquire, func() (*cluster.Lease, error) { return r.core.cluster.AcquireImportMode(r.fenced(leaseCtx), owner) })

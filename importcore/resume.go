@@ -105,7 +105,7 @@ func (p *Plan) basis() (b checkpoint.Basis, err error) {
 
 // pauseGrace is how long a job that is to pause may go on to the next place where it loses no work.
 // The user waits for it, and for what comes before and after it: two seconds altogether.
-const pauseGrace = time.Second
+const pauseGrace = 800 * time.Millisecond
 
 // graceful returns the context for a job's work. It ends with ctx, but for a pause
 // only after pauseGrace; r.pausing is closed at once. stop frees it.

@@ -56,8 +56,8 @@ const (
 	undoTimeout  = 10 * time.Second
 	undoTries    = 3
 	undoPause    = 500 * time.Millisecond
-	// releaseWait is how long somebody waits for leases that are given back. What
-	// takes longer goes on without him, for he may have a user who waits.
+	// releaseWait is how long somebody in a hurry waits for leases that are given
+	// back. What takes longer goes on without him.
 	releaseWait = 500 * time.Millisecond
 	// renewRetries is how many tries to renew fit between two regular ones.
 	renewRetries = 5
@@ -175,9 +175,9 @@ func (k *keeper) releaseAll(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Release gives leases back, all at the same time, and waits for that a moment. What
-// takes longer goes on without the caller, and ends by itself if that fails too.
-// The error says what could not be given back, or not yet.
+// Release gives leases back, all at the same time, and waits for that; once ctx has
+// ended only for a moment. What takes longer goes on without the caller, and ends by
+// itself if that fails too. The error says what could not be given back, or not yet.
 func (c *Cluster) Release(ctx context.Context, leases ...*Lease) error {
 	return c.keeper.release(ctx, leases...)
 }
@@ -198,14 +198,23 @@ func (k *keeper) release(ctx context.Context, leases ...*Lease) error {
 			ended <- err
 		})
 	}
-	wait := time.NewTimer(releaseWait)
-	defer wait.Stop()
+	hurry, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	defer context.AfterFunc(ctx, func() {
+		wait := time.NewTimer(releaseWait)
+		defer wait.Stop()
+		select {
+		case <-wait.C:
+			cancel()
+		case <-hurry.Done():
+		}
+	})()
 	var errs []error
 	for range leases {
 		select {
 		case err := <-ended:
 			errs = append(errs, err)
-		case <-wait.C:
+		case <-hurry.Done():
 			return errors.Join(append(errs, fmt.Errorf("not all of %d leases are given back within %v", len(leases), releaseWait))...)
 		}
 	}
