@@ -237,6 +237,10 @@ func (m *latencyMoment) stop() bool {
 	if over {
 		return false
 	}
+	if m.held == rpcWrite || m.held == rpcIngest {
+		// A store that hangs hears nothing of import mode either.
+		m.inject(fault.Rule{RPC: rpcSwitch, Kind: fault.Hold})
+	}
 	began := time.Now()
 	_, err := m.proxy.ExecContext(t.Context(), m.verb+" IMPORT JOB "+m.job)
 	took := time.Since(began)
