@@ -51,6 +51,9 @@ type leaseSpec struct {
 // errLeaseGone says that what a lease protects has been lost for good.
 var errLeaseGone = errors.New("the lease cannot be kept any more")
 
+// errNotCertain says that a lease was not renewed because it may be another's by now, see package fence.
+var errNotCertain = errors.New("it is not certain that the lease is still this process's")
+
 const (
 	renewTimeout = 20 * time.Second
 	undoTimeout  = 10 * time.Second
@@ -114,9 +117,13 @@ func (k *keeper) take(ctx context.Context, spec leaseSpec) (*Lease, error) {
 		stop()
 		return nil, err
 	}
+	err := fence.Check(ctx) // which may take longer than a request may
 	// The lease counts from before the request: the cluster can't end it earlier.
 	began := time.Now()
-	if err := l.renew(ctx); err != nil {
+	if err == nil {
+		err = l.renew(ctx)
+	}
+	if err != nil {
 		stop()
 		close(l.done)
 		// The request may have had its effect all the same.
@@ -285,7 +292,7 @@ func (l *Lease) renew(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, renewTimeout)
 	defer cancel()
 	if err := fence.Check(ctx); err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errNotCertain, err)
 	}
 	return l.spec.renew(ctx)
 }
@@ -331,6 +338,10 @@ func (l *Lease) keep(ctx context.Context) {
 		case errors.Is(err, errLeaseGone):
 			l.lose(err)
 			return
+		case errors.Is(err, errNotCertain):
+			// Whoever holds the lease waits as well, or hears that it is another's: then
+			// this ends with him. Otherwise it is taken again, should it have ended meanwhile.
+			wait = l.spec.every / renewRetries
 		default:
 			l.keeper.log.Warn("cluster: a lease could not be renewed",
 				zap.String("kind", l.spec.kind), zap.String("owner", l.spec.owner), zap.Error(err))

@@ -25,6 +25,13 @@ func (j *job) ingest(ctx context.Context) *failure {
 	if f := j.probeStall(ctx); f != nil {
 		return f
 	}
+	if permit := j.opts.Permit; permit != nil {
+		// This may wait for as long as it likes; what was permitted is asked for again
+		// when the request leaves.
+		if err := permit(ctx); err != nil {
+			return &failure{kind: KindForbidden, cause: err}
+		}
+	}
 	r := j.sst.region
 	store := r.Leader.GetStoreId()
 	resp, f := j.multiIngest(ctx, store, ingestTimeout, j.opts.Permit, &import_sstpb.MultiIngestRequest{
@@ -77,7 +84,11 @@ func (j *job) multiIngest(
 	resp := &import_sstpb.IngestResponse{}
 	codec := &permittedCodec{ctx: ctx, permit: permit}
 	err = conn.Invoke(ctx, multiIngestMethod, req, resp, grpc.ForceCodec(codec))
-	if codec.refused != nil {
+	switch {
+	case codec.refused == nil:
+	case ctx.Err() != nil: // nobody has refused it in time
+		return nil, &failure{kind: KindOther, store: store, cause: codec.refused}
+	default:
 		return nil, &failure{kind: KindForbidden, cause: codec.refused}
 	}
 	if err != nil {
