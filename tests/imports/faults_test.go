@@ -1,10 +1,7 @@
 package imports_test
 
 import (
-	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
 	"testing"
 	"time"
 
@@ -89,53 +86,10 @@ func TestCancelStopsAJob(t *testing.T) {
 	require.Equal(t, "0", b.count("t"))
 }
 
-// clusterSteering is everything that an import may change in how the cluster
-// works, as PD and the stores tell it.
-type clusterSteering struct {
-	ImportMode []bool
-	SpeedLimit []uint64
-	Violations []string
-	Labels     any
-	Paused     any
-	SafePoints any
-}
-
-func steering(t *testing.T, cluster *playground.Cluster) clusterSteering {
+// steering is what an import may have changed in how the cluster works.
+func steering(t *testing.T, cluster *playground.Cluster) playground.Steering {
 	t.Helper()
-	state, err := cluster.State(t.Context())
+	s, err := cluster.Steering(t.Context())
 	require.NoError(t, err)
-	s := clusterSteering{
-		Labels: pdGet(t, cluster, "/pd/api/v1/config/region-label/rules"),
-		Paused: pdGet(t, cluster, "/pd/api/v1/schedulers?status=paused"),
-	}
-	for _, store := range state.Stores {
-		s.ImportMode = append(s.ImportMode, store.ImportMode)
-		s.SpeedLimit = append(s.SpeedLimit, store.SpeedLimit)
-	}
-	require.Empty(t, state.Violations)
-	// TiDB's own safe points move all the time; those of others must be gone.
-	points, ok := pdGet(t, cluster, "/pd/api/v1/gc/safepoint").(map[string]any)
-	require.True(t, ok)
-	var ids []string
-	list, _ := points["service_gc_safe_points"].([]any)
-	for _, p := range list {
-		ids = append(ids, fmt.Sprint(p.(map[string]any)["service_id"]))
-	}
-	s.SafePoints = ids
 	return s
-}
-
-func pdGet(t *testing.T, cluster *playground.Cluster, path string) any {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+cluster.PD+path, nil)
-	require.NoError(t, err)
-	resp, err := http.DefaultClient.Do(req)
-	require.NoError(t, err)
-	defer func() { require.NoError(t, resp.Body.Close()) }()
-	body, err := io.ReadAll(resp.Body)
-	require.NoError(t, err)
-	require.Equal(t, http.StatusOK, resp.StatusCode, string(body))
-	var v any
-	require.NoError(t, json.Unmarshal(body, &v))
-	return v
 }

@@ -18,7 +18,7 @@ import (
 
 // untouched is what an EXPLAIN IMPORT INTO must leave as it is.
 type untouched struct {
-	steering  clusterSteering
+	steering  playground.Steering
 	regions   int // of the table
 	databases [][]string
 	table     [][]string

@@ -48,6 +48,11 @@ type Options struct {
 	Race bool
 	// Env is added to the environment of the process.
 	Env []string
+	// Log holds further lines of the configuration's [log] section.
+	Log string
+	// OnLog gets each line of the log, without its end, as soon as Sluice has written it. It is
+	// called by one goroutine at a time, and what it takes Sluice may have to wait for.
+	OnLog func(line string)
 }
 
 // Instance is a running Sluice. Its owner must Close it.
@@ -60,19 +65,20 @@ type Instance struct {
 	// Password is the service account's, for tests that look for leaks.
 	Password string `json:"-"`
 
-	cmd    *exec.Cmd
-	exited chan struct{}
-	err    error
+	bin, config string
+	opts        Options
+	cmd         *exec.Cmd
+	exited      chan struct{}
+	err         error
 }
 
 // Start makes the service account, writes the configuration and returns when
 // Sluice accepts connections. ctx bounds the start only.
 func Start(ctx context.Context, opts Options) (_ *Instance, err error) {
-	bin, err := program(ctx, opts)
-	if err != nil {
+	in := &Instance{opts: opts}
+	if in.bin, err = program(ctx, opts); err != nil {
 		return nil, err
 	}
-	in := &Instance{exited: make(chan struct{})}
 	if in.Dir, err = os.MkdirTemp("", "sluice-instance-"); err != nil {
 		return nil, err
 	}
@@ -84,12 +90,15 @@ func Start(ctx context.Context, opts Options) (_ *Instance, err error) {
 	if err := in.makeAccount(ctx, opts.TiDB); err != nil {
 		return nil, err
 	}
-	config, err := in.writeConfig(opts)
-	if err != nil {
+	if in.config, err = in.writeConfig(opts); err != nil {
 		return nil, err
 	}
-	return in, in.launch(ctx, bin, config, opts.Env)
+	return in, in.launch(ctx)
 }
+
+// Restart runs Sluice again, after Kill or Stop, with the same configuration, directory and log. It
+// has other addresses then. ctx bounds the start only; after an error Close is still to be called.
+func (in *Instance) Restart(ctx context.Context) error { return in.launch(ctx) }
 
 func program(ctx context.Context, opts Options) (string, error) {
 	if opts.Bin != "" {
@@ -133,12 +142,17 @@ func (in *Instance) makeAccount(ctx context.Context, tidb string) error {
 func (in *Instance) user() string { return "sluice_" + in.Password[:6] }
 
 func (in *Instance) writeConfig(opts Options) (string, error) {
+	logFile := in.LogFile()
+	if opts.OnLog != nil {
+		logFile = "" // standard error, which is copied to the file
+	}
 	text := fmt.Sprintf(`addr = "127.0.0.1:0"
 status-addr = "127.0.0.1:0"
 %s
 
 [log]
 file = %q
+%s
 
 [backend]
 addresses = [%q]
@@ -150,7 +164,7 @@ password = %q
 [import]
 sort-dir = %q
 %s
-`, opts.Top, in.LogFile(), opts.TiDB, in.user(), in.Password, in.SortDir(), opts.Import)
+`, opts.Top, logFile, opts.Log, opts.TiDB, in.user(), in.Password, in.SortDir(), opts.Import)
 	path := filepath.Join(in.Dir, "sluice.toml")
 	return path, os.WriteFile(path, []byte(text), 0o600)
 }
@@ -161,21 +175,32 @@ func (in *Instance) LogFile() string { return filepath.Join(in.Dir, "sluice.log"
 // SortDir is the directory in which jobs sort.
 func (in *Instance) SortDir() string { return filepath.Join(in.Dir, "sort") }
 
-func (in *Instance) launch(ctx context.Context, bin, config string, env []string) error {
-	in.cmd = exec.Command(bin, "--config", config, "--print-ready")
-	in.cmd.Env = append(os.Environ(), env...)
+func (in *Instance) launch(ctx context.Context) error {
+	in.exited, in.err = make(chan struct{}), nil
+	in.cmd = exec.Command(in.bin, "--config", in.config, "--print-ready")
+	in.cmd.Env = append(os.Environ(), in.opts.Env...)
 	// If this process is killed, Sluice must not survive it.
 	in.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	var stderr bytes.Buffer
 	in.cmd.Stderr = &stderr
+	var lines *logLines
+	if in.opts.OnLog != nil {
+		var err error
+		if lines, err = openLogLines(in.LogFile(), in.opts.OnLog); err != nil {
+			return err
+		}
+		in.cmd.Stderr = lines
+	}
 	stdout, err := in.cmd.StdoutPipe()
 	if err != nil {
+		lines.close()
 		return err
 	}
 	started := make(chan error, 1)
 	line := make(chan []byte, 1)
 	go func() {
 		defer close(in.exited)
+		defer lines.close()
 		// The death signal comes when the thread that started the process
 		// ends, so that thread has to stay for as long as the process.
 		runtime.LockOSThread()
@@ -259,7 +284,7 @@ func (in *Instance) Exited() <-chan struct{} { return in.exited }
 
 // Kill ends the process at once, as a crash would, and keeps its directory until Close.
 func (in *Instance) Kill() {
-	_ = in.cmd.Process.Kill()
+	in.Crash()
 	<-in.exited
 }
 
@@ -304,6 +329,9 @@ func (in *Instance) Logged(text string) ([]string, error) {
 	}
 	return found, nil
 }
+
+// Crash is Kill for those who can't wait for the end, such as OnLog.
+func (in *Instance) Crash() { _ = in.cmd.Process.Kill() }
 
 // Close stops Sluice, if that has not been done, and removes its directory.
 func (in *Instance) Close() error { return errors.Join(in.Stop(), os.RemoveAll(in.Dir)) }
