@@ -14,6 +14,8 @@ BENCHFLAGS ?=
 BINS = SLUICE_BIN=$(CURDIR)/$(BIN)/sluice SLUICE_PLAYGROUND_BIN=$(CURDIR)/$(BIN)/playground
 ORACLE_REPORT := $(CURDIR)/$(BIN)/oracle.txt
 LATENCY_REPORT := $(CURDIR)/$(BIN)/latency.txt
+CRASH_REPORT := $(CURDIR)/$(BIN)/crash.txt
+KILLS ?= 500
 RUN_DEMO = $(BINS) $(BIN)/demo
 
 .PHONY: help
@@ -69,6 +71,12 @@ test-latency: build ## PAUSE and CANCEL at MOMENTS (100) random moments, all wit
 	@rm -f $(LATENCY_REPORT); status=0; \
 	$(BINS) SLUICE_LATENCY=$(MOMENTS) SLUICE_LATENCY_REPORT=$(LATENCY_REPORT) go test -count=1 -timeout 90m -run PauseAndCancelAtAnyMoment ./tests/imports || status=$$?; \
 	if [ -e $(LATENCY_REPORT) ]; then cat $(LATENCY_REPORT); fi; exit $$status
+
+.PHONY: test-crash
+test-crash: build ## kill -9 of Sluice, KILLS (500) times, over the life of every kind of job; SLUICE_SEED repeats a run
+	@rm -f $(CRASH_REPORT); status=0; \
+	$(BINS) SLUICE_CRASH_KILLS=$(KILLS) SLUICE_CRASH_REPORT=$(CRASH_REPORT) go test -count=1 -timeout 600m -run KilledProcesses ./tests/crash || status=$$?; \
+	if [ -e $(CRASH_REPORT) ]; then cat $(CRASH_REPORT); fi; exit $$status
 
 .PHONY: test/conflicts-long
 test/conflicts-long: build ## rows that collide: the whole matrix and 5,000,000 duplicates, with peak memory

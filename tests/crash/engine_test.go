@@ -21,6 +21,9 @@ import (
 	"github.com/sluicedb/sluice/tests/playground"
 )
 
+// engineSize suffices for a checkpoint behind every block.
+var engineSize = size{files: 8, rowsPerFile: 400}
+
 func columnNamed(name string) table.FieldTarget { return table.FieldTarget{Column: name} }
 
 // world is what outlives a process: the job's checkpoint and its records. It
@@ -148,7 +151,7 @@ var deaths = map[string]error{
 // life, some of them several times, with and without the loss of the sort directory.
 func TestInterruptedJobsEndRight(t *testing.T) {
 	t.Parallel()
-	for _, k := range kinds() {
+	for _, k := range kinds(engineSize) {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
 			b := newEngineBench(t, k)
@@ -245,7 +248,7 @@ func (b *engineBench) check(what string, w *world, summary *importcore.Summary) 
 // up leaves an empty table, or says what it leaves in one that had rows; the next one is not in its way.
 func TestAbandonedJobsLeaveNothing(t *testing.T) {
 	t.Parallel()
-	for _, k := range kinds() {
+	for _, k := range kinds(engineSize) {
 		if k.name != "plain" && k.name != "partitions" && k.name != "filled, replace" && k.name != "drawn values" {
 			continue
 		}
@@ -310,20 +313,20 @@ func (b *engineBench) abandon(at int) {
 // are to rest for a checkpoint. They don't rest forever.
 func TestBadRowsEndJobsThatMakeCheckpoints(t *testing.T) {
 	t.Parallel()
-	for _, bad := range []int{0, rowsPerFile + 7, (files - 1) * rowsPerFile} {
-		k := kinds()[0]
+	for _, bad := range []int{0, engineSize.rowsPerFile + 7, (engineSize.files - 1) * engineSize.rowsPerFile} {
+		k := kinds(engineSize)[0]
 		k.rows = func(i int) string {
 			if i == bad {
 				return "no number,u,v"
 			}
-			return plainRow(i)
+			return engineSize.plainRow(i)
 		}
 		pg := playground.Shared(t)
 		schema, db := pg.Database(t)
 		k.create(t, db, schema, "t")
 		w := &world{}
 		_, _, err := w.live(t, openCore(t, pg, t.TempDir()), k.newTask(schema, "t", k.source(t)), 0, nil)
-		require.ErrorContains(t, err, fmt.Sprintf("part%02d.csv, line %d,", bad/rowsPerFile, bad%rowsPerFile+1))
+		require.ErrorContains(t, err, fmt.Sprintf("part%02d.csv, line %d,", bad/engineSize.rowsPerFile, bad%engineSize.rowsPerFile+1))
 		require.Empty(t, k.content(t, db, schema, "t"))
 		require.Empty(t, w.data, "a job that failed begins anew")
 	}

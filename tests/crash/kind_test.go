@@ -22,25 +22,28 @@ type kind struct {
 	rows  func(i int) string
 	fill  string // INSERT ... behind the table's name, for one that has rows
 	task  func(*importcore.ImportTask)
+	// with is what task does, as options of the statement.
+	with string
 	// drawn says that two jobs don't leave the same rows: this column differs.
 	drawn string
+	size  size
 }
 
-const (
-	files       = 8
-	rowsPerFile = 400
-)
+// size is that of a source.
+type size struct{ files, rowsPerFile int }
 
-func plainRow(i int) string {
-	n := i * 7919 % (files * rowsPerFile)
+func (s size) rows() int { return s.files * s.rowsPerFile }
+
+func (s size) plainRow(i int) string {
+	n := i * 7919 % s.rows()
 	return fmt.Sprintf("%d,u%05d,%s", n, n, strings.Repeat("v", 100+i%50))
 }
 
 // collidingRow shares its key, its unique value or both with others now and then.
-func collidingRow(i int) string {
-	id, u := i*7919%(files*rowsPerFile), i
+func (s size) collidingRow(i int) string {
+	id, u := i*7919%s.rows(), i
 	if i%10 == 3 {
-		id = (i - 3) * 7919 % (files * rowsPerFile)
+		id = (i - 3) * 7919 % s.rows()
 	}
 	if i%10 == 7 {
 		u = i / 2
@@ -51,40 +54,47 @@ func collidingRow(i int) string {
 const fillRows = " SELECT n, CONCAT('u', LPAD(n, 5, '0')), 'was here' FROM (WITH RECURSIVE s(n) AS " +
 	"(SELECT 100 UNION ALL SELECT n + 1 FROM s WHERE n < 400) SELECT n FROM s) x"
 
-func kinds() []kind {
+func kinds(s size) []kind {
 	const plain = "(id BIGINT PRIMARY KEY, u VARCHAR(20), v TEXT, UNIQUE KEY (u))"
 	onDuplicate := func(d importcore.OnDuplicate, filled bool) func(*importcore.ImportTask) {
 		return func(t *importcore.ImportTask) { t.OnDuplicate, t.AllowNonEmpty = d, filled }
 	}
-	return []kind{
-		{name: "plain", table: plain, rows: plainRow},
-		{name: "row ids", table: "(id BIGINT, u VARCHAR(20), v TEXT, KEY (u)) SHARD_ROW_ID_BITS = 2", rows: plainRow},
-		{name: "partitions", table: "(id BIGINT PRIMARY KEY, u VARCHAR(20), v TEXT) PARTITION BY HASH (id) PARTITIONS 3", rows: plainRow},
-		{name: "replace", table: plain, rows: collidingRow, task: onDuplicate(importcore.DuplicateReplace, false)},
-		{name: "ignore", table: plain, rows: collidingRow, task: onDuplicate(importcore.DuplicateIgnore, false)},
-		{name: "capture", table: plain, rows: collidingRow, task: onDuplicate(importcore.DuplicateCapture, false)},
-		{name: "bad rows", table: plain, task: func(t *importcore.ImportTask) { t.MaxErrors = 1000 }, rows: func(i int) string {
+	all := []kind{
+		{name: "plain", table: plain, rows: s.plainRow},
+		{name: "row ids", table: "(id BIGINT, u VARCHAR(20), v TEXT, KEY (u)) SHARD_ROW_ID_BITS = 2", rows: s.plainRow},
+		{name: "partitions", table: "(id BIGINT PRIMARY KEY, u VARCHAR(20), v TEXT) PARTITION BY HASH (id) PARTITIONS 3", rows: s.plainRow},
+		{name: "replace", table: plain, rows: s.collidingRow, with: "on_duplicate='replace'", task: onDuplicate(importcore.DuplicateReplace, false)},
+		{name: "ignore", table: plain, rows: s.collidingRow, with: "on_duplicate='ignore'", task: onDuplicate(importcore.DuplicateIgnore, false)},
+		{name: "capture", table: plain, rows: s.collidingRow, with: "on_duplicate='capture'", task: onDuplicate(importcore.DuplicateCapture, false)},
+		{name: "bad rows", table: plain, with: "max_errors=1000", task: func(t *importcore.ImportTask) { t.MaxErrors = 1000 }, rows: func(i int) string {
 			if i%9 == 4 {
 				return fmt.Sprintf("no number %d,u,v", i)
 			}
-			return plainRow(i)
+			return s.plainRow(i)
 		}},
-		{name: "filled, replace", table: plain, rows: collidingRow, fill: fillRows, task: onDuplicate(importcore.DuplicateReplace, true)},
-		{name: "filled, ignore", table: plain, rows: collidingRow, fill: fillRows, task: onDuplicate(importcore.DuplicateIgnore, true)},
-		{name: "filled, capture", table: plain, rows: collidingRow, fill: fillRows, task: onDuplicate(importcore.DuplicateCapture, true)},
-		{name: "drawn values", rows: plainRow, drawn: "d",
+		{name: "filled, replace", table: plain, rows: s.collidingRow, fill: fillRows,
+			with: "allow_non_empty, on_duplicate='replace'", task: onDuplicate(importcore.DuplicateReplace, true)},
+		{name: "filled, ignore", table: plain, rows: s.collidingRow, fill: fillRows,
+			with: "allow_non_empty, on_duplicate='ignore'", task: onDuplicate(importcore.DuplicateIgnore, true)},
+		{name: "filled, capture", table: plain, rows: s.collidingRow, fill: fillRows,
+			with: "allow_non_empty, on_duplicate='capture'", task: onDuplicate(importcore.DuplicateCapture, true)},
+		{name: "drawn values", rows: s.plainRow, drawn: "d",
 			table: "(id BIGINT PRIMARY KEY, u VARCHAR(20), v TEXT, d VARCHAR(36) DEFAULT (UUID()), KEY (d))"},
 	}
+	for i := range all {
+		all[i].size = s
+	}
+	return all
 }
 
 // source writes the files of a kind and returns the location.
 func (k *kind) source(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	for f := range files {
+	for f := range k.size.files {
 		var b strings.Builder
-		for i := range rowsPerFile {
-			b.WriteString(k.rows(f*rowsPerFile+i) + "\n")
+		for i := range k.size.rowsPerFile {
+			b.WriteString(k.rows(f*k.size.rowsPerFile+i) + "\n")
 		}
 		require.NoError(t, os.WriteFile(filepath.Join(dir, fmt.Sprintf("part%02d.csv", f)), []byte(b.String()), 0o600))
 	}

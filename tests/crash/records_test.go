@@ -13,7 +13,7 @@ import (
 func TestCapturedRowsStayRecorded(t *testing.T) {
 	t.Parallel()
 	var k kind
-	for _, c := range kinds() {
+	for _, c := range kinds(engineSize) {
 		if c.name == "filled, capture" {
 			k = c
 		}

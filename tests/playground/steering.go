@@ -18,6 +18,8 @@ type Steering struct {
 	Labels     any
 	Paused     any
 	SafePoints []string
+	// Partitions are the ranges at whose borders each store cuts its files.
+	Partitions []any
 }
 
 // Steering asks PD and the stores. What would have damaged a store meanwhile, see State.Violations, is an error.
@@ -38,10 +40,16 @@ func (c *Cluster) Steering(ctx context.Context) (s Steering, err error) {
 			ID string `json:"service_id"`
 		} `json:"service_gc_safe_points"`
 	}
-	for path, into := range map[string]any{
-		"/pd/api/v1/config/region-label/rules": &s.Labels, "/pd/api/v1/schedulers?status=paused": &s.Paused, "/pd/api/v1/gc/safepoint": &points,
-	} {
-		if err := c.pdGet(ctx, path, into); err != nil {
+	into := map[string]any{
+		c.PD + "/pd/api/v1/config/region-label/rules": &s.Labels, c.PD + "/pd/api/v1/schedulers?status=paused": &s.Paused,
+		c.PD + "/pd/api/v1/gc/safepoint": &points,
+	}
+	s.Partitions = make([]any, len(c.Stores))
+	for i, store := range c.Stores {
+		into[store.Status+"/force_partition_ranges"] = &s.Partitions[i]
+	}
+	for url, into := range into {
+		if err := c.getJSON(ctx, url, into); err != nil {
 			return s, err
 		}
 	}
@@ -51,8 +59,8 @@ func (c *Cluster) Steering(ctx context.Context) (s Steering, err error) {
 	return s, nil
 }
 
-func (c *Cluster) pdGet(ctx context.Context, path string, into any) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.PD+path, nil)
+func (c *Cluster) getJSON(ctx context.Context, url string, into any) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+url, nil)
 	if err != nil {
 		return fmt.Errorf("playground: %w", err)
 	}
@@ -62,10 +70,10 @@ func (c *Cluster) pdGet(ctx context.Context, path string, into any) error {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("playground: GET %s: %s", path, resp.Status)
+		return fmt.Errorf("playground: GET %s: %s", url, resp.Status)
 	}
 	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
-		return fmt.Errorf("playground: GET %s: %w", path, err)
+		return fmt.Errorf("playground: GET %s: %w", url, err)
 	}
 	return nil
 }

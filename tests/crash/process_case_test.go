@@ -1,0 +1,181 @@
+package crash_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicedb/sluice/importcore/checkpoint"
+	"github.com/sluicedb/sluice/tests/playground"
+)
+
+// killCase is one job whose Sluice is killed.
+type killCase struct {
+	*processBench
+	*testing.T
+	at moment
+	// other tells that another process goes on, not the same one, started again; lose that it doesn't
+	// have the sort directory.
+	other, lose bool
+	// detached is a statement that doesn't wait for the job's end.
+	detached bool
+	// again tells that the process that goes on is killed as well.
+	again bool
+	// cancelled tells that the job is cancelled before another process can go on.
+	cancelled bool
+
+	victim, successor *node
+	job               int64
+	saved             []int64 // source bytes of the checkpoints that may be the last one
+}
+
+func (c *killCase) run() {
+	t := c.T
+	before := c.newestJob(t)
+	c.prepare(t, c.db, c.schema)
+	held := c.steering()
+	c.victim = c.startNode(t)
+	c.successor = c.victim
+	defer func() {
+		nodes := []*node{c.victim}
+		if c.successor != c.victim {
+			nodes = append(nodes, c.successor)
+		}
+		for _, n := range nodes {
+			if t.Failed() {
+				t.Log(n.LogTail(150))
+			}
+			n.close(t)
+		}
+	}()
+	if c.other && !c.lose { // it is there already when the job loses its process
+		c.successor = c.startNode(t)
+	}
+	c.saved = []int64{0}
+	killed := c.firstLife()
+	if c.job = c.newestJob(t); c.job == before {
+		c.job = 0
+	}
+	if c.lose && c.needsRuns && c.ingests() {
+		c.lose = false // as documented
+	}
+	c.report(killed)
+	c.follow(c.victim)
+	if c.lose {
+		require.NoError(t, os.RemoveAll(c.victim.SortDir()))
+		c.saved = []int64{0}
+	}
+	if c.cancelled {
+		c.giveUp(held)
+		return
+	}
+	c.nextLife()
+	o := c.outcome(t, c.job)
+	require.Equal(t, c.want.rows, o.rows)
+	if strings.Contains(o.job.message, "or more rows of the table were replaced") {
+		o.job.message = c.want.job.message // documented: who goes on doesn't know how many were replaced before
+	}
+	require.Equal(t, c.want, o)
+	require.Zero(t, o.job.checkpoints)
+	require.Equal(t, held, c.steering(), "something is left in the cluster")
+	left, err := filepath.Glob(filepath.Join(c.successor.SortDir(), "job-*"))
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+// giveUp cancels the job while nobody runs it.
+func (c *killCase) giveUp(held playground.Steering) {
+	t := c.T
+	_, err := c.db.ExecContext(t.Context(), "UPDATE sluice.jobs SET cancel_requested = 1 WHERE id = ?", c.job) // what CANCEL does first
+	require.NoError(t, err)
+	require.True(t, c.startAgain(nil))
+	c.waitForEnd(nil)
+	require.Equal(t, "cancelled", c.status(c.job))
+	now := c.steering()
+	now.Partitions = held.Partitions // end by themselves, and are in nobody's way
+	require.Equal(t, held, now, "something is left in the cluster")
+}
+
+// steering is what is held in the cluster.
+func (c *killCase) steering() playground.Steering {
+	s, err := c.pg.Steering(c.T.Context())
+	require.NoError(c.T, err)
+	return s
+}
+
+func (c *killCase) status(job int64) (status string) {
+	require.NoError(c.T, c.db.QueryRowContext(c.Context(), "SELECT status FROM sluice.jobs WHERE id = ?", job).Scan(&status))
+	return status
+}
+
+// report counts the kill.
+func (c *killCase) report(killed bool) {
+	what := []string{"blocking", "with its sort directory", "same process", "at a request to a store"}
+	if c.detached {
+		what[0] = "detached"
+	}
+	if c.lose {
+		what[1] = "without its sort directory"
+	}
+	if c.other {
+		what[2] = "other process"
+	}
+	if c.at.place == inLog || c.at.place == inSQL {
+		what[3] = "at a " + c.at.place
+	}
+	if !killed {
+		what[3] = "after the end"
+	}
+	report.killed(c.name, what...)
+}
+
+// ingests tells whether the job is about to bring its rows into the table.
+func (c *killCase) ingests() bool {
+	t := c.T
+	rows, err := c.db.QueryContext(t.Context(), "SELECT data FROM sluice.checkpoints WHERE job_id = ?", c.job)
+	require.NoError(t, err)
+	defer rows.Close()
+	for rows.Next() {
+		var data []byte
+		require.NoError(t, rows.Scan(&data))
+		state, err := checkpoint.Unmarshal(data)
+		require.NoError(t, err)
+		return state.Ingest != nil && !state.Ingest.Complete
+	}
+	require.NoError(t, rows.Err())
+	return false
+}
+
+// follow reads in the log of a life that is over, or whose job is, from where it went on and what it saved: it
+// must go on from the last checkpoint, or from the one before that if it was being saved when its Sluice died.
+func (c *killCase) follow(n *node) {
+	t := c.T
+	began, from := false, int64(0)
+	for _, text := range n.log.takeLines() {
+		var line struct {
+			Message string `json:"msg"`
+			Step    string `json:"step"`
+			Bytes   int64  `json:"source_bytes"`
+		}
+		require.NoError(t, json.Unmarshal([]byte(text), &line), text)
+		switch {
+		case line.Message == "the job goes on from its checkpoint":
+			from = line.Bytes
+		case line.Message == "import step" && line.Step == "encode":
+			began = true
+			require.Contains(t, c.saved[max(0, len(c.saved)-2):], from, "more is done again than what came behind the last checkpoint")
+			c.saved = []int64{from}
+		case line.Message == "checkpoint":
+			require.True(t, began, "a checkpoint before the job began")
+			c.saved = append(c.saved, line.Bytes)
+		}
+	}
+	if began {
+		t.Log(fmt.Sprintf("goes on at %d of the source, checkpoints %v", from, c.saved))
+	}
+}

@@ -1,0 +1,55 @@
+package crash_test
+
+import (
+	"database/sql"
+	"fmt"
+	"testing"
+)
+
+// processKind is a kind of job as a process runs it, by a statement. A further statement that
+// makes jobs gets its rows in processKinds.
+type processKind struct {
+	name string
+	// short says that the short form has it too.
+	short bool
+	// source makes the files and returns the location.
+	source func(t *testing.T) string
+	// prepare makes the tables in a schema as they are before the job.
+	prepare func(t *testing.T, db *sql.DB, schema string)
+	// statement is the job's; options begins with a comma, if there are any.
+	statement func(schema, location, options string) string
+	// content is what the tables hold after the job, checked with the cluster's own means.
+	content func(t *testing.T, db *sql.DB, schema string) []string
+	// tables are those that the job writes.
+	tables []string
+	// alone says that the job's rows are all that its table holds, so that the job knows its checksum.
+	alone bool
+	// needsRuns says that the job can't do without its sort directory once it has begun to ingest.
+	needsRuns bool
+}
+
+// processSize is for rows that take their time: slowly makes their encoding last for several checkpoints,
+// which a process saves in the time of some hundred plain rows.
+var processSize = size{files: 24, rowsPerFile: 1000}
+
+const slowly = "CONCAT(@v, LEFT(SHA2(REPEAT(@v, 50), 512), 8))"
+
+// processKinds are all kinds that there are.
+func processKinds() (all []processKind) {
+	short := map[string]bool{"plain": true, "replace": true, "ignore": true, "capture": true, "bad rows": true, "filled, replace": true}
+	for _, k := range kinds(processSize) {
+		all = append(all, processKind{
+			name: k.name, short: short[k.name], tables: []string{"t"}, alone: k.fill == "", needsRuns: k.fill != "" || k.drawn != "",
+			source:  func(t *testing.T) string { return k.source(t) },
+			prepare: func(t *testing.T, db *sql.DB, schema string) { k.create(t, db, schema, "t") },
+			statement: func(schema, location, options string) string {
+				if k.with != "" {
+					options = ", " + k.with + options
+				}
+				return fmt.Sprintf("IMPORT INTO %s.t (id, u, @v) SET v = %s FROM '%s' WITH thread=2%s", schema, slowly, location, options)
+			},
+			content: func(t *testing.T, db *sql.DB, schema string) []string { return k.content(t, db, schema, "t") },
+		})
+	}
+	return all
+}

@@ -1,0 +1,165 @@
+package crash_test
+
+import (
+	"context"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// firstLife runs the statement until its Sluice is killed. It returns false if the moment never came and Sluice
+// was killed when the job had ended.
+func (c *killCase) firstLife() bool {
+	t := c.T
+	quit := make(chan struct{})
+	var hit <-chan struct{}
+	wait := func() {}
+	switch c.at.place {
+	case inLog:
+		hit = c.victim.log.arm(c.at.n, c.victim.Crash)
+	case inSQL:
+		hit = c.victim.sql.arm(c.at.n, c.victim.Crash)
+	default:
+		hit, wait = holdRequest(t, c.pg, c.at, c.victim.Crash, quit)
+	}
+	killed := c.statementRuns(hit)
+	close(quit)
+	wait()
+	c.victim.Kill()
+	c.victim.log.arm(0, nil)
+	c.victim.sql.arm(0, nil)
+	c.victim.dead = true
+	require.NoError(t, c.pg.ClearFaults(t.Context()))
+	return killed
+}
+
+// statementRuns makes the job and returns when hit is closed, or false when the job has ended before.
+func (c *killCase) statementRuns(hit <-chan struct{}) bool {
+	t := c.T
+	client, err := c.victim.Open("root", "", "")
+	require.NoError(t, err)
+	defer func() { _ = client.Close() }()
+	options := ""
+	if c.detached {
+		options = ", detached"
+	}
+	answered := make(chan error, 1)
+	go func() {
+		_, err := client.ExecContext(t.Context(), c.statement(c.schema, c.location, options))
+		answered <- err
+	}()
+	ended := func() bool { return false }
+	limit, tick := time.NewTimer(waitLimit), time.NewTicker(5*time.Millisecond)
+	defer limit.Stop()
+	defer tick.Stop()
+	for waiting := true; ; {
+		select {
+		case <-hit:
+			if waiting {
+				<-answered
+			}
+			return true
+		case err := <-answered:
+			waiting = false
+			select {
+			case <-hit:
+				return true
+			default:
+			}
+			require.NoError(t, err)
+			if !c.detached {
+				return false
+			}
+			job := c.newestJob(t)
+			ended = func() bool { return !active(c.status(job)) }
+		case <-tick.C:
+			if !waiting && ended() {
+				return false
+			}
+		case <-limit.C:
+			require.FailNow(t, "the job doesn't end")
+		}
+	}
+}
+
+// waitLimit bounds every wait.
+const waitLimit = 10 * time.Minute
+
+func active(status string) bool { return status == "pending" || status == "running" }
+
+// nextLife lets the successor bring the job to its end, whom it may cost a life.
+func (c *killCase) nextLife() {
+	t := c.T
+	at := 0
+	if c.again && c.job != 0 {
+		at = 1 + c.rnd.IntN(len(c.moments)/2)
+	}
+	if c.successor == c.victim && c.other {
+		c.successor = c.startNode(t)
+	}
+	hit := c.successor.log.arm(at, c.successor.Crash)
+	if c.startAgain(hit) {
+		c.repeatLost()
+	}
+	if c.waitForEnd(hit) {
+		<-c.successor.Exited()
+		c.successor.dead = true
+		report.killed(c.name, "once more")
+		c.follow(c.successor)
+		c.successor.log.arm(0, nil)
+		c.startAgain(nil)
+		c.waitForEnd(nil)
+	}
+	c.follow(c.successor)
+}
+
+// startAgain starts the successor if it was killed. It returns false when it was killed again, for which hit is closed.
+func (c *killCase) startAgain(hit <-chan struct{}) bool {
+	if !c.successor.dead {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(c.T.Context(), startLimit)
+	defer cancel()
+	err := c.successor.Restart(ctx)
+	select {
+	case <-hit:
+		return false
+	default:
+	}
+	require.NoError(c.T, err)
+	c.successor.dead = false
+	return true
+}
+
+// repeatLost gives the statement again if its Sluice died before it had accepted the job.
+func (c *killCase) repeatLost() {
+	if c.job != 0 {
+		return
+	}
+	t := c.T
+	client, err := c.successor.Open("root", "", "")
+	require.NoError(t, err)
+	defer func() { _ = client.Close() }()
+	_, err = client.ExecContext(t.Context(), c.statement(c.schema, c.location, ", detached"))
+	require.NoError(t, err)
+	c.job = c.newestJob(t)
+}
+
+// waitForEnd returns false when the job has ended, or true when hit is closed before.
+func (c *killCase) waitForEnd(hit <-chan struct{}) bool {
+	limit, tick := time.NewTimer(waitLimit), time.NewTicker(5*time.Millisecond)
+	defer limit.Stop()
+	defer tick.Stop()
+	for {
+		select {
+		case <-hit:
+			return true
+		case <-tick.C:
+			if !active(c.status(c.job)) {
+				return false
+			}
+		case <-limit.C:
+			require.FailNow(c.T, "the job doesn't end")
+		}
+	}
+}

@@ -1,0 +1,121 @@
+package crash_test
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// The long form is asked for by an environment variable.
+const (
+	killsEnv  = "SLUICE_CRASH_KILLS"  // how many, over all kinds
+	seedEnv   = "SLUICE_SEED"         // repeats a run
+	reportEnv = "SLUICE_CRASH_REPORT" // file for the report
+)
+
+// shortKills is the number of cases of each kind in the short form.
+const shortKills = 3
+
+// longKills is how many kills the long form makes; 0 asks for the short one.
+var longKills = func() int {
+	n, _ := strconv.Atoi(os.Getenv(killsEnv))
+	return n
+}()
+
+// seed is where all that is drawn comes from. The short form has a fixed one, so that a test
+// run means the same everywhere.
+var seed = func() uint64 {
+	if s, err := strconv.ParseUint(os.Getenv(seedEnv), 10, 64); err == nil {
+		return s
+	}
+	if longKills > 0 {
+		return uint64(time.Now().UnixNano()) % 1_000_000_007
+	}
+	return 20240229
+}()
+
+// tally is what was done and what came of it.
+type tally struct {
+	mu           sync.Mutex
+	kills, wrong int
+	kinds        []string
+	counts       map[string]map[string]int // by kind
+	wrongs       []string
+}
+
+var report = &tally{counts: map[string]map[string]int{}}
+
+// killed counts a kill, and what it was like.
+func (r *tally) killed(kind string, what ...string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.kills++
+	if r.counts[kind] == nil {
+		r.kinds, r.counts[kind] = append(r.kinds, kind), map[string]int{}
+	}
+	for _, w := range append([]string{"kills"}, what...) {
+		r.counts[kind][w]++
+	}
+}
+
+// ended counts a case that ended wrong.
+func (r *tally) ended(name string, wrong bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if wrong {
+		r.wrong++
+		r.wrongs = append(r.wrongs, name)
+	}
+}
+
+// made returns the kills of a kind so far.
+func (r *tally) made(kind string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.counts[kind]["kills"]
+}
+
+// text is the report, the totals in the last line.
+func (r *tally) text() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var b strings.Builder
+	fmt.Fprintf(&b, "crash: %s=%d\n", seedEnv, seed)
+	for _, kind := range r.kinds {
+		counts := r.counts[kind]
+		var parts []string
+		for what, n := range counts {
+			if what != "kills" {
+				parts = append(parts, fmt.Sprintf("%d %s", n, what))
+			}
+		}
+		slices.SortFunc(parts, func(x, y string) int {
+			_, a, _ := strings.Cut(x, " ")
+			_, b, _ := strings.Cut(y, " ")
+			return strings.Compare(a, b)
+		})
+		fmt.Fprintf(&b, "crash: %s: %d kills: %s\n", kind, counts["kills"], strings.Join(parts, ", "))
+	}
+	for _, name := range r.wrongs {
+		fmt.Fprintf(&b, "crash: wrong: %s\n", name)
+	}
+	fmt.Fprintf(&b, "crash: %d kills, %d wrong\n", r.kills, r.wrong)
+	return b.String()
+}
+
+// finish prints the report and writes it to the file that was asked for.
+func (r *tally) finish() error {
+	if r.kills == 0 && r.wrong == 0 {
+		return nil
+	}
+	text := r.text()
+	fmt.Print(text)
+	if path := os.Getenv(reportEnv); path != "" {
+		return os.WriteFile(path, []byte(text), 0o600)
+	}
+	return nil
+}

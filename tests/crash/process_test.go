@@ -1,0 +1,152 @@
+package crash_test
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicedb/sluice/tests/instance"
+	"github.com/sluicedb/sluice/tests/playground"
+)
+
+// processCluster makes the jobs of processKinds go to several regions.
+var processCluster = playground.Options{Stores: 1, RegionSplitSize: 1 << 20, RegionSplitKeys: 5_000}
+
+// TestKilledProcesses kills Sluice while it runs jobs of each kind, at moments spread over their life. The same or
+// another process goes on, with or without the sort directory, and leaves what an undisturbed job leaves.
+func TestKilledProcesses(t *testing.T) {
+	t.Parallel()
+	t.Logf("%s=%d", seedEnv, seed)
+	var shared *playground.Cluster
+	if longKills == 0 {
+		shared = playground.ForTest(t, processCluster)
+	}
+	for i, k := range processKinds() {
+		if longKills == 0 && !k.short {
+			continue
+		}
+		t.Run(k.name, func(t *testing.T) {
+			pg := shared
+			if pg == nil { // regions of dropped tables stay: not one cluster for all
+				pg = playground.ForTest(t, processCluster)
+			}
+			b := newProcessBench(t, pg, k, uint64(i))
+			for n := 0; b.more(n); n++ {
+				b.kill(n)
+			}
+		})
+	}
+}
+
+// processBench is a kind's database, and what an undisturbed job leaves in it.
+type processBench struct {
+	*testing.T
+	processKind
+	pg       *playground.Cluster
+	db       *sql.DB
+	schema   string
+	location string
+	rnd      *rand.Rand
+	start    float64 // of the sequence of moments
+	moments  []moment
+	want     outcome
+}
+
+func newProcessBench(t *testing.T, pg *playground.Cluster, k processKind, number uint64) *processBench {
+	schema, db := pg.Database(t)
+	rnd := rand.New(rand.NewPCG(seed, number))
+	b := &processBench{T: t, processKind: k, pg: pg, db: db, schema: schema, location: k.source(t), rnd: rnd, start: rnd.Float64()}
+	_, err := db.ExecContext(t.Context(), "SET GLOBAL tidb_enable_auto_analyze = OFF") // its requests would count
+	require.NoError(t, err)
+	b.undisturbed()
+	return b
+}
+
+// undisturbed runs the job that others are compared with, and notes the moments of its life.
+func (b *processBench) undisturbed() {
+	b.prepare(b.T, b.db, b.schema)
+	n := b.startNode(b.T)
+	defer n.close(b.T)
+	client, err := n.Open("root", "", "")
+	require.NoError(b, err)
+	defer func() { require.NoError(b, client.Close()) }()
+	countRequests(b.T, b.pg)
+	n.log.arm(0, nil)
+	n.sql.arm(0, nil)
+	_, err = client.ExecContext(b.Context(), b.statement(b.schema, b.location, ""))
+	require.NoError(b, err)
+	b.moments = momentsOf(b.T, b.pg, n.log.counted(), n.sql.counted())
+	b.want = b.outcome(b.T, b.newestJob(b.T))
+	b.Logf("%s: %d moments, %d rows, %d records: %+v", b.name, len(b.moments), len(b.want.rows), len(b.want.records), b.want.job)
+	b.Log(n.LogTail(100))
+}
+
+// more tells whether there is to be an n-th case.
+func (b *processBench) more(n int) bool {
+	if longKills == 0 {
+		return n < shortKills
+	}
+	return report.made(b.name) < (longKills+len(processKinds())-1)/len(processKinds())
+}
+
+// kill runs the n-th case.
+func (b *processBench) kill(n int) {
+	c := &killCase{
+		processBench: b, at: spread(b.moments, b.start, n), other: n%2 == 1, lose: n/2%2 == 1, detached: n/4%2 == 0, again: n%5 == 3,
+	}
+	name := fmt.Sprintf("%d %s", n, c.at)
+	b.Run(name, func(t *testing.T) {
+		c.T = t
+		defer func() { report.ended(t.Name(), t.Failed()) }()
+		c.run()
+	})
+}
+
+// newestJob is the id of the schema's newest job, 0 if there is none.
+func (b *processBench) newestJob(t *testing.T) (id int64) {
+	t.Helper()
+	require.NoError(t, b.db.QueryRowContext(t.Context(),
+		"SELECT COALESCE(MAX(id), 0) FROM sluice.jobs WHERE table_schema = ?", b.schema).Scan(&id))
+	return id
+}
+
+// node is a Sluice that may be killed and started again.
+type node struct {
+	*instance.Instance
+	log  *follower
+	sql  *sqlRelay
+	dead bool
+}
+
+// startNode starts a Sluice for which everything is small.
+func (b *processBench) startNode(t *testing.T) *node {
+	t.Helper()
+	n := &node{log: &follower{}, sql: newSQLRelay(t, b.pg.TiDB)}
+	ctx, cancel := context.WithTimeout(t.Context(), startLimit)
+	defer cancel()
+	var err error
+	n.Instance, err = instance.Start(ctx, instance.Options{
+		TiDB: n.sql.addr(), Top: fmt.Sprintf("instance = \"crash-%d\"\ngraceful-wait = \"0s\"", b.rnd.Uint64()),
+		Import: "memory-budget = \"32MiB\"\nthreads = 2\ncheckpoint-bytes = \"32KiB\"", Log: "level = \"debug\"\nformat = \"json\"",
+		OnLog: n.log.follow,
+	})
+	require.NoError(t, err)
+	return n
+}
+
+// startLimit covers a build with cold caches.
+const startLimit = 20 * time.Minute
+
+// close ends a node and removes what it has.
+func (n *node) close(t *testing.T) {
+	t.Helper()
+	defer n.sql.close()
+	if err := n.Close(); !n.dead {
+		require.NoError(t, err)
+	}
+}
