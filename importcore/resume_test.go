@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"reflect"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -137,6 +138,33 @@ func TestSortDirsOfCheckpointsStay(t *testing.T) {
 	require.Equal(t, [][2]any{{int64(7), "55"}, {int64(7), "55"}}, asked)
 	_, err = takeSortDir(dir.path)
 	require.ErrorIs(t, err, fs.ErrNotExist)
+}
+
+// TestSortDirsCanBeTakenWhileOthersLook: whoever goes on with a job gets its directory, although
+// each Sluice looks through the sort directory now and then.
+func TestSortDirsCanBeTakenWhileOthersLook(t *testing.T) {
+	t.Parallel()
+	base, log := t.TempDir(), zap.NewNop()
+	dir, err := newSortDir(base, 7, log)
+	require.NoError(t, err)
+	require.NoError(t, dir.keep(55))
+	require.NoError(t, dir.release())
+	stop := make(chan struct{})
+	var looking sync.WaitGroup
+	for range 2 {
+		looking.Go(func() {
+			for !closed(stop) {
+				sweepSortDirs(base, log, func(int64, string) bool { return false })
+			}
+		})
+	}
+	defer looking.Wait()
+	defer close(stop)
+	for range 500 {
+		again, err := takeSortDir(dir.path)
+		require.NoError(t, err)
+		require.NoError(t, again.release())
+	}
 }
 
 // TestPauseComesAfterItsGrace: work goes on while a job looks for a place to stop, and ends in time.

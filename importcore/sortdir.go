@@ -17,7 +17,8 @@ import (
 
 // Names below Config.SortDir: one directory per job, in each a file that the
 // process that works on the job keeps locked, and a file that is locked while such directories come
-// up or are looked through. sortDirKept is in a directory that a checkpoint
+// up, are taken over or are looked through: who looks through them locks each for a moment, and
+// must not be taken for a process that works on the job. sortDirKept is in a directory that a checkpoint
 // depends on: it outlives its process and names the cluster whose job it is.
 const (
 	sortDirPrefix = "job-"
@@ -58,7 +59,12 @@ func newSortDir(base string, jobID int64, log *zap.Logger) (_ *sortDir, err erro
 
 // takeSortDir takes over a directory that release was called for, or whose process
 // died. It fails with fs.ErrNotExist or syscall.EWOULDBLOCK if there is none or another process has it.
-func takeSortDir(path string) (*sortDir, error) {
+func takeSortDir(path string) (_ *sortDir, err error) {
+	baseLock, err := lockFile(filepath.Join(filepath.Dir(path), sortBaseLock), os.O_CREATE, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, baseLock.Close()) }()
 	lock, err := lockFile(filepath.Join(path, sortDirLock), 0, syscall.LOCK_NB)
 	if err != nil {
 		return nil, err
@@ -96,17 +102,22 @@ func (c *Core) SweepSortDirs(over func(jobID int64) bool) {
 // a checkpoint may need it removes the ones that over approves of. It never
 // fails the caller; what can't be removed is logged.
 func sweepSortDirs(base string, log *zap.Logger, over func(jobID int64, clusterID string) bool) {
-	dead, err := deadSortDirs(base)
+	dead, kept, err := deadSortDirs(base)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		log.Warn("the sort directory can't be looked through", zap.String("dir", base), zap.Error(err))
 	}
-	for _, dir := range dead {
-		if owner, err := os.ReadFile(filepath.Join(dir.path, sortDirKept)); err == nil && !over(jobOfSortDir(dir.path), string(owner)) {
-			if err := dir.release(); err != nil {
-				log.Warn("a sort directory can't be given up", zap.String("dir", dir.path), zap.Error(err))
-			}
+	for path, clusterID := range kept {
+		if !over(jobOfSortDir(path), clusterID) {
 			continue
 		}
+		dir, err := takeSortDir(path)
+		if err == nil {
+			dead = append(dead, dir)
+		} else if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, fs.ErrNotExist) {
+			log.Warn("a sort directory can't be taken", zap.String("dir", path), zap.Error(err))
+		}
+	}
+	for _, dir := range dead {
 		if err := dir.remove(); err != nil {
 			log.Warn("files of a dead process can't be removed", zap.String("dir", dir.path), zap.Error(err))
 			continue
@@ -125,18 +136,20 @@ func jobOfSortDir(path string) int64 {
 	return id
 }
 
-// deadSortDirs returns the directories that belong to no living process, locked.
+// deadSortDirs returns the directories that belong to no living process, locked, and those of them that a
+// checkpoint may need, not locked, with the cluster whose job they are.
 // A directory without a lock was not made here or is being made just now.
-func deadSortDirs(base string) (dead []*sortDir, err error) {
+func deadSortDirs(base string) (dead []*sortDir, kept map[string]string, err error) {
 	baseLock, err := lockFile(filepath.Join(base, sortBaseLock), os.O_CREATE, 0)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer func() { err = errors.Join(err, baseLock.Close()) }()
 	entries, err := os.ReadDir(base)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	kept = map[string]string{}
 	var failures []error
 	for _, entry := range entries {
 		path := filepath.Join(base, entry.Name())
@@ -147,14 +160,19 @@ func deadSortDirs(base string) (dead []*sortDir, err error) {
 			continue
 		}
 		lock, err := lockFile(filepath.Join(path, sortDirLock), 0, syscall.LOCK_NB)
-		switch {
-		case err == nil:
-			dead = append(dead, &sortDir{path: path, lock: lock})
-		case !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, fs.ErrNotExist): // which ended meanwhile
+		if err == nil {
+			dir := &sortDir{path: path, lock: lock}
+			if clusterID, readErr := os.ReadFile(filepath.Join(path, sortDirKept)); readErr == nil {
+				kept[path], err = string(clusterID), dir.release()
+			} else {
+				dead = append(dead, dir)
+			}
+		}
+		if err != nil && !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, fs.ErrNotExist) { // which ended meanwhile
 			failures = append(failures, err)
 		}
 	}
-	return dead, errors.Join(failures...)
+	return dead, kept, errors.Join(failures...)
 }
 
 // lockFile opens a file, with os.O_CREATE also one that is missing, and locks it
