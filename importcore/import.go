@@ -83,6 +83,7 @@ func (c *Core) Import(ctx context.Context, plan *Plan, events func(Event)) (_ *S
 	keep := err != nil && (r.paused(ctx, err) || errors.Is(context.Cause(ctx), ErrNotOwner) || r.plan.filled && r.sent.Load())
 	r.cleaned(r.closeSorting(keep))
 	if err == nil {
+		r.dropSorting()
 		return &r.summary, nil
 	}
 	if r.paused(ctx, err) {

@@ -266,7 +266,8 @@ func (c *Core) Abandon(ctx context.Context, task ImportTask) (fate string, err e
 	return r.fate, r.forget(ctx)
 }
 
-// dropSorting removes the directory of the checkpoint, if it is here and nobody uses it.
+// dropSorting removes the directory of the checkpoint, if it is here and nobody uses it. A job that went on
+// behind its ingest has not opened it.
 func (r *run) dropSorting() {
 	if r.saved.Encoded.Dir == "" {
 		return
