@@ -21,10 +21,11 @@ type coreEngine struct {
 	core *importcore.Core
 }
 
-func openCore(ctx context.Context, cfg Config) (Engine, error) {
+func openCore(ctx context.Context, cfg Config, ledger cluster.Ledger) (Engine, error) {
 	core, err := importcore.New(ctx, importcore.Config{
 		Cluster: cluster.Config{
-			TiDB: cfg.Backends, User: cfg.ServiceAccount.User, Password: cfg.ServiceAccount.Password, Logger: cfg.Logger,
+			TiDB: cfg.Backends, User: cfg.ServiceAccount.User, Password: cfg.ServiceAccount.Password,
+			Ledger: ledger, Logger: cfg.Logger,
 		},
 		SortDir: cfg.SortDir, SortCompression: cfg.SortCompression,
 		CheckpointBytes: cfg.CheckpointBytes, CheckpointInterval: cfg.CheckpointInterval, MemoryBudget: cfg.MemoryBudget, Logger: cfg.Logger,
@@ -54,6 +55,12 @@ func (e *coreEngine) Abandon(ctx context.Context, t Task) (fate string, err erro
 
 // Sweep implements Engine.
 func (e *coreEngine) Sweep(over func(jobID int64) bool) { e.core.SweepSortDirs(over) }
+
+// Named implements Engine.
+func (e *coreEngine) Named(ctx context.Context) ([]cluster.Change, error) { return e.core.Named(ctx) }
+
+// Undo implements Engine.
+func (e *coreEngine) Undo(ctx context.Context, c cluster.Change) error { return e.core.Undo(ctx, c) }
 
 // Inspect implements Engine.
 func (e *coreEngine) Inspect(ctx context.Context, t Task, full bool) (Inspection, error) {

@@ -9,6 +9,7 @@ import (
 	"github.com/sluicedb/sluice/executor/job"
 	"github.com/sluicedb/sluice/importcore"
 	"github.com/sluicedb/sluice/importcore/badrows"
+	"github.com/sluicedb/sluice/importcore/cluster"
 	"github.com/sluicedb/sluice/importcore/precheck"
 	"github.com/sluicedb/sluice/sqlext"
 )
@@ -31,6 +32,10 @@ type Engine interface {
 	Abandon(ctx context.Context, t Task) (fate string, err error)
 	// Sweep removes what jobs that are over have left in this machine's sort directory.
 	Sweep(over func(jobID int64) bool)
+	// Named returns what the cluster itself knows of changes that Sluice has made to it.
+	Named(ctx context.Context) ([]cluster.Change, error)
+	// Undo undoes a change that its owner has left behind.
+	Undo(ctx context.Context, c cluster.Change) error
 	// Close disconnects. No plan may be running.
 	Close() error
 }

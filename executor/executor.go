@@ -33,6 +33,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/sluicedb/sluice/executor/jobstore"
+	"github.com/sluicedb/sluice/importcore"
+	"github.com/sluicedb/sluice/importcore/cluster"
 	"github.com/sluicedb/sluice/sqlext"
 )
 
@@ -112,9 +114,11 @@ type Config struct {
 	// interruption; 0 means the core's defaults.
 	CheckpointBytes    int64
 	CheckpointInterval time.Duration
-	// MemoryBudget is the import core's memory in bytes; 0 means the core's
-	// default.
+	// MemoryBudget is the import core's memory in bytes, for all jobs together; 0 means
+	// the core's default. Each job gets an equal part of it.
 	MemoryBudget int64
+	// Concurrency is how many jobs run at a time; 0 means 1.
+	Concurrency int
 	// Lease is how long a job's owner may be silent before others may count it
 	// as dead; 0 means jobstore.DefaultLease.
 	Lease time.Duration
@@ -143,9 +147,8 @@ type Executor struct {
 	metrics *metrics
 	// services are the cluster's job store and the core, opened when first needed.
 	services services
-	// slots bounds the jobs that run at once; others wait as pending. One job
-	// may use the whole memory budget, so there is one slot.
-	slots chan struct{}
+	// queue bounds the jobs that run at once; others wait as pending.
+	queue *queue
 	// quit ends the watcher and waits for other Sluices; quitting ends with it.
 	quit      chan struct{}
 	quitting  context.Context
@@ -168,12 +171,16 @@ type Executor struct {
 // be away when the proxy starts, and is looked for when the first statement
 // arrives. The caller closes the Executor.
 func New(cfg Config) (*Executor, error) {
-	return NewWithEngine(cfg, func(ctx context.Context) (Engine, error) { return openCore(ctx, cfg) })
+	return newExecutor(cfg, func(ctx context.Context, ledger cluster.Ledger) (Engine, error) { return openCore(ctx, cfg, ledger) })
 }
 
 // NewWithEngine is New with another import core; openEngine is called when the
 // first import arrives, and again after an error. Tests put faults behind it.
 func NewWithEngine(cfg Config, openEngine func(context.Context) (Engine, error)) (*Executor, error) {
+	return newExecutor(cfg, func(ctx context.Context, _ cluster.Ledger) (Engine, error) { return openEngine(ctx) })
+}
+
+func newExecutor(cfg Config, openEngine engineOpener) (*Executor, error) {
 	switch {
 	case cfg.Instance == "" || len(cfg.Instance) > maxInstanceBytes:
 		return nil, fmt.Errorf("executor: the instance name must have 1 to %d bytes", maxInstanceBytes)
@@ -191,10 +198,16 @@ func NewWithEngine(cfg Config, openEngine func(context.Context) (Engine, error))
 	if cfg.TakeoverTimeout <= 0 {
 		cfg.TakeoverTimeout = DefaultTakeoverTimeout
 	}
+	if cfg.Concurrency <= 0 {
+		cfg.Concurrency = 1
+	}
+	if cfg.MemoryBudget <= 0 {
+		cfg.MemoryBudget = importcore.DefaultMemoryBudget
+	}
 	if cfg.Threads <= 0 {
 		cfg.Threads = runtime.GOMAXPROCS(0)
 	}
-	e := &Executor{cfg: cfg, log: cfg.Logger, slots: make(chan struct{}, 1), quit: make(chan struct{}), wake: make(chan struct{}, 1)}
+	e := &Executor{cfg: cfg, log: cfg.Logger, queue: newQueue(cfg.Concurrency), quit: make(chan struct{}), wake: make(chan struct{}, 1)}
 	quitting, quit := context.WithCancel(context.Background())
 	e.quitting = quitting
 	e.stopWatch = quit
@@ -248,6 +261,10 @@ func (e *Executor) dispatch(ctx context.Context, s Session, st sqlext.Statement)
 		return e.showErrors(ctx, s, st)
 	case *sqlext.ShowImportGroups:
 		return e.showGroups(ctx, s, st)
+	case *sqlext.ShowImportClusterState:
+		return e.showClusterState(ctx, s)
+	case *sqlext.RepairImportClusterState:
+		return e.repairClusterState(ctx, s)
 	case *sqlext.CancelImportJob:
 		return e.cancelJob(ctx, s, st.ID)
 	case *sqlext.PauseImportJob:

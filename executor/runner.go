@@ -14,6 +14,7 @@ import (
 	"github.com/sluicedb/sluice/executor/jobstore"
 	"github.com/sluicedb/sluice/executor/privilege"
 	"github.com/sluicedb/sluice/importcore/fault"
+	"github.com/sluicedb/sluice/sqlext"
 )
 
 // runner is one job that this process owns, from its acceptance or adoption to
@@ -237,15 +238,25 @@ func (r *runner) alter(settings int64) {
 	}
 }
 
-// slot waits for the turn to use the memory budget.
+// slot waits for the job's turn, with the priority that it has at the moment.
 func (r *runner) slot() (free func(), err error) {
-	select {
-	case r.e.slots <- struct{}{}:
-		return func() { <-r.e.slots }, nil
-	case <-r.ctx.Done():
-		return nil, context.Cause(r.ctx)
+	for {
+		ctx, cancel := context.WithCancelCause(r.ctx)
+		if err = r.settings(cancel); err == nil {
+			priority := r.task.Options.Priority
+			free, err = r.e.queue.enter(ctx, priorities[priority], r.record.ID, func() {
+				r.log.Info("import job waits for its turn", zap.String("priority", string(priority)))
+			})
+		}
+		cancel(nil)
+		if !errors.Is(err, errAltered) || r.ctx.Err() != nil {
+			return free, err
+		}
 	}
 }
+
+// priorities in numbers: a higher one comes first.
+var priorities = map[sqlext.Priority]int{sqlext.PriorityLow: -1, sqlext.PriorityMedium: 0, sqlext.PriorityHigh: 1}
 
 func (r *runner) claim() error {
 	claimed := time.Now()

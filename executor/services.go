@@ -6,13 +6,14 @@ import (
 	"sync"
 
 	"github.com/sluicedb/sluice/executor/jobstore"
+	"github.com/sluicedb/sluice/importcore/cluster"
 )
 
 // services opens the job store and the engine when they are first needed and
 // keeps them. A failed attempt is forgotten: the next statement tries again.
 type services struct {
 	cfg        Config
-	openEngine func(context.Context) (Engine, error)
+	openEngine engineOpener
 	// opening lets one caller at a time connect; the others wait for it with
 	// their own context.
 	opening chan struct{}
@@ -24,7 +25,10 @@ type services struct {
 	}
 }
 
-func (s *services) init(cfg Config, openEngine func(context.Context) (Engine, error)) {
+// engineOpener connects to the cluster. What the engine changes there it notes in the ledger.
+type engineOpener func(context.Context, cluster.Ledger) (Engine, error)
+
+func (s *services) init(cfg Config, openEngine engineOpener) {
 	s.cfg, s.openEngine, s.opening = cfg, openEngine, make(chan struct{}, 1)
 }
 
@@ -89,7 +93,7 @@ func (s *services) open(ctx context.Context, withEngine, existing bool) error {
 		s.mu.Unlock()
 	}
 	if engine == nil && withEngine {
-		opened, err := s.openEngine(ctx)
+		opened, err := s.openEngine(ctx, ledger{s})
 		if err != nil {
 			return err
 		}

@@ -50,6 +50,7 @@ type watcher struct {
 	refused map[job.Lease]refusal
 	opened  time.Time // when the store was last tried to be opened
 	cleaned time.Time // when old jobs were last removed
+	tidied  time.Time // when changes to the cluster were last looked at
 }
 
 type refusal struct {
@@ -113,6 +114,7 @@ func (w *watcher) look() {
 			delete(w.refused, l)
 		}
 	}
+	w.tidy(ctx, store)
 	w.removeOld(ctx, store)
 }
 

@@ -73,6 +73,13 @@ func New(ctx context.Context, cfg Config) (*Core, error) {
 // Import may be running.
 func (c *Core) Close() error { return c.cluster.Close() }
 
+// Named returns the changes to the cluster that it knows of itself, and Undo undoes
+// one that its owner has left behind: see cluster.Named and cluster.Undo.
+func (c *Core) Named(ctx context.Context) ([]cluster.Change, error) { return c.cluster.Named(ctx) }
+
+// Undo undoes a change to the cluster; see Named.
+func (c *Core) Undo(ctx context.Context, ch cluster.Change) error { return c.cluster.Undo(ctx, ch) }
+
 // physicalShift is the number of logical bits of a PD timestamp.
 const physicalShift = 18
 

@@ -3,8 +3,9 @@ package importcore
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
+
+	"github.com/google/uuid"
 
 	"github.com/sluicedb/sluice/importcore/cluster"
 	"github.com/sluicedb/sluice/importcore/fault"
@@ -173,7 +174,7 @@ func (r *run) takeLeases(ctx context.Context, ranges []sortkv.Range) (_ context.
 		}
 		cancel(nil)
 	}
-	owner := fmt.Sprintf("job-%d", r.plan.Task.JobID)
+	owner := cluster.JobOwner(r.plan.Task.JobID, uuid.NewString()[:8])
 	// Where files are cut matters to nobody in between, so one range will do.
 	keys := cluster.KeyRange{Start: ranges[0].Start, End: ranges[len(ranges)-1].End}
 	acquire := []func() (*cluster.Lease, error){

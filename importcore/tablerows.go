@@ -40,7 +40,7 @@ func (r *run) openTable(ctx context.Context) (rows *tableRows, done func(), err 
 	if err := r.core.cluster.RebaseAutoIDs(ctx, task.DB, task.Table, r.ids); err != nil {
 		return nil, nil, err
 	}
-	ts, done, err := r.core.cluster.KeepReadable(ctx, fmt.Sprintf("job-%d-conflicts", task.JobID))
+	ts, done, err := r.core.cluster.KeepReadable(ctx, cluster.JobOwner(task.JobID, "conflicts"))
 	if err != nil {
 		return nil, nil, err
 	}

@@ -143,6 +143,7 @@ func (p *process) build() (err error) {
 		CheckpointInterval: time.Duration(cfg.Import.CheckpointInterval),
 		MemoryBudget:       int64(cfg.Import.MemoryBudget),
 		Threads:            cfg.Import.Threads,
+		Concurrency:        cfg.Jobs.Concurrency,
 		Retention:          time.Duration(cfg.Jobs.Retention),
 		TakeoverTimeout:    time.Duration(cfg.Jobs.TakeoverTimeout),
 		Logger:             p.logger,

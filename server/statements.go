@@ -68,6 +68,10 @@ func (s *statement) Kind() string {
 		return "show_import_errors"
 	case *sqlext.ShowImportGroups:
 		return "show_import_groups"
+	case *sqlext.ShowImportClusterState:
+		return "show_import_cluster_state"
+	case *sqlext.RepairImportClusterState:
+		return "repair_import_cluster_state"
 	case *sqlext.CancelImportJob:
 		return "cancel_import_job"
 	case *sqlext.PauseImportJob:

@@ -24,8 +24,8 @@ type RetryImportJob struct {
 type AlterImportJob struct {
 	// ID is the job's id.
 	ID int64
-	// Options holds the values of those that Options.Specified names: thread
-	// and max_write_speed.
+	// Options holds the values of those that Options.Specified names: thread,
+	// max_write_speed and priority.
 	Options Options
 
 	redacted string
@@ -42,6 +42,8 @@ func (s *AlterImportJob) Apply(to *Options) {
 			to.Thread = s.Options.Thread
 		case "max_write_speed":
 			to.MaxWriteSpeed = s.Options.MaxWriteSpeed
+		case "priority":
+			to.Priority = s.Options.Priority
 		}
 		to.Specified[name] = value
 	}
@@ -61,6 +63,12 @@ type ShowImportGroups struct {
 	// Key names one group; nil means all of them.
 	Key *string
 }
+
+// ShowImportClusterState is SHOW IMPORT CLUSTER STATE.
+type ShowImportClusterState struct{}
+
+// RepairImportClusterState is REPAIR IMPORT CLUSTER STATE.
+type RepairImportClusterState struct{}
 
 // Redacted implements Statement.
 func (s *PauseImportJob) Redacted() string { return "PAUSE IMPORT JOB " + itoa(s.ID) }
@@ -91,12 +99,20 @@ func (s *ShowImportGroups) Redacted() string {
 	return "SHOW IMPORT GROUP " + quoteText(*s.Key)
 }
 
-func (*PauseImportJob) statement()   {}
-func (*ResumeImportJob) statement()  {}
-func (*RetryImportJob) statement()   {}
-func (*AlterImportJob) statement()   {}
-func (*ShowImportErrors) statement() {}
-func (*ShowImportGroups) statement() {}
+// Redacted implements Statement.
+func (*ShowImportClusterState) Redacted() string { return "SHOW IMPORT CLUSTER STATE" }
+
+// Redacted implements Statement.
+func (*RepairImportClusterState) Redacted() string { return "REPAIR IMPORT CLUSTER STATE" }
+
+func (*PauseImportJob) statement()           {}
+func (*ResumeImportJob) statement()          {}
+func (*RetryImportJob) statement()           {}
+func (*AlterImportJob) statement()           {}
+func (*ShowImportErrors) statement()         {}
+func (*ShowImportGroups) statement()         {}
+func (*ShowImportClusterState) statement()   {}
+func (*RepairImportClusterState) statement() {}
 
 // quoteText writes a text as a literal, for sessions without NO_BACKSLASH_ESCAPES.
 func quoteText(s string) string {

@@ -20,6 +20,7 @@ import (
 //	SHOW IMPORT JOB n ERRORS [LIMIT [offset,] count]
 //	SHOW IMPORT GROUPS
 //	SHOW IMPORT GROUP 'key'
+//	SHOW | REPAIR IMPORT CLUSTER STATE
 //
 // Only texts that TiDB's parser refuses come here, so nothing that it accepts
 // changes its meaning. A text is ours by its first words; what is wrong behind
@@ -68,6 +69,13 @@ func (p *extensionParser) rule() func() Statement {
 		return p.jobRule(func() Statement { return &ResumeImportJob{ID: p.id()} })
 	case s.word("RETRY"):
 		return p.jobRule(func() Statement { return &RetryImportJob{ID: p.id()} })
+	case s.word("REPAIR"):
+		if s.word("IMPORT") && s.word("CLUSTER") {
+			return func() Statement {
+				p.want(p.s.word("STATE"))
+				return &RepairImportClusterState{}
+			}
+		}
 	}
 	return nil
 }
@@ -94,7 +102,10 @@ func (p *extensionParser) showRule() func() Statement {
 			return &ShowImportGroups{Key: &key}
 		}
 	case s.word("CLUSTER"):
-		return p.later("SHOW IMPORT CLUSTER STATE")
+		return func() Statement {
+			p.want(p.s.word("STATE"))
+			return &ShowImportClusterState{}
+		}
 	case s.word("JOB") && p.errorsFollow():
 		return p.showErrors
 	}
@@ -172,7 +183,7 @@ func (p *extensionParser) alter() Statement {
 func alterOptions(list []*ast.LoadDataOpt) (Options, *Error) {
 	for _, opt := range list {
 		_, known := optionSpecs[opt.Name]
-		if known && opt.Name != "thread" && opt.Name != "max_write_speed" {
+		if known && opt.Name != "thread" && opt.Name != "max_write_speed" && opt.Name != "priority" {
 			return Options{}, newError(errno.ErrLoadDataUnsupportedOption, opt.Name, "ALTER IMPORT JOB")
 		}
 	}

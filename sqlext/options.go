@@ -96,6 +96,8 @@ type Options struct {
 	// GroupKey is the user's name for a group of jobs, of letters, digits, _ and
 	// -; "" for none. TiDB 8.5 doesn't have it, newer ones do.
 	GroupKey string
+	// Priority is PriorityMedium unless given: among jobs that wait.
+	Priority Priority
 	// OnDuplicate is DuplicateError unless given.
 	OnDuplicate OnDuplicate
 	// MaxErrors is how many rows that can't be imported the job records and
@@ -173,6 +175,7 @@ var optionSpecs = map[string]optionSpec{
 		return v.size(&o.MaxEngineSize) && o.MaxEngineSize >= 0
 	}},
 	"group_key":          {set: setGroupKey},
+	"priority":           {set: setPriority},
 	"on_duplicate":       {set: setOnDuplicate},
 	"max_errors":         {set: func(o *Options, v *literal) bool { return v.int(&o.MaxErrors) && o.MaxErrors >= 0 }},
 	"allow_non_empty":    {flag: true, set: func(o *Options, _ *literal) bool { o.AllowNonEmpty = true; return true }},
@@ -190,6 +193,7 @@ func defaultOptions() Options {
 		FieldsDefinedNullBy: `\N`,
 		ChecksumTable:       ChecksumRequired,
 		RecordErrors:        100,
+		Priority:            PriorityMedium,
 		OnDuplicate:         DuplicateError,
 		Specified:           map[string]any{},
 	}
@@ -258,6 +262,25 @@ func setGroupKey(o *Options, v *literal) bool {
 		!strings.ContainsFunc(o.GroupKey, func(r rune) bool {
 			return !(r|0x20 >= 'a' && r|0x20 <= 'z' || r >= '0' && r <= '9' || r == '_' || r == '-')
 		})
+}
+
+// Priority is a job's among those that wait.
+type Priority string
+
+// The priorities. "" is PriorityMedium, for jobs from before there were any.
+const (
+	PriorityLow    Priority = "low"
+	PriorityMedium Priority = "medium"
+	PriorityHigh   Priority = "high"
+)
+
+func setPriority(o *Options, v *literal) bool {
+	var s string
+	if !v.string(&s) || !lowerIn(&s, "low", "medium", "high") {
+		return false
+	}
+	o.Priority = Priority(s)
+	return true
 }
 
 func setOnDuplicate(o *Options, v *literal) bool {

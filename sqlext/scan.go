@@ -45,7 +45,7 @@ func startsLikeOurs(sql []byte) (ours bool, walked int) {
 	case foldEqual(word, "SHOW"):
 		ours, rest = nextWordIs(rest, "IMPORT", "RESTORES", "RAW")
 	case foldEqual(word, "CANCEL"), foldEqual(word, "PAUSE"), foldEqual(word, "RESUME"),
-		foldEqual(word, "RETRY"), foldEqual(word, "ALTER"):
+		foldEqual(word, "RETRY"), foldEqual(word, "ALTER"), foldEqual(word, "REPAIR"):
 		ours, rest = nextWordIs(rest, "IMPORT", "", "")
 	case foldEqual(word, "EXPLAIN"), foldEqual(word, "DESC"), foldEqual(word, "DESCRIBE"):
 		// ANALYZE and FORMAT may stand before the statement explained.

@@ -100,6 +100,20 @@ var migrations = []migration{
 		`ALTER TABLE %s.jobs ADD COLUMN IF NOT EXISTS total_seconds_left BIGINT NOT NULL DEFAULT 0`,
 		`ALTER TABLE %s.jobs ADD COLUMN IF NOT EXISTS percent DOUBLE NOT NULL DEFAULT 0`,
 	}},
+	{"changes to the cluster", []string{
+		`CREATE TABLE IF NOT EXISTS %s.cluster_changes (
+			kind VARCHAR(32) NOT NULL,
+			owner VARCHAR(128) NOT NULL,
+			job_id BIGINT NOT NULL,
+			name VARCHAR(160) NOT NULL,
+			key_ranges LONGTEXT NOT NULL,
+			instance VARCHAR(255) NOT NULL,
+			process VARCHAR(255) NOT NULL,
+			taken_time DATETIME(6) NOT NULL,
+			expires_time DATETIME(6) NOT NULL,
+			PRIMARY KEY (kind, owner)
+		) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin`,
+	}},
 }
 
 // migrateLimit bounds the time that all migrations take, waiting for another

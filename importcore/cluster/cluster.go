@@ -29,6 +29,8 @@ type Config struct {
 	PD []string
 	// StatusAddr is the status address (host:port) of one TiDB; "" means ask TiDB.
 	StatusAddr string
+	// Ledger is where changes to the cluster are noted; nil means nowhere.
+	Ledger Ledger
 	// Logger is required.
 	Logger *zap.Logger
 }
@@ -116,7 +118,7 @@ func newCluster(cfg Config) *Cluster {
 		log:    cfg.Logger,
 		sql:    sqlconn.New(sqlconn.Config{Addrs: cfg.TiDB, User: cfg.User, Password: cfg.Password}),
 		status: &http.Client{Timeout: statusTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: 2}},
-		keeper: newKeeper(cfg.Logger),
+		keeper: newKeeper(cfg.Logger, cfg.Ledger),
 		mode:   importMode{turn: make(chan struct{}, 1)},
 	}
 	c.stores = newStorePool(func(ctx context.Context, id uint64) (*metapb.Store, error) { return c.pd.GetStore(ctx, id) })

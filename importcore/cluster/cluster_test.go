@@ -226,7 +226,7 @@ func eventually(t *testing.T, what func() bool) {
 
 func TestLeaseIsRenewedAndReleased(t *testing.T) {
 	t.Parallel()
-	k, l := newKeeper(zap.NewNop()), &leaseCounter{}
+	k, l := newKeeper(zap.NewNop(), nil), &leaseCounter{}
 	ctx, cancel := context.WithCancel(t.Context())
 	lease, err := k.take(ctx, l.spec(2*time.Millisecond))
 	require.NoError(t, err)
@@ -247,7 +247,7 @@ func TestLeaseThatCannotBeKept(t *testing.T) {
 	t.Parallel()
 	transient, final := errors.New("PD is away"), fmt.Errorf("%w: too old", errLeaseGone)
 	for _, cause := range []error{transient, final} {
-		k, l := newKeeper(zap.NewNop()), &leaseCounter{}
+		k, l := newKeeper(zap.NewNop(), nil), &leaseCounter{}
 		lease, err := k.take(t.Context(), l.spec(2*time.Millisecond))
 		require.NoError(t, err)
 		l.fail.Store(&cause)
@@ -261,7 +261,7 @@ func TestLeaseThatCannotBeKept(t *testing.T) {
 
 func TestLeaseThatCannotBeTaken(t *testing.T) {
 	t.Parallel()
-	k, l := newKeeper(zap.NewNop()), &leaseCounter{}
+	k, l := newKeeper(zap.NewNop(), nil), &leaseCounter{}
 	cause := errors.New("refused")
 	l.fail.Store(&cause)
 	_, err := k.take(t.Context(), l.spec(time.Hour))
@@ -272,7 +272,7 @@ func TestLeaseThatCannotBeTaken(t *testing.T) {
 
 func TestReleaseAll(t *testing.T) {
 	t.Parallel()
-	k, l := newKeeper(zap.NewNop()), &leaseCounter{}
+	k, l := newKeeper(zap.NewNop(), nil), &leaseCounter{}
 	_, err := k.take(t.Context(), l.spec(time.Hour))
 	require.NoError(t, err)
 	_, err = k.take(t.Context(), l.spec(time.Hour))

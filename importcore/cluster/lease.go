@@ -38,6 +38,7 @@ type LeaseInfo struct {
 // leaseSpec is how a kind of lease is kept.
 type leaseSpec struct {
 	kind, id, owner string
+	ranges          []KeyRange // that it is about; none means all keys
 	ttl, every      time.Duration
 	// renew takes or prolongs the lease. errLeaseGone in its error's chain
 	// means that trying again is useless.
@@ -68,7 +69,8 @@ const (
 
 // keeper holds all leases of a Cluster.
 type keeper struct {
-	log *zap.Logger
+	log    *zap.Logger
+	ledger Ledger // nil if there is none
 	// releasing are those that go on without the one who began them.
 	releasing sync.WaitGroup
 
@@ -81,8 +83,8 @@ type keeper struct {
 
 type leaseKey struct{ kind, owner string }
 
-func newKeeper(log *zap.Logger) *keeper {
-	k := &keeper{log: log}
+func newKeeper(log *zap.Logger, ledger Ledger) *keeper {
+	k := &keeper{log: log, ledger: ledger}
 	k.mu.leases = make(map[leaseKey]*Lease)
 	return k
 }
@@ -118,6 +120,9 @@ func (k *keeper) take(ctx context.Context, spec leaseSpec) (*Lease, error) {
 		return nil, err
 	}
 	err := fence.Check(ctx) // which may take longer than a request may
+	if err == nil {
+		err = l.note(ctx)
+	}
 	// The lease counts from before the request: the cluster can't end it earlier.
 	began := time.Now()
 	if err == nil {
@@ -316,6 +321,7 @@ func (l *Lease) undo(ctx context.Context) error {
 			return notOurs
 		}
 		if err = l.spec.undo(ctx); err == nil {
+			l.forget(ctx)
 			return nil
 		}
 	}
@@ -328,6 +334,10 @@ func (l *Lease) keep(ctx context.Context) {
 	wait := l.spec.every
 	for pause(ctx, wait) == nil {
 		began := time.Now()
+		if err := l.note(ctx); err != nil && ctx.Err() == nil {
+			l.keeper.log.Warn("cluster: a lease could not be noted",
+				zap.String("kind", l.spec.kind), zap.String("owner", l.spec.owner), zap.Error(err))
+		}
 		err := l.renew(ctx)
 		switch {
 		case err == nil:
@@ -381,6 +391,3 @@ func pause(ctx context.Context, d time.Duration) error {
 		return nil
 	}
 }
-
-// leaseID is the name under which the cluster knows a lease.
-func leaseID(owner string) string { return fmt.Sprintf("sluice-%s", owner) }

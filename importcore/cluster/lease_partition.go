@@ -27,18 +27,21 @@ const (
 func (c *Cluster) AcquirePartitionRange(ctx context.Context, owner string, rng KeyRange) (*Lease, error) {
 	pbRange := &import_sstpb.Range{Start: rng.Start, End: rng.End}
 	return c.keeper.take(ctx, leaseSpec{
-		kind: LeasePartitionRange, owner: owner,
+		kind: LeasePartitionRange, owner: owner, ranges: []KeyRange{rng},
 		ttl: partitionTTL, every: partitionEvery,
 		renew: func(ctx context.Context) error {
 			return c.onRowStores(ctx, addPartitionMethod, &import_sstpb.AddPartitionRangeRequest{
 				Range: pbRange, TtlSeconds: uint64(partitionTTL / time.Second),
 			}, func() any { return &import_sstpb.AddPartitionRangeResponse{} })
 		},
-		undo: func(ctx context.Context) error {
-			return c.onRowStores(ctx, removePartitionMethod, &import_sstpb.RemovePartitionRangeRequest{Range: pbRange},
-				func() any { return &import_sstpb.RemovePartitionRangeResponse{} })
-		},
+		undo: func(ctx context.Context) error { return c.removePartitionRange(ctx, rng) },
 	})
+}
+
+func (c *Cluster) removePartitionRange(ctx context.Context, rng KeyRange) error {
+	return c.onRowStores(ctx, removePartitionMethod,
+		&import_sstpb.RemovePartitionRangeRequest{Range: &import_sstpb.Range{Start: rng.Start, End: rng.End}},
+		func() any { return &import_sstpb.RemovePartitionRangeResponse{} })
 }
 
 // onRowStores calls a method on every row store and only logs what fails.

@@ -33,11 +33,14 @@ func (c *Cluster) AcquireSafePoint(ctx context.Context, owner string, ts uint64)
 			}
 			return nil
 		},
-		undo: func(ctx context.Context) error {
-			_, err := c.pd.UpdateServiceGCSafePoint(ctx, id, 0, point)
-			return err
-		},
+		undo: func(ctx context.Context) error { return c.removeSafePoint(ctx, id) },
 	})
+}
+
+// removeSafePoint removes a service's safe point: that is what PD takes a TTL of 0 for.
+func (c *Cluster) removeSafePoint(ctx context.Context, id string) error {
+	_, err := c.pd.UpdateServiceGCSafePoint(ctx, id, 0, 0)
+	return err
 }
 
 // KeepReadable keeps what is visible now, as of ts, from garbage collection until

@@ -48,14 +48,10 @@ func (c *Cluster) AcquireSchedulerPause(ctx context.Context, owner string, range
 		})
 	}
 	lease, err := c.keeper.take(ctx, leaseSpec{
-		kind: LeaseSchedulers, id: id, owner: owner,
+		kind: LeaseSchedulers, id: id, owner: owner, ranges: ranges,
 		ttl: labelTTL, every: labelTTL / 3,
 		renew: set,
-		undo: func(ctx context.Context) error {
-			return c.labels.PatchRegionLabelRules(ctx, &pdhttp.LabelRulePatch{
-				SetRules: []*pdhttp.LabelRule{}, DeleteRules: []string{id},
-			})
-		},
+		undo:  func(ctx context.Context) error { return c.removeLabelRule(ctx, id) },
 	})
 	if err != nil {
 		return nil, err
@@ -65,4 +61,9 @@ func (c *Cluster) AcquireSchedulerPause(ctx context.Context, owner string, range
 		return nil, err
 	}
 	return lease, nil
+}
+
+// removeLabelRule removes a label rule, if it is there.
+func (c *Cluster) removeLabelRule(ctx context.Context, id string) error {
+	return c.labels.PatchRegionLabelRules(ctx, &pdhttp.LabelRulePatch{SetRules: []*pdhttp.LabelRule{}, DeleteRules: []string{id}})
 }

@@ -13,6 +13,7 @@ import (
 
 // adminAPI is what is asked of PD's HTTP service about the cluster as a whole.
 type adminAPI interface {
+	ledgerAPI
 	GetStores(ctx context.Context) (*pdhttp.StoresInfo, error)
 	GetEmptyRegions(ctx context.Context) (*pdhttp.RegionsInfo, error)
 	GetReplicateConfig(ctx context.Context) (map[string]any, error)

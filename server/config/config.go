@@ -84,8 +84,11 @@ type Import struct {
 	Threads int `toml:"threads"`
 }
 
-// Jobs says what becomes of jobs that have ended, or have no Sluice that runs them.
+// Jobs says how many jobs run, and what becomes of those that have ended, or have no Sluice that runs them.
 type Jobs struct {
+	// Concurrency is how many jobs run at a time, each with an equal part of
+	// import.memory-budget. The next ones wait.
+	Concurrency int `toml:"concurrency"`
 	// Retention is for how long ended jobs are kept, with their errors; 0 means
 	// for ever. Thirty days let a monthly import be compared with the one before,
 	// and keep the rows that were left out, which are user data, no longer than that.
@@ -117,6 +120,6 @@ func Default() Config {
 			CheckpointInterval: Duration(time.Minute),
 			MemoryBudget:       128 << 20,
 		},
-		Jobs: Jobs{Retention: Duration(30 * 24 * time.Hour), TakeoverTimeout: Duration(30 * time.Minute)},
+		Jobs: Jobs{Concurrency: 1, Retention: Duration(30 * 24 * time.Hour), TakeoverTimeout: Duration(30 * time.Minute)},
 	}
 }

@@ -86,6 +86,7 @@ checkpoint-interval = "-1m"
 memory-budget = "1MiB"
 threads = -1
 [jobs]
+concurrency = 0
 retention = "-1h"
 takeover-timeout = "0s"
 [tls]
@@ -97,7 +98,7 @@ on = true
 		"unknown key adr", "unknown key tls", `addr must be host:port, not "nowhere"`, "status-addr: port", "schema must have",
 		"graceful-wait", "log.level", "log.format", "names a:1 twice", "backend.addresses[2]: host is missing",
 		"backend.addresses[3]: port", "backend.dial-timeout", "service-account.user", "exclude each other",
-		"import.sort-dir", `import.sort-compression must be none, snappy or zstd, not "lz4"`, "import.memory-budget must be at least 32MiB, not 1MiB", "import.threads",
+		"import.sort-dir", `import.sort-compression must be none, snappy or zstd, not "lz4"`, "import.memory-budget must be at least 32MiB for each of the jobs that run at a time, so 32MiB, not 1MiB", "jobs.concurrency", "import.threads",
 		"jobs.retention must not be negative", "jobs.takeover-timeout must be more than 0",
 		"import.checkpoint-bytes must be positive", "import.checkpoint-interval",
 	} {

@@ -81,8 +81,11 @@ func (c *Config) validate(f *findings) {
 		f.addf("import.checkpoint-bytes must be positive")
 	}
 	positive("import.checkpoint-interval", c.Import.CheckpointInterval)
-	if c.Import.MemoryBudget < minMemoryBudget {
-		f.addf("import.memory-budget must be at least %s, not %s", minMemoryBudget, c.Import.MemoryBudget)
+	if c.Jobs.Concurrency < 1 {
+		f.addf("jobs.concurrency must be at least 1")
+	}
+	if least := minMemoryBudget * Size(max(1, c.Jobs.Concurrency)); c.Import.MemoryBudget < least {
+		f.addf("import.memory-budget must be at least %s for each of the jobs that run at a time, so %s, not %s", minMemoryBudget, least, c.Import.MemoryBudget)
 	}
 	if c.Import.Threads < 0 {
 		f.addf("import.threads must not be negative")

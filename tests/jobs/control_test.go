@@ -8,9 +8,13 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/sluicedb/sluice/executor"
 	"github.com/sluicedb/sluice/executor/job"
+	"github.com/sluicedb/sluice/sqlext"
+	"github.com/sluicedb/sluice/tests/playground"
 )
 
 const importA = "IMPORT INTO a FROM '/d/a.csv'"
@@ -193,6 +197,43 @@ func TestQueue(t *testing.T) {
 	require.Equal(t, "b", second.task.Table)
 	second.end(2, nil)
 	waitState(t, s, "3", "finished")
+}
+
+// TestPriority: those that wait come by priority, which can be altered while they wait.
+func TestPriority(t *testing.T) {
+	t.Parallel()
+	f, schema := newFakeEngine(), newSchema()
+	cfg := config(t, schema, "fake:1")
+	core, logged := observer.New(zap.InfoLevel)
+	cfg.Logger = zap.New(core)
+	e, err := executor.NewWithEngine(cfg, func(context.Context) (executor.Engine, error) { return f, nil })
+	require.NoError(t, err)
+	closeWith(t, e)
+	db, _ := playground.Shared(t).Database(t)
+	s := sessionOf(t, e, "root", "", db)
+	s.must("CREATE TABLE a (i INT PRIMARY KEY)")
+	s.row(importA + " WITH detached")
+	running := <-f.running
+	for _, job := range [][2]string{{"b", "low"}, {"c", "medium"}, {"d", "low"}, {"e", "high"}} {
+		s.must("CREATE TABLE IF NOT EXISTS " + job[0] + " (i INT PRIMARY KEY)")
+		s.row("IMPORT INTO " + job[0] + " FROM '/d/b.csv' WITH detached, priority = '" + job[1] + "'")
+	}
+	_, err = s.run(t.Context(), "ALTER IMPORT JOB 4 SET priority = 'HIGH'")
+	require.NoError(t, err)
+	waiting := func(job int64, priority sqlext.Priority) func() bool {
+		return func() bool {
+			return logged.FilterMessage("import job waits for its turn").FilterField(zap.Int64("job", job)).FilterField(zap.String("priority", string(priority))).Len() > 0
+		}
+	}
+	for job, priority := range map[int64]sqlext.Priority{2: "low", 3: "medium", 4: "high", 5: "high"} {
+		require.Eventually(t, waiting(job, priority), 5*time.Minute, 10*time.Millisecond)
+	}
+	for _, table := range []string{"d", "e", "c", "b"} {
+		running.end(1, nil)
+		running = <-f.running
+		require.Equal(t, table, running.task.Table)
+	}
+	running.end(1, nil)
 }
 
 // TestShutdownWaits lets a job end that has time to.

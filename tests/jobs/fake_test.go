@@ -11,6 +11,7 @@ import (
 
 	"github.com/sluicedb/sluice/executor"
 	"github.com/sluicedb/sluice/executor/job"
+	"github.com/sluicedb/sluice/importcore/cluster"
 	"github.com/sluicedb/sluice/tests/playground"
 )
 
@@ -93,6 +94,12 @@ func (f *fakeEngine) Abandon(ctx context.Context, t executor.Task) (string, erro
 
 // Sweep implements executor.Engine.
 func (f *fakeEngine) Sweep(func(jobID int64) bool) {}
+
+// Named implements executor.Engine.
+func (f *fakeEngine) Named(context.Context) ([]cluster.Change, error) { return nil, nil }
+
+// Undo implements executor.Engine.
+func (f *fakeEngine) Undo(context.Context, cluster.Change) error { return nil }
 
 // Facts implements executor.Plan.
 func (p *fakePlan) Facts() executor.Facts {
