@@ -147,6 +147,8 @@ type Executor struct {
 	metrics *metrics
 	// services are the cluster's job store and the core, opened when first needed.
 	services services
+	// backoff remembers jobs that the cluster didn't let go on.
+	backoff *backoff
 	// queue bounds the jobs that run at once; others wait as pending.
 	queue *queue
 	// quit ends the watcher and waits for other Sluices; quitting ends with it.
@@ -207,7 +209,7 @@ func newExecutor(cfg Config, openEngine engineOpener) (*Executor, error) {
 	if cfg.Threads <= 0 {
 		cfg.Threads = runtime.GOMAXPROCS(0)
 	}
-	e := &Executor{cfg: cfg, log: cfg.Logger, queue: newQueue(cfg.Concurrency), quit: make(chan struct{}), wake: make(chan struct{}, 1)}
+	e := &Executor{cfg: cfg, log: cfg.Logger, queue: newQueue(cfg.Concurrency), backoff: newBackoff(), quit: make(chan struct{}), wake: make(chan struct{}, 1)}
 	quitting, quit := context.WithCancel(context.Background())
 	e.quitting = quitting
 	e.stopWatch = quit

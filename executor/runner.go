@@ -188,6 +188,7 @@ func (r *runner) attempt() (Summary, error) {
 	if err != nil {
 		return Summary{}, err
 	}
+	r.e.backoff.forget(r.record.ID)
 	r.mu.Lock()
 	r.mu.plan = plan
 	r.mu.Unlock()
@@ -298,6 +299,8 @@ func (r *runner) cantGoOn(err error) error {
 	status := job.Paused
 	if f := fault.As(err); f != nil && f.Whose == fault.Cluster {
 		status = job.Pending
+		pause := r.e.backoff.failed(r.record.ID, time.Now())
+		r.log.Warn("the cluster doesn't let the job go on; it is tried again", zap.Duration("after", pause), zap.Error(err))
 	}
 	return &stopError{status, code, text}
 }

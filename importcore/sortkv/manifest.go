@@ -155,7 +155,8 @@ func (s *Sorter) CloseKeep() error { return s.close(true) }
 
 // Reopen returns a sorter that goes on with what a manifest names. Of opts, the
 // compression is the manifest's; Dir must be that of the sorter before. Files that the
-// manifest doesn't know are removed. The error is a *ManifestError if the runs are not there as they were.
+// manifest doesn't know are removed. The error is a *ManifestError if the runs are not there as they were,
+// and a *fault.Error if that can't be told.
 func Reopen(opts Options, m Manifest) (*Sorter, error) {
 	opts.Compression = m.Compression
 	s, err := New(opts)
@@ -171,10 +172,14 @@ func Reopen(opts Options, m Manifest) (*Sorter, error) {
 		return s, nil
 	}
 	s.mu.dir = s.opts.FS.PathJoin(s.opts.Dir, m.Dir)
-	if err := s.takeUp(m.Runs); err != nil {
+	switch err := s.takeUp(m.Runs); {
+	case err == nil:
+		return s, nil
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, errDamaged), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return nil, &ManifestError{err}
+	default: // they may well be there
+		return nil, readError(s.opts.Dir, err)
 	}
-	return s, nil
 }
 
 // takeUp finds the runs of a manifest, or those that they were merged into, and

@@ -3,6 +3,7 @@ package sortkv_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -240,4 +241,26 @@ func TestEverySyncMayFail(t *testing.T) {
 		}
 		require.ErrorIs(t, err, errorfs.ErrInjected, "operation %d", n)
 	}
+}
+
+// TestUnreadableRunsAreNotLost: a disk that can't be read at the moment is no reason to
+// give up what is on it.
+func TestUnreadableRunsAreNotLost(t *testing.T) {
+	t.Parallel()
+	fs := durableDir(t)
+	opts := sortkv.Options{Dir: "/sort", FS: fs, MemoryBudget: 256 << 10}
+	s, err := sortkv.New(opts)
+	require.NoError(t, err)
+	require.NoError(t, addAll(s, randomPairs(rand.New(rand.NewPCG(1, 1)), 4000), 1))
+	saved := checkpoint(t, s)
+	require.NoError(t, s.CloseKeep())
+	opts.FS = errorfs.Wrap(fs, errorfs.ErrInjected.If(errorfs.Reads))
+	_, err = sortkv.Reopen(opts, saved)
+	require.ErrorContains(t, err, "injected error")
+	lost := (*sortkv.ManifestError)(nil)
+	require.False(t, errors.As(err, &lost), "%v", err)
+	opts.FS = fs
+	s, err = sortkv.Reopen(opts, saved)
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
 }
