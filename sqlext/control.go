@@ -25,7 +25,7 @@ type AlterImportJob struct {
 	// ID is the job's id.
 	ID int64
 	// Options holds the values of those that Options.Specified names: thread,
-	// max_write_speed and priority.
+	// max_write_speed and job_priority.
 	Options Options
 
 	redacted string
@@ -42,7 +42,7 @@ func (s *AlterImportJob) Apply(to *Options) {
 			to.Thread = s.Options.Thread
 		case "max_write_speed":
 			to.MaxWriteSpeed = s.Options.MaxWriteSpeed
-		case "priority":
+		case "job_priority":
 			to.Priority = s.Options.Priority
 		}
 		to.Specified[name] = value

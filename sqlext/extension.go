@@ -183,7 +183,7 @@ func (p *extensionParser) alter() Statement {
 func alterOptions(list []*ast.LoadDataOpt) (Options, *Error) {
 	for _, opt := range list {
 		_, known := optionSpecs[opt.Name]
-		if known && opt.Name != "thread" && opt.Name != "max_write_speed" && opt.Name != "priority" {
+		if known && opt.Name != "thread" && opt.Name != "max_write_speed" && opt.Name != "job_priority" {
 			return Options{}, newError(errno.ErrLoadDataUnsupportedOption, opt.Name, "ALTER IMPORT JOB")
 		}
 	}

@@ -175,7 +175,7 @@ var optionSpecs = map[string]optionSpec{
 		return v.size(&o.MaxEngineSize) && o.MaxEngineSize >= 0
 	}},
 	"group_key":          {set: setGroupKey},
-	"priority":           {set: setPriority},
+	"job_priority":       {set: setPriority},
 	"on_duplicate":       {set: setOnDuplicate},
 	"max_errors":         {set: func(o *Options, v *literal) bool { return v.int(&o.MaxErrors) && o.MaxErrors >= 0 }},
 	"allow_non_empty":    {flag: true, set: func(o *Options, _ *literal) bool { o.AllowNonEmpty = true; return true }},

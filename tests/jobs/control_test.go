@@ -216,9 +216,9 @@ func TestPriority(t *testing.T) {
 	running := <-f.running
 	for _, job := range [][2]string{{"b", "low"}, {"c", "medium"}, {"d", "low"}, {"e", "high"}} {
 		s.must("CREATE TABLE IF NOT EXISTS " + job[0] + " (i INT PRIMARY KEY)")
-		s.row("IMPORT INTO " + job[0] + " FROM '/d/b.csv' WITH detached, priority = '" + job[1] + "'")
+		s.row("IMPORT INTO " + job[0] + " FROM '/d/b.csv' WITH detached, job_priority = '" + job[1] + "'")
 	}
-	_, err = s.run(t.Context(), "ALTER IMPORT JOB 4 SET priority = 'HIGH'")
+	_, err = s.run(t.Context(), "ALTER IMPORT JOB 4 SET job_priority = 'HIGH'")
 	require.NoError(t, err)
 	waiting := func(job int64, priority sqlext.Priority) func() bool {
 		return func() bool {
