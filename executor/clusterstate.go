@@ -1,6 +1,7 @@
 package executor
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -200,10 +201,9 @@ func left(changes []jobstore.Change) (out []*jobstore.Change) {
 
 // undo undoes one of the changes, which was left behind, and forgets it.
 func undo(ctx context.Context, store *jobstore.Store, engine Engine, changes []jobstore.Change, c *jobstore.Change) error {
-	// Import mode is one state of the stores, whoever needs it. A job that begins in
-	// this moment gets it back with its next renewal.
-	needed := c.Kind == cluster.LeaseImportMode && len(heldOf(changes, c.Kind)) > 0
-	if !needed {
+	// Stores know import mode and partition ranges without a holder's name. A job that takes
+	// them in this moment gets them back with its next renewal.
+	if !needed(changes, c) {
 		if err := engine.Undo(ctx, c.Change); err != nil {
 			return err
 		}
@@ -211,13 +211,31 @@ func undo(ctx context.Context, store *jobstore.Store, engine Engine, changes []j
 	return store.ForgetChange(ctx, c.Change)
 }
 
-func heldOf(changes []jobstore.Change, kind string) (out []*jobstore.Change) {
+// needed tells whether a change that was left behind is another one's as well, because the
+// cluster doesn't tell them apart.
+func needed(changes []jobstore.Change, left *jobstore.Change) bool {
 	for i := range changes {
-		if changes[i].Kind == kind && held(&changes[i]) {
-			out = append(out, &changes[i])
+		c := &changes[i]
+		if c.Kind != left.Kind || !held(c) {
+			continue
+		}
+		if c.Kind == cluster.LeaseImportMode || c.Kind == cluster.LeasePartitionRange && overlap(c.Ranges, left.Ranges) {
+			return true
 		}
 	}
-	return out
+	return false
+}
+
+// overlap tells whether ranges of two lists share keys.
+func overlap(a, b []cluster.KeyRange) bool {
+	for _, x := range a {
+		for _, y := range b {
+			if bytes.Compare(x.Start, y.End) < 0 && bytes.Compare(y.Start, x.End) < 0 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // tidy undoes what was left behind. All Sluices of a cluster do it; that two do the same

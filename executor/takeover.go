@@ -173,6 +173,7 @@ func (w *watcher) release(ctx context.Context, store *jobstore.Store, h *jobstor
 	w.e.log.Warn("a job was taken from an owner that is gone", zap.Int64("job", h.Lease.JobID), zap.String("owner", owner),
 		zap.Int64("term", h.Lease.Term))
 	h.Lease.Owner, h.Status, h.Waiting = "", job.Pending, 0
+	w.tidied = time.Time{} // what it held in the cluster is nobody's now
 	return false, nil
 }
 

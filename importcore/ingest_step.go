@@ -37,22 +37,29 @@ func (r *run) ingest(ctx context.Context, src *content, memory memorySplit) erro
 		return err
 	}
 	ranges := cutToSpans(src.Ranges(limits.SplitSize, limits.SplitKeys), spansOf(r.plan.encoding.Tables()))
-	leaseCtx, giveBack, err := r.takeLeases(ctx, ranges)
-	if err != nil {
+	if err := r.ingestLeased(ctx, src, ranges, limits, memory); err != nil {
 		return err
 	}
-	defer giveBack()
-	if err := r.ingestUnder(leaseCtx, src, ranges, limits, memory); err != nil {
-		if ctx.Err() == nil && leaseCtx.Err() != nil {
-			err = context.Cause(leaseCtx) // which lease was lost
-		}
-		return err
-	}
+	// Nothing is held any more when it is saved that the ingest is over: who goes on from there takes no leases.
 	if err := r.core.cluster.CheckTableUnchanged(ctx, task.DB, task.Table, r.plan.target.Info); err != nil {
 		return err
 	}
 	r.left = leftUnverified
 	return r.saveComplete(ctx)
+}
+
+// ingestLeased does the ingest and holds the leases for it.
+func (r *run) ingestLeased(ctx context.Context, src *content, ranges []sortkv.Range, limits cluster.RegionLimits, memory memorySplit) error {
+	leaseCtx, giveBack, err := r.takeLeases(ctx, ranges)
+	if err != nil {
+		return err
+	}
+	defer giveBack()
+	err = r.ingestUnder(leaseCtx, src, ranges, limits, memory)
+	if err != nil && ctx.Err() == nil && leaseCtx.Err() != nil {
+		err = context.Cause(leaseCtx) // which lease was lost
+	}
+	return err
 }
 
 // ingestUnder does the ingest while the leases are held.

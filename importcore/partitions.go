@@ -96,8 +96,9 @@ func (r *run) reserveIDs(ctx context.Context) error {
 // table, or the partitions that it names.
 func (r *run) remoteChecksum(ctx context.Context) (kv.Checksum, error) {
 	task := r.plan.Task
+	owner := cluster.JobOwner(task.JobID, "checksum")
 	if len(task.Partitions) == 0 {
-		return r.core.cluster.ChecksumTable(ctx, task.DB, task.Table)
+		return r.core.cluster.ChecksumTable(ctx, owner, task.DB, task.Table)
 	}
 	var ranges []cluster.KeyRange
 	for _, id := range r.plan.encoding.Tables() {
@@ -108,5 +109,5 @@ func (r *run) remoteChecksum(ctx context.Context) (kv.Checksum, error) {
 			ranges = append(ranges, cluster.KeyRange{Start: entries, End: entries.PrefixNext()})
 		}
 	}
-	return r.core.cluster.ChecksumRanges(ctx, ranges)
+	return r.core.cluster.ChecksumRanges(ctx, owner, ranges)
 }

@@ -20,10 +20,10 @@ const (
 
 // ChecksumTable returns the sum over all pairs of the table, indexes and
 // partitions included, that ADMIN CHECKSUM TABLE computes. The data is kept
-// from garbage collection meanwhile. An error that TiDB answers is tried again
-// twice.
-func (c *Cluster) ChecksumTable(ctx context.Context, db, table string) (sum kv.Checksum, err error) {
-	_, release, err := c.KeepReadable(ctx, "checksum")
+// from garbage collection meanwhile, for owner. An error that TiDB answers is
+// tried again twice.
+func (c *Cluster) ChecksumTable(ctx context.Context, owner, db, table string) (sum kv.Checksum, err error) {
+	_, release, err := c.KeepReadable(ctx, owner)
 	if err != nil {
 		return sum, err
 	}

@@ -286,7 +286,7 @@ func TestReleaseAll(t *testing.T) {
 // TestLeaseOfAnother: a lease whose job is another's is neither renewed nor undone.
 func TestLeaseOfAnother(t *testing.T) {
 	t.Parallel()
-	k, l := newKeeper(zap.NewNop()), &leaseCounter{}
+	k, l := newKeeper(zap.NewNop(), nil), &leaseCounter{}
 	var lost atomic.Bool
 	asked := make(chan struct{}, 1)
 	gone := errors.New("another has the job")
@@ -321,7 +321,7 @@ func TestLeaseOfAnother(t *testing.T) {
 // is in nobody's way, and closing waits for it.
 func TestLeaseThatIsSlowToEnd(t *testing.T) {
 	t.Parallel()
-	k, l, slow := newKeeper(zap.NewNop()), &leaseCounter{}, &leaseCounter{}
+	k, l, slow := newKeeper(zap.NewNop(), nil), &leaseCounter{}, &leaseCounter{}
 	hang := make(chan struct{})
 	spec := slow.spec(time.Hour)
 	spec.undo = func(ctx context.Context) error {

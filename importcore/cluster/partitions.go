@@ -58,10 +58,10 @@ func (c *Cluster) TruncatePartitions(ctx context.Context, db, table string, ids 
 
 // ChecksumRanges returns the sum over all pairs of the ranges, as ChecksumTable
 // does over those of a table; it asks the stores itself. The ranges must not
-// overlap. The data is kept from garbage collection meanwhile. A pair that a
-// transaction has locked is waited for, within limits.
-func (c *Cluster) ChecksumRanges(ctx context.Context, ranges []KeyRange) (sum kv.Checksum, err error) {
-	ts, release, err := c.KeepReadable(ctx, "checksum")
+// overlap. The data is kept from garbage collection meanwhile, for owner. A pair
+// that a transaction has locked is waited for, within limits.
+func (c *Cluster) ChecksumRanges(ctx context.Context, owner string, ranges []KeyRange) (sum kv.Checksum, err error) {
+	ts, release, err := c.KeepReadable(ctx, owner)
 	if err != nil {
 		return sum, err
 	}

@@ -190,7 +190,7 @@ func (c *frozenCase) use() {
 type left struct {
 	Jobs, Checkpoints, Errors [][]string
 	Tables                    map[string][]string
-	Steering                  clusterSteering
+	Steering                  playground.Steering
 	Written, Ingested         []int64
 }
 

@@ -60,7 +60,7 @@ type latencyBench struct {
 	sluices []*instance.Instance
 	proxies []*sql.DB
 	files   map[string]string
-	before  clusterSteering
+	before  playground.Steering
 	took    map[string][]time.Duration
 	slow    []string // what took too long
 }
