@@ -66,7 +66,7 @@ func kinds(s size) []kind {
 		{name: "replace", table: plain, rows: s.collidingRow, with: "on_duplicate='replace'", task: onDuplicate(importcore.DuplicateReplace, false)},
 		{name: "ignore", table: plain, rows: s.collidingRow, with: "on_duplicate='ignore'", task: onDuplicate(importcore.DuplicateIgnore, false)},
 		{name: "capture", table: plain, rows: s.collidingRow, with: "on_duplicate='capture'", task: onDuplicate(importcore.DuplicateCapture, false)},
-		{name: "bad rows", table: plain, with: "max_errors=1000", task: func(t *importcore.ImportTask) { t.MaxErrors = 1000 }, rows: func(i int) string {
+		{name: "bad rows", table: plain, with: "max_errors=9000", task: func(t *importcore.ImportTask) { t.MaxErrors = 9000 }, rows: func(i int) string {
 			if i%9 == 4 {
 				return fmt.Sprintf("no number %d,u,v", i)
 			}
