@@ -2,7 +2,6 @@ package crash_test
 
 import (
 	"encoding/json"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -186,6 +185,6 @@ func (c *killCase) follow(n *node) {
 		}
 	}
 	if began {
-		t.Log(fmt.Sprintf("goes on at %d of the source, checkpoints %v", from, c.saved))
+		t.Logf("goes on at %d of the source, checkpoints %v", from, c.saved)
 	}
 }
