@@ -36,7 +36,8 @@ const (
 // The state is saved before anything that depends on it being known happens, and
 // nothing that a saved state names is removed before the next one is saved.
 
-// due tells when the next checkpoint while encoding is.
+// due tells when the next checkpoint while encoding is: at half of what may be done again. Encoding
+// goes on while it is saved, and waits at the next one, if it isn't saved until then.
 type due struct {
 	never    bool
 	limit    int64
@@ -46,16 +47,20 @@ type due struct {
 }
 
 func (r *run) newDue() due {
-	return due{never: !r.durable(), limit: r.core.cfg.CheckpointBytes, interval: r.core.cfg.CheckpointInterval, last: time.Now()}
+	d := due{never: !r.durable(), limit: r.core.cfg.CheckpointBytes / 2, interval: r.core.cfg.CheckpointInterval / 2, last: time.Now()}
+	if r.plan.SourceBytes <= r.core.cfg.CheckpointBytes {
+		d.limit = r.plan.SourceBytes
+	}
+	return d
 }
 
-// now reports whether to make a checkpoint here: it is time, and none is on its
-// way, or the job is to pause.
-func (d *due) now(saver *encodedSaver, pausing <-chan struct{}) bool {
+// before reports whether to make a checkpoint before so many further bytes: they would be too
+// many, it is time, or the job is to pause.
+func (d *due) before(next int, pausing <-chan struct{}) bool {
 	if d.never {
 		return false
 	}
-	return closed(pausing) || d.bytes > 0 && (d.bytes >= d.limit || time.Since(d.last) >= d.interval) && !saver.busy()
+	return closed(pausing) || d.bytes > 0 && (d.bytes+int64(next) > d.limit || time.Since(d.last) >= d.interval)
 }
 
 func (d *due) reset() { d.bytes, d.last = 0, time.Now() }
@@ -111,9 +116,6 @@ type encodedSaver struct {
 	// saving is nil, or gets the outcome of the checkpoint that is being saved.
 	saving chan error
 }
-
-// busy reports whether a checkpoint is still being saved.
-func (s *encodedSaver) busy() bool { return s.saving != nil && len(s.saving) == 0 }
 
 // wait returns when no checkpoint is being saved any more.
 func (s *encodedSaver) wait() error {

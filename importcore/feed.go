@@ -84,7 +84,7 @@ func (f *feeder) feedFile(ctx context.Context, splitter format.Splitter, file in
 
 // give sends a block to the workers, behind a checkpoint if one is due.
 func (f *feeder) give(ctx context.Context, block *format.Block) (err error) {
-	if f.due.now(f.saver, f.pausing) {
+	if f.due.before(len(block.Data), f.pausing) {
 		if err := f.checkpoint(ctx); err != nil {
 			return err
 		}
@@ -118,6 +118,9 @@ func (f *feeder) sequences(file int) *sequenceFeed {
 
 // checkpoint makes all workers rest and notes what is done. A pause ends the job here.
 func (f *feeder) checkpoint(ctx context.Context) error {
+	if err := f.saver.wait(); err != nil { // while the workers still have something to do
+		return err
+	}
 	rest := &rest{begun: make(chan struct{}, f.plan.Task.Threads), over: make(chan struct{})}
 	defer close(rest.over)
 	for range f.plan.Task.Threads {
