@@ -30,7 +30,13 @@ func (r *runner) finish(summary Summary, err error) {
 		r.leave(outcome)
 		return
 	}
-	if endErr := r.end(outcome); endErr != nil {
+	switch endErr := r.end(outcome); {
+	case errors.Is(endErr, jobstore.ErrLost) && err != nil:
+		// It failed because it is another's, whatever the first request said that could not go on.
+		r.err = errLeaseLost
+		r.log.Error("import job lost", zap.String("reason", redactText(err.Error())))
+		return
+	case endErr != nil:
 		r.log.Error("the end of the job can't be recorded", zap.String("state", string(outcome.Status)), zap.Error(endErr))
 		if err == nil {
 			r.err = fmt.Errorf("the import finished with %d rows, but its job row can't be updated: %w", summary.Rows, endErr)
@@ -112,9 +118,19 @@ func (r *runner) stopped(err error) *stopError {
 	return nil
 }
 
-// end writes the last state.
+// end writes the last state. When an earlier try has done it, whose answer did not arrive, that is no
+// loss of the job.
 func (r *runner) end(o job.Outcome) error {
-	return persist(context.WithoutCancel(r.ctx), func(ctx context.Context) error { return r.store.End(ctx, r.record.Lease, o) })
+	return persist(context.WithoutCancel(r.ctx), func(ctx context.Context) error {
+		err := r.store.End(ctx, r.record.Lease, o)
+		if errors.Is(err, jobstore.ErrLost) {
+			now, getErr := r.store.Get(ctx, r.record.ID)
+			if getErr == nil && now.Lease == r.record.Lease && now.Status == o.Status {
+				return nil
+			}
+		}
+		return err
+	})
 }
 
 // checkpoints keeps a job's in the store.
