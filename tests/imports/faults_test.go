@@ -2,6 +2,7 @@ package imports_test
 
 import (
 	"fmt"
+	"reflect"
 	"testing"
 	"time"
 
@@ -84,6 +85,13 @@ func TestCancelStopsAJob(t *testing.T) {
 	require.NoError(t, cluster.ClearFaults(t.Context()))
 	require.Equal(t, before, steering(t, cluster))
 	require.Equal(t, "0", b.count("t"))
+}
+
+// holdsNothing waits until no more is changed in the cluster than before: what a job gives back goes
+// on behind its end while a store is slow to answer.
+func (b *bench) holdsNothing(before playground.Steering) {
+	b.t.Helper()
+	eventually(b.t, func() bool { return reflect.DeepEqual(before, steering(b.t, b.cluster)) })
 }
 
 // steering is what an import may have changed in how the cluster works.

@@ -276,7 +276,7 @@ func (m *latencyMoment) check() {
 	require.NoError(t, m.cluster.ClearFaults(t.Context()))
 	row := m.ended(m.job)
 	if m.verb == "PAUSE" {
-		m.holdsNothing()
+		m.holdsNothing(m.before)
 		w, i := m.imported()
 		require.Equal(t, written, w, m.what)
 		require.Equal(t, ingested, i, m.what)
@@ -293,15 +293,7 @@ func (m *latencyMoment) check() {
 			require.Equal(t, "2", m.count("t"), m.what)
 		}
 	}
-	m.holdsNothing()
-}
-
-// holdsNothing: what a store that hung had still to be told it hears when it answers.
-func (m *latencyMoment) holdsNothing() {
-	eventually(m.t, func() bool {
-		now := steering(m.t, m.cluster)
-		return fmt.Sprint(now) == fmt.Sprint(m.before)
-	})
+	m.holdsNothing(m.before)
 }
 
 // holdsRows compares the table with what the job has to make of it.
