@@ -4,6 +4,7 @@ go 1.25.0
 
 require (
 	github.com/BurntSushi/toml v1.4.1-0.20240526193622-a339e1f7089c
+	github.com/aws/aws-sdk-go v1.55.5
 	github.com/cockroachdb/pebble/v2 v2.1.7
 	github.com/docker/go-units v0.5.0
 	github.com/go-mysql-org/go-mysql v1.13.0
@@ -11,6 +12,7 @@ require (
 	github.com/gogo/protobuf v1.3.2
 	github.com/google/pprof v0.0.0-20241001023024-f4c0cfd0cf1d
 	github.com/google/uuid v1.6.0
+	github.com/johannesboyne/gofakes3 v1.2.0
 	github.com/pingcap/badger v1.5.1-0.20241015064302-38533b6cbf8d
 	github.com/pingcap/kvproto v0.0.0-20250908061600-97d984880071
 	github.com/pingcap/log v1.1.1-0.20250917021125-19901e015dc9
@@ -32,7 +34,11 @@ require (
 	google.golang.org/protobuf v1.34.2
 )
 
-require github.com/pingcap/errors v0.11.5-0.20250318082626-8f80e5cb09ec // indirect
+require (
+	github.com/pingcap/errors v0.11.5-0.20250318082626-8f80e5cb09ec // indirect
+	github.com/ryszard/goskiplist v0.0.0-20150312221310-2dfbae5fcf46 // indirect
+	go.shabbyrobe.org/gocovmerge v0.0.0-20230507111327-fa4f82cfbf4d // indirect
+)
 
 require (
 	cloud.google.com/go v0.112.1 // indirect
@@ -56,7 +62,6 @@ require (
 	github.com/apache/arrow/go/v12 v12.0.1 // indirect
 	github.com/apache/thrift v0.16.0 // indirect
 	github.com/asaskevich/govalidator v0.0.0-20230301143203-a9d515a09cc2 // indirect
-	github.com/aws/aws-sdk-go v1.55.5 // indirect
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/bits-and-blooms/bitset v1.14.3 // indirect
 	github.com/blacktear23/go-proxyprotocol v1.0.6 // indirect

@@ -34,6 +34,9 @@ type Config struct {
 	// most when a job is interrupted; 0 means DefaultCheckpointBytes and DefaultCheckpointInterval.
 	CheckpointBytes    int64
 	CheckpointInterval time.Duration
+	// Source is how files are reached that are not on this machine. Its Patience is that of jobs
+	// that run; Trouble is the core's.
+	Source source.Config
 	// MemoryBudget is in bytes, for one job that names none; 0 means DefaultMemoryBudget.
 	MemoryBudget int64
 	// Logger is required.
@@ -101,8 +104,8 @@ func (c *Core) Plan(ctx context.Context, task ImportTask) (_ *Plan, err error) {
 			err = errors.Join(err, p.store.Close())
 		}
 	}()
-	if err := p.openSource(ctx); err != nil {
-		return nil, err
+	if err := p.openSource(ctx, c.sourceConfig(p)); err != nil {
+		return nil, p.orLater(err)
 	}
 	if err := p.load(ctx); err != nil {
 		return nil, err
@@ -114,8 +117,8 @@ func (c *Core) Plan(ctx context.Context, task ImportTask) (_ *Plan, err error) {
 }
 
 // openSource finds the files. The plan's store is the caller's to close, also after an error, if it is set.
-func (p *Plan) openSource(ctx context.Context) error {
-	store, err := source.Open(ctx, p.Task.Location)
+func (p *Plan) openSource(ctx context.Context, cfg source.Config) error {
+	store, err := source.Open(ctx, p.Task.Location, cfg)
 	if err != nil {
 		return err
 	}

@@ -49,7 +49,7 @@ func (r *run) encode(ctx context.Context, memory memorySplit) (*sortkv.Sorted, e
 func (r *run) encodeAll(ctx context.Context, memory memorySplit, saver *encodedSaver) error {
 	bad := r.newBadRows()
 	blocks := make(chan numberedBlock, r.plan.Task.Threads)
-	feeder := &feeder{run: r, pool: format.NewBlockPool(memory.blockBytes, memory.blocks), out: blocks, bad: bad, saver: saver,
+	feeder := &feeder{run: r, pool: format.NewBlockPool(memory.blockBytes, memory.blocks), ahead: memory.ahead, out: blocks, bad: bad, saver: saver,
 		feeds: map[*layout]*sequenceFeed{}, next: r.saved.Encoded.Next, due: r.newDue()}
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(fault.Contain(func() error {

@@ -8,6 +8,7 @@ import (
 	"github.com/sluicedb/sluice/importcore/checkpoint"
 	"github.com/sluicedb/sluice/importcore/fault"
 	"github.com/sluicedb/sluice/importcore/format"
+	"github.com/sluicedb/sluice/importcore/source"
 )
 
 // numberedBlock is a block with its place in the job, or a rest.
@@ -31,6 +32,7 @@ type rest struct {
 type feeder struct {
 	*run
 	pool  *format.BlockPool
+	ahead int64 // bytes in which files are read ahead
 	out   chan<- numberedBlock
 	bad   *badRows
 	saver *encodedSaver
@@ -42,12 +44,14 @@ type feeder struct {
 
 // feed gives out all blocks, from where the job goes on.
 func (f *feeder) feed(ctx context.Context) error {
+	store, stop := source.NewAhead(ctx, f.plan.store, f.plan.Files, f.ahead)
+	defer stop()
 	from := f.next
 	for i := from.File; i < len(f.plan.Files); i++ {
 		if f.plan.layouts[i] == nil {
 			continue
 		}
-		splitter, err := f.plan.newSplitter(ctx, i, from, f.pool)
+		splitter, err := f.plan.newSplitter(ctx, store, i, from, f.pool)
 		if err != nil {
 			return err
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/sluicedb/sluice/importcore/fault"
 	"github.com/sluicedb/sluice/importcore/kv"
 	"github.com/sluicedb/sluice/importcore/sortkv"
+	"github.com/sluicedb/sluice/importcore/source"
 )
 
 // run is one Import under way.
@@ -61,7 +62,7 @@ type run struct {
 //
 // When ctx is cancelled the import stops, gives back its leases and returns
 // the context's cause. If that is ErrPaused, and the task has Checkpoints, table and checkpoint stay
-// as they are, so that a later Plan and Import go on from there. Errors are *fault.Error. After one that comes when pairs
+// as they are, so that a later Plan and Import go on from there; so do they after an error that is source.ErrAway. Errors are *fault.Error. After one that comes when pairs
 // were sent the table is emptied again, which may go on for a while after ctx
 // has ended; the error says what the table holds now.
 func (c *Core) Import(ctx context.Context, plan *Plan, events func(Event)) (_ *Summary, err error) {
@@ -80,14 +81,18 @@ func (c *Core) Import(ctx context.Context, plan *Plan, events func(Event)) (_ *S
 	work, stop := r.graceful(ctx)
 	err = fault.Contain(func() error { return r.steps(work) })()
 	stop()
-	keep := err != nil && (r.paused(ctx, err) || errors.Is(context.Cause(ctx), ErrNotOwner) || r.plan.filled && r.sent.Load())
+	keep := err != nil && (r.paused(ctx, err) || r.waits(err) || errors.Is(context.Cause(ctx), ErrNotOwner) || r.plan.filled && r.sent.Load())
 	r.cleaned(r.closeSorting(keep))
 	if err == nil {
 		r.dropSorting()
+		r.summary.Warnings = append(r.summary.Warnings, plan.troubles.told()...)
 		return &r.summary, nil
 	}
 	if r.paused(ctx, err) {
 		return nil, context.Cause(ctx)
+	}
+	if r.waits(err) {
+		return nil, plan.orLater(err)
 	}
 	r.sayDeleted()
 	r.cleanUp(ctx)
@@ -210,7 +215,12 @@ func (p *Plan) numbered() bool { return p.Task.OnDuplicate != DuplicateError || 
 
 // splitMemory shares out the job's budget.
 func (p *Plan) splitMemory(budget int64) memorySplit {
-	m := splitMemory(budget, p.Task.Threads)
+	ahead := int64(0)
+	if source.Remote(p.store) {
+		ahead = budget / aheadShare
+	}
+	m := splitMemory(budget-ahead, p.Task.Threads)
+	m.ahead = ahead
 	if p.numbered() {
 		m = m.withConflicts()
 	}
@@ -224,11 +234,15 @@ func (p *Plan) splitMemory(budget int64) memorySplit {
 type memorySplit struct {
 	blocks     int // number of source blocks in flight
 	blockBytes int
+	ahead      int64 // parts of files that are read ahead, see source.NewAhead; 0 for files on this machine
 	sort       int64 // arenas, spilling, merging
 	conflicts  int64 // looking for rows that collide, see package conflict
 	arenaBytes int   // size of one arena, a part of sort
 	ingest     int64 // batches under way to the stores
 }
+
+// aheadShare is the part of a budget that parts of files get which come over a network.
+const aheadShare = 16
 
 // maxArenaBytes fits the second-level cache of a processor, where sorting is cheapest.
 const maxArenaBytes = 1 << 20

@@ -75,7 +75,7 @@ type inspector struct {
 func newInspector(ctx context.Context, c *Core, task ImportTask, full bool) *inspector {
 	p := &Plan{Task: task}
 	in := &inspector{core: c, plan: p, full: full}
-	in.source = once(func() error { return p.openSource(ctx) })
+	in.source = once(func() error { return p.openSource(ctx, c.SourceConfig()) })
 	in.table = once(func() error { return c.loadTarget(ctx, p) })
 	in.mapped = once(func() error {
 		// Without headers the mapping has nothing to do with the files.

@@ -107,15 +107,15 @@ func (p *Plan) drawnColumns() map[int]bool {
 }
 
 // newSplitter returns a splitter for the rows of a file that has a layout, from
-// a place in it on if that is one of a block.
-func (p *Plan) newSplitter(ctx context.Context, file int, from checkpoint.Place, pool *format.BlockPool) (format.Splitter, error) {
+// a place in it on if that is one of a block. store is the plan's, or reads its files ahead.
+func (p *Plan) newSplitter(ctx context.Context, store source.Store, file int, from checkpoint.Place, pool *format.BlockPool) (format.Splitter, error) {
 	if from.File == file && from.At.Line > 0 {
-		return csv.NewSplitterAt(ctx, from.At, p.store, &p.Files[file], file, p.Task.CSV, pool)
+		return csv.NewSplitterAt(ctx, from.At, store, &p.Files[file], file, p.Task.CSV, pool)
 	}
 	if p.headers != nil {
-		return csv.NewSplitterBehind(ctx, p.headers[file], p.store, &p.Files[file], file, p.Task.CSV, pool)
+		return csv.NewSplitterBehind(ctx, p.headers[file], store, &p.Files[file], file, p.Task.CSV, pool)
 	}
-	return csv.NewSplitter(ctx, p.store, &p.Files[file], file, p.Task.CSV, pool)
+	return csv.NewSplitter(ctx, store, &p.Files[file], file, p.Task.CSV, pool)
 }
 
 // usable takes a reader's error about the present row. It returns nil if the

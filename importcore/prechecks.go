@@ -7,6 +7,7 @@ import (
 	"github.com/docker/go-units"
 
 	"github.com/sluicedb/sluice/importcore/precheck"
+	"github.com/sluicedb/sluice/importcore/source"
 )
 
 // checks returns the checks in their order.
@@ -196,6 +197,9 @@ func (in *inspector) checkLocalDisk(context.Context) precheck.Finding {
 func (in *inspector) checkPlacement(context.Context) precheck.Finding {
 	if by := in.blocked(); by != "" {
 		return precheck.Blocked(by)
+	}
+	if source.Remote(in.plan.store) {
+		return precheck.Pass("the source is on no disk of this machine")
 	}
 	return precheck.Placement(filepath.Dir(in.plan.Files[0].Path), in.core.cfg.SortDir, in.estimate().Spill)
 }

@@ -77,7 +77,7 @@ func (p *Plan) basis() (b checkpoint.Basis, err error) {
 		return d
 	}
 	for _, f := range p.Files {
-		b.Files = append(b.Files, digest([]any{f.Path, f.Size, f.ModTime.UnixNano()}))
+		b.Files = append(b.Files, digest(f.Identity()))
 	}
 	b.TableID = p.TableID
 	b.Table = map[string]checkpoint.Digest{}

@@ -46,7 +46,7 @@ func TestRowsAreFoundAgainByTheirNumber(t *testing.T) {
 		}
 		require.NoError(t, os.WriteFile(path, []byte(text.String()), 0o600))
 	}
-	store, err := source.Open(t.Context(), filepath.Join(dir, "f*.csv"))
+	store, err := source.Open(t.Context(), filepath.Join(dir, "f*.csv"), source.Config{})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, store.Close()) }()
 	files, err := store.List(t.Context())

@@ -73,7 +73,7 @@ type sampler struct {
 
 func (e *sampler) file(ctx context.Context, i int, pool *format.BlockPool) (err error) {
 	e.use(e.plan.layouts[i])
-	splitter, err := e.plan.newSplitter(ctx, i, checkpoint.Place{}, pool)
+	splitter, err := e.plan.newSplitter(ctx, e.plan.store, i, checkpoint.Place{}, pool)
 	if err != nil {
 		return err
 	}

@@ -233,6 +233,7 @@ type Plan struct {
 	filled   bool          // the table has, or had when the job began, rows
 	saved    checkpoint.State
 	progress progress
+	troubles troubles
 }
 
 // Now is what NOW() gives for every row of the job.

@@ -32,12 +32,11 @@ func openLocal(path string) (*local, error) {
 	if _, err := os.Stat(l.dir); err != nil {
 		return nil, invalidURI("%s", err)
 	}
-	l.glob = strings.ContainsAny(l.name, "*[")
+	l.glob = strings.ContainsAny(l.name, wildcards)
 	if l.glob {
-		// As TiDB does: ? would start a URL's query, so it is no wildcard.
-		l.name = strings.ReplaceAll(l.name, "?", `\?`)
-		if _, err := filepath.Match(l.name, ""); err != nil {
-			return nil, invalidURI("Glob pattern error: %s", err)
+		var err error
+		if l.name, err = checkPattern(l.name); err != nil {
+			return nil, err
 		}
 	}
 	return l, nil
@@ -68,8 +67,7 @@ func (l *local) List(ctx context.Context) ([]File, error) {
 		}
 	}
 	if total == 0 {
-		return nil, fault.New(fault.User, codePrecheck,
-			"PreCheck failed: No file matched, or the file is empty. Please provide a valid file location.")
+		return nil, nothingMatches()
 	}
 	return files, nil
 }
