@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/sluicedb/sluice/executor/job"
 	"github.com/sluicedb/sluice/importcore"
@@ -29,6 +30,7 @@ func openCore(ctx context.Context, cfg Config, ledger cluster.Ledger) (Engine, e
 		},
 		SortDir: cfg.SortDir, SortCompression: cfg.SortCompression,
 		CheckpointBytes: cfg.CheckpointBytes, CheckpointInterval: cfg.CheckpointInterval, MemoryBudget: cfg.MemoryBudget, Logger: cfg.Logger,
+		Source: source.Config{S3: cfg.S3, Patience: cfg.SourcePatience},
 	})
 	if err != nil {
 		return nil, err
@@ -100,9 +102,15 @@ func coreTask(t *Task) importcore.ImportTask {
 	}
 }
 
+// readablePatience is how long a store that fails is tried when a job could be taken over:
+// that is tried again later.
+const readablePatience = 2 * time.Second
+
 // Readable implements Engine.
 func (e *coreEngine) Readable(ctx context.Context, s *Spec) (err error) {
-	store, err := source.Open(ctx, s.Location)
+	cfg := e.core.SourceConfig()
+	cfg.Patience, cfg.Stall = readablePatience, readablePatience // other jobs wait for the answer
+	store, err := source.Open(ctx, s.Location, cfg)
 	if err != nil {
 		return err
 	}
@@ -125,7 +133,11 @@ func (e *coreEngine) Readable(ctx context.Context, s *Spec) (err error) {
 func fingerprint(files []source.File) string {
 	var text []byte
 	for _, f := range files {
-		text = fmt.Appendf(text, "%q %d %d\n", f.Path, f.Size, f.ModTime.UnixNano())
+		text = fmt.Appendf(text, "%q %d %d", f.Path, f.Size, f.ModTime.UnixNano())
+		if f.ETag != "" {
+			text = fmt.Appendf(text, " %q", f.ETag)
+		}
+		text = append(text, '\n')
 	}
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:16])

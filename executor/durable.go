@@ -12,18 +12,15 @@ import (
 // The durable form of a Spec is JSON in the job's row, so that any Sluice can
 // run the job. Everything in it goes by the fields' names, which therefore are
 // part of the format; a field that is added has to mean with its zero value what
-// was done before. Credentials have no place in a row: a Spec that holds some
-// has no durable form, and its job no other process than the one that accepted it.
+// was done before. Credentials have no place in a row: they are left out, and
+// Spec.Keeper says who has them.
 
 // durableVersion is raised when a Spec's form changes so that an older Sluice
 // would misread it.
 const durableVersion = 1
 
-// Why a job can't be run from its row.
-var (
-	errCredentials = errors.New("its location holds credentials, which only the Sluice that accepted it knew")
-	errNoTask      = errors.New("its row does not hold what another Sluice needs to run it")
-)
+// errNoTask says that a job can't be run from its row.
+var errNoTask = errors.New("its row does not hold what another Sluice needs to run it")
 
 // durableSpec replaces the fields that have no form in JSON of their own.
 type durableSpec struct {
@@ -35,12 +32,9 @@ type durableSpec struct {
 
 type durableAssignment struct{ Column, Text string }
 
-// encodeSpec returns the durable form, or errCredentials.
+// encodeSpec returns the durable form.
 func encodeSpec(s *Spec) (string, error) {
-	if uri := s.Options.CloudStorageURI; sqlext.RedactURL(s.Location) != s.Location || uri != nil && sqlext.RedactURL(*uri) != *uri {
-		return "", errCredentials
-	}
-	d := durableSpec{Version: durableVersion, Spec: *s}
+	d := durableSpec{Version: durableVersion, Spec: s.withoutCredentials()}
 	d.Spec.Assignments, d.Spec.TimeZone = nil, nil
 	for _, a := range s.Assignments {
 		d.Assignments = append(d.Assignments, durableAssignment{Column: a.Column, Text: a.Text})
@@ -94,12 +88,13 @@ func decodeSpec(text string) (*Spec, error) {
 }
 
 // settle replaces a new job's Spec by the one that its row will give, so that it
-// makes no difference who runs it. durable is "" if there is no such form.
-func settle(s *Spec) (durable string, err error) {
-	durable, err = encodeSpec(s)
-	if errors.Is(err, errCredentials) {
-		return "", nil
+// makes no difference who runs it. Only the credentials stay, whose keeper is named.
+func settle(s *Spec, keeper Keeper) (durable string, err error) {
+	location := s.Location
+	if sqlext.StripCredentials(location) != location {
+		s.Keeper = keeper
 	}
+	durable, err = encodeSpec(s)
 	if err != nil {
 		return "", err
 	}
@@ -108,5 +103,6 @@ func settle(s *Spec) (durable string, err error) {
 		return "", err
 	}
 	*s = *again
+	s.Location = location
 	return durable, nil
 }

@@ -77,9 +77,11 @@ type Facts struct {
 // Spec is an import as the statement and its session want it: what any process
 // needs to run it, and all of it. See durable.go for its form in the job's row.
 type Spec struct {
-	DB, Table   string
-	Partitions  []string
-	Location    string
+	DB, Table  string
+	Partitions []string
+	Location   string
+	// Keeper has the credentials that Location lacks in the job's row.
+	Keeper      Keeper
 	Format      sqlext.Format
 	Fields      []sqlext.Field
 	Assignments []sqlext.Assignment

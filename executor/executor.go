@@ -35,6 +35,7 @@ import (
 	"github.com/sluicedb/sluice/executor/jobstore"
 	"github.com/sluicedb/sluice/importcore"
 	"github.com/sluicedb/sluice/importcore/cluster"
+	"github.com/sluicedb/sluice/importcore/source"
 	"github.com/sluicedb/sluice/sqlext"
 )
 
@@ -114,6 +115,11 @@ type Config struct {
 	// interruption; 0 means the core's defaults.
 	CheckpointBytes    int64
 	CheckpointInterval time.Duration
+	// S3 holds for s3:// locations that don't say otherwise.
+	S3 source.S3
+	// SourcePatience is how long a job waits for a source whose store fails; 0
+	// means source.DefaultPatience.
+	SourcePatience time.Duration
 	// MemoryBudget is the import core's memory in bytes, for all jobs together; 0 means
 	// the core's default. Each job gets an equal part of it.
 	MemoryBudget int64
@@ -149,6 +155,8 @@ type Executor struct {
 	services services
 	// backoff remembers jobs that the cluster didn't let go on.
 	backoff *backoff
+	// locations are those with credentials, which are in no row.
+	locations *locations
 	// queue bounds the jobs that run at once; others wait as pending.
 	queue *queue
 	// quit ends the watcher and waits for other Sluices; quitting ends with it.
@@ -209,7 +217,7 @@ func newExecutor(cfg Config, openEngine engineOpener) (*Executor, error) {
 	if cfg.Threads <= 0 {
 		cfg.Threads = runtime.GOMAXPROCS(0)
 	}
-	e := &Executor{cfg: cfg, log: cfg.Logger, queue: newQueue(cfg.Concurrency), backoff: newBackoff(), quit: make(chan struct{}), wake: make(chan struct{}, 1)}
+	e := &Executor{cfg: cfg, log: cfg.Logger, queue: newQueue(cfg.Concurrency), backoff: newBackoff(), locations: newLocations(), quit: make(chan struct{}), wake: make(chan struct{}, 1)}
 	quitting, quit := context.WithCancel(context.Background())
 	e.quitting = quitting
 	e.stopWatch = quit

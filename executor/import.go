@@ -49,6 +49,9 @@ func (e *Executor) importInto(ctx context.Context, s Session, st *sqlext.ImportI
 	if err != nil {
 		return nil, err
 	}
+	if spec.Keeper != (Keeper{}) {
+		e.locations.keep(created.ID, spec.Location)
+	}
 	r := e.newRunner(ctx, store, engine, created, spec)
 	r.warnings = append(r.warnings, warnings...)
 	if err := r.start(); err != nil {
@@ -144,7 +147,7 @@ func (e *Executor) accept(ctx context.Context, engine Engine, st *sqlext.ImportI
 		return job.Job{}, nil, fmt.Errorf("options of the job: %w", err)
 	}
 	spec.Source, spec.Now = facts.Source, facts.Now
-	durable, err := settle(spec)
+	durable, err := settle(spec, Keeper{Instance: e.cfg.Instance, Process: processID()})
 	if err != nil {
 		return job.Job{}, nil, fmt.Errorf("task of the job: %w", err)
 	}

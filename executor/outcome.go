@@ -12,6 +12,7 @@ import (
 	"github.com/sluicedb/sluice/executor/jobstore"
 	"github.com/sluicedb/sluice/importcore"
 	"github.com/sluicedb/sluice/importcore/fault"
+	"github.com/sluicedb/sluice/importcore/source"
 )
 
 // finish writes what becomes of the job and sets r.err.
@@ -44,6 +45,7 @@ func (r *runner) finish(summary Summary, err error) {
 	}
 	r.e.metrics.jobs.WithLabelValues(string(outcome.Status)).Inc()
 	if outcome.Status == job.Finished {
+		r.e.locations.forget(r.record.ID)
 		r.e.metrics.rows.Add(float64(summary.Rows))
 	}
 	if p := (*fault.Panic)(nil); errors.As(err, &p) {
@@ -85,15 +87,12 @@ func (r *runner) outcome(summary Summary, err error) job.Outcome {
 	o.ErrorCode, _, o.Message = MySQLError(err)
 	stop := r.stopped(err)
 	switch {
-	case stop == nil && errors.Is(err, importcore.ErrCantGoOn) && !r.began.cancel:
-		o.Status = job.Paused // nothing was touched: it can go on when that is undone
+	case stop == nil && (errors.Is(err, importcore.ErrCantGoOn) || errors.Is(err, source.ErrAway)) && !r.began.cancel:
+		o.Status = job.Paused // nothing was touched, or is lost: it can go on when that is over
 	case stop == nil && r.began.cancel:
 		o.Status = job.Cancelled
 		o.Message = errCancelled.text + ", but what it had written could not be put right: " + o.Message
 	case stop == nil:
-	case stop.status == job.Pending && !r.durable:
-		o.ErrorCode = stop.code
-		o.Message += "; the job can't go on, because " + errCredentials.Error()
 	default:
 		o.Status, o.ErrorCode = stop.status, stop.code
 		if !strings.Contains(o.Message, stop.text) {

@@ -18,9 +18,18 @@ import (
 // resumeJob is RESUME IMPORT JOB n: the job is pending again, and whichever
 // Sluice can read its source goes on with it.
 func (e *Executor) resumeJob(ctx context.Context, s Session, id int64) (*Result, error) {
-	store, _, _, err := e.controlled(ctx, s, id)
+	store, j, _, err := e.controlled(ctx, s, id)
 	if err != nil {
 		return nil, err
+	}
+	if j.Status == job.Paused {
+		task, err := store.Task(ctx, id)
+		if err == nil {
+			err = e.checkReadable(ctx, id, task)
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
 	done, err := store.Resume(ctx, id)
 	if err == nil && !done {
@@ -95,7 +104,10 @@ func (e *Executor) spec(ctx context.Context, store *jobstore.Store, id int64) (*
 	if err != nil {
 		return nil, err
 	}
-	spec, err := decodeSpec(task)
+	if err := e.checkReadable(ctx, id, task); err != nil {
+		return nil, err
+	}
+	spec, _, err := e.decode(id, task)
 	if err != nil {
 		return nil, unknownError("job %d can't be run again: %v", id, err)
 	}

@@ -31,8 +31,6 @@ type runner struct {
 	warnings []string
 	// badRows keeps the rows that the job leaves out.
 	badRows *badRowSink
-	// durable tells that another process can go on with the job.
-	durable bool
 	// began is what an earlier owner of the job has left.
 	began begun
 	meter meter
@@ -67,15 +65,13 @@ func (e *Executor) newRunner(ctx context.Context, store *jobstore.Store, engine 
 	r := &runner{
 		e: e, store: store, engine: engine, record: record, task: e.task(record.ID, spec), warnings: e.threadWarning(spec.Options.Thread),
 		log:  e.log.With(zap.Int64("job", record.ID), zap.String("table", record.DB+"."+record.Table)),
-		done: make(chan struct{}), durable: record.Task != "",
+		done: make(chan struct{}),
 	}
 	r.meter.percent = record.Percent
 	r.mu.wanted, r.mu.settings = record.Settings, record.Settings
 	r.badRows = &badRowSink{store: store, lease: record.Lease, metric: e.metrics.badRows}
 	r.task.BadRows = r.badRows
-	if r.durable {
-		r.task.Checkpoints = &checkpoints{r}
-	}
+	r.task.Checkpoints = &checkpoints{r}
 	// The job outlives the statement that asked for it; wait ends it when a
 	// blocking statement's context ends.
 	jobCtx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
@@ -213,9 +209,12 @@ func (r *runner) settings(restart context.CancelCauseFunc) error {
 	if err != nil {
 		return err
 	}
-	spec, err := decodeSpec(task)
+	spec, missing, err := r.e.decode(r.record.ID, task)
 	if err != nil {
 		return err
+	}
+	if missing { // the job goes on with what it was taken with
+		spec.Location = r.task.Location
 	}
 	to := r.e.task(r.record.ID, spec)
 	r.task.Spec, r.task.Threads, r.task.MaxWriteSpeed = to.Spec, to.Threads, to.MaxWriteSpeed

@@ -189,10 +189,7 @@ func (w *watcher) adopt(ctx context.Context, store *jobstore.Store, h *jobstore.
 	if err != nil {
 		return err
 	}
-	spec, err := decodeSpec(task)
-	if task == "" {
-		err = errCredentials
-	}
+	spec, missing, err := w.e.decode(h.Lease.JobID, task)
 	if err != nil {
 		return w.fail(ctx, store, h, fmt.Errorf("no other Sluice can go on with this job: %w", err))
 	}
@@ -201,6 +198,9 @@ func (w *watcher) adopt(ctx context.Context, store *jobstore.Store, h *jobstore.
 		return err
 	}
 	if err := engine.Readable(ctx, spec); err != nil && !h.CancelRequested {
+		if missing && !errors.Is(err, errSourceChanged) {
+			err = errKept(h.Lease.JobID, spec.Keeper, err)
+		}
 		return w.refuse(ctx, store, h, err)
 	}
 	lease, err := store.Adopt(ctx, h.Lease)

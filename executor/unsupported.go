@@ -14,9 +14,9 @@ func checkSupported(st *sqlext.ImportInto) error {
 	switch {
 	case st.Format != sqlext.FormatCSV:
 		return notSupportedYet("FORMAT '" + string(st.Format) + "'")
-	case !st.Location.IsLocal():
+	case !st.Location.IsLocal() && st.Location.Scheme != "s3":
 		return notSupportedYet("a data source of scheme " + st.Location.Scheme)
-	case isCompressed(st.Location.Raw):
+	case isCompressed(pathOf(st.Location)):
 		return notSupportedYet("a compressed data file")
 	case o.SplitFile:
 		return notSupportedYet("SPLIT_FILE")
@@ -30,6 +30,15 @@ func checkSupported(st *sqlext.ImportInto) error {
 		return notSupportedYet("__FORCE_MERGE_STEP")
 	}
 	return checkPrechecks(o)
+}
+
+// pathOf is a location without a URL's parameters.
+func pathOf(l sqlext.Location) string {
+	if l.IsLocal() {
+		return l.Raw
+	}
+	path, _, _ := strings.Cut(l.Raw, "?")
+	return path
 }
 
 // isCompressed goes by the suffix, as TiDB does.

@@ -137,6 +137,8 @@ func (p *process) build() (err error) {
 			User: cfg.ServiceAccount.User, Password: cfg.ServiceAccount.Password.Reveal(),
 		},
 		Backends:           cfg.Backend.Addresses,
+		S3:                 cfg.Storage.S3.Source(),
+		SourcePatience:     time.Duration(cfg.Storage.Patience),
 		SortDir:            cfg.Import.SortDir,
 		SortCompression:    cfg.Import.SortCompression,
 		CheckpointBytes:    int64(cfg.Import.CheckpointBytes),

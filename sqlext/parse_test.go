@@ -260,6 +260,25 @@ func TestErrorState(t *testing.T) {
 	}
 }
 
+// TestStripCredentials: what is left hides nothing, and what was hidden is gone.
+func TestStripCredentials(t *testing.T) {
+	t.Parallel()
+	for _, tc := range [][2]string{
+		{"/d/a.csv?b=c", "/d/a.csv?b=c"},
+		{"s3://b/p", "s3://b/p"},
+		{"s3://b/p%20q/*.csv?region=r&endpoint=http%3A%2F%2Fh", "s3://b/p%20q/*.csv?region=r&endpoint=http%3A%2F%2Fh"},
+		{"s3://b/p?access-key=A&region=r&secret_access_key=B+/=&Session-Token=T", "s3://b/p?region=r"},
+		{"s3://b/p?access-key=A&secret_access_key=B", "s3://b/p"},
+		{"s3://u:p@b/p@q?x=y#z", "s3://b/p@q"},
+		{"S3://u@b", "S3://b"},
+	} {
+		got := StripCredentials(tc[0])
+		require.Equal(t, tc[1], got)
+		require.Equal(t, got, RedactURL(got))
+		require.Equal(t, RedactURL(tc[0]) == tc[0], got == tc[0])
+	}
+}
+
 func TestRedactURL(t *testing.T) {
 	t.Parallel()
 	for _, tc := range [][2]string{

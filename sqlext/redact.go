@@ -55,6 +55,36 @@ func RedactURL(raw string) string {
 	return sb.String()
 }
 
+// StripCredentials leaves out of a storage URL what RedactURL hides in it, and changes nothing else.
+func StripCredentials(raw string) string {
+	scheme, rest, ok := strings.Cut(raw, ":")
+	if !ok || !isScheme(scheme) {
+		return raw
+	}
+	rest, _, _ = strings.Cut(rest, "#")
+	rest, query, hasQuery := strings.Cut(rest, "?")
+	if after, ok := strings.CutPrefix(rest, "//"); ok {
+		host, path, hasPath := strings.Cut(after, "/")
+		rest = "//" + host[strings.LastIndexByte(host, '@')+1:]
+		if hasPath {
+			rest += "/" + path
+		}
+	}
+	if !hasQuery {
+		return scheme + ":" + rest
+	}
+	var open []string
+	for part := range strings.SplitSeq(query, "&") {
+		if redactQuery(part) == part {
+			open = append(open, part)
+		}
+	}
+	if len(open) > 0 {
+		rest += "?" + strings.Join(open, "&")
+	}
+	return scheme + ":" + rest
+}
+
 // isScheme is RFC 3986's rule; what fits none is a path.
 func isScheme(s string) bool {
 	for i := 0; i < len(s); i++ {

@@ -34,6 +34,7 @@ type Config struct {
 	Backend        Backend        `toml:"backend"`
 	ServiceAccount ServiceAccount `toml:"service-account"`
 	Import         Import         `toml:"import"`
+	Storage        Storage        `toml:"storage"`
 	Jobs           Jobs           `toml:"jobs"`
 }
 
@@ -58,7 +59,7 @@ type Backend struct {
 }
 
 // ServiceAccount is the cluster user for Sluice's own work. User passwords are
-// never known to Sluice; this is the only secret it has.
+// never known to Sluice.
 type ServiceAccount struct {
 	User string `toml:"user"`
 	// Password and PasswordFile exclude each other. Load reads the file (without
@@ -82,6 +83,35 @@ type Import struct {
 	MemoryBudget Size `toml:"memory-budget"`
 	// Threads caps what one job may use; 0 means the number of CPUs.
 	Threads int `toml:"threads"`
+}
+
+// Storage says how sources are reached that are on no disk of this machine.
+type Storage struct {
+	// Patience is how long a job waits for a store that fails, without a byte of
+	// progress, before it is paused.
+	Patience Duration `toml:"patience"`
+	S3       S3       `toml:"s3"`
+}
+
+// S3 holds for s3:// locations that don't say otherwise; the credentials only for those that have
+// none and name no other endpoint.
+type S3 struct {
+	// Endpoint is a URL; "" means AWS. Region is asked from the store if "".
+	Endpoint string `toml:"endpoint"`
+	Region   string `toml:"region"`
+	// Provider is "", or the name of a service whose ways differ from those of AWS.
+	Provider string `toml:"provider"`
+	// ForcePathStyle has the bucket in the URL's path, not in its host name.
+	ForcePathStyle bool `toml:"force-path-style"`
+	// AccessKey and SecretAccessKey belong together; the latter may be in a file, as the service account's
+	// password may. Without them the environment or the machine has credentials, or none are needed.
+	AccessKey           string `toml:"access-key"`
+	SecretAccessKey     Secret `toml:"secret-access-key"`
+	SecretAccessKeyFile string `toml:"secret-access-key-file"`
+	SessionToken        Secret `toml:"session-token"`
+	// RoleARN names a role to assume, with ExternalID if it asks for one.
+	RoleARN    string `toml:"role-arn"`
+	ExternalID Secret `toml:"external-id"`
 }
 
 // Jobs says how many jobs run, and what becomes of those that have ended, or have no Sluice that runs them.
@@ -120,6 +150,7 @@ func Default() Config {
 			CheckpointInterval: Duration(time.Minute),
 			MemoryBudget:       128 << 20,
 		},
-		Jobs: Jobs{Concurrency: 1, Retention: Duration(30 * 24 * time.Hour), TakeoverTimeout: Duration(30 * time.Minute)},
+		Storage: Storage{Patience: Duration(15 * time.Minute), S3: S3{ForcePathStyle: true}},
+		Jobs:    Jobs{Concurrency: 1, Retention: Duration(30 * 24 * time.Hour), TakeoverTimeout: Duration(30 * time.Minute)},
 	}
 }

@@ -48,7 +48,7 @@ func Load(args []string, out io.Writer) (Invocation, error) {
 	for _, override := range overrides {
 		findings.add(override(&inv.Config))
 	}
-	inv.Config.readPassword(findings)
+	inv.Config.readSecrets(findings)
 	inv.Config.validate(findings)
 	return inv, findings.err()
 }
@@ -121,21 +121,27 @@ func (c *Config) decode(text []byte) error {
 	return unknown.err()
 }
 
-func (c *Config) readPassword(f *findings) {
-	account := &c.ServiceAccount
-	if account.PasswordFile == "" {
+func (c *Config) readSecrets(f *findings) {
+	account, s3 := &c.ServiceAccount, &c.Storage.S3
+	readSecret(f, "service-account.password", &account.Password, account.PasswordFile)
+	readSecret(f, "storage.s3.secret-access-key", &s3.SecretAccessKey, s3.SecretAccessKeyFile)
+}
+
+// readSecret reads a secret from its file, if it has one.
+func readSecret(f *findings, name string, secret *Secret, file string) {
+	if file == "" {
 		return
 	}
-	if account.Password != "" {
-		f.add(errors.New("service-account.password and service-account.password-file exclude each other"))
+	if *secret != "" {
+		f.addf("%s and %s-file exclude each other", name, name)
 		return
 	}
-	text, err := os.ReadFile(account.PasswordFile)
+	text, err := os.ReadFile(file)
 	if err != nil {
-		f.add(fmt.Errorf("service-account.password-file: %w", err))
+		f.addf("%s-file: %w", name, err)
 		return
 	}
-	account.Password = Secret(strings.TrimRight(string(text), "\r\n"))
+	*secret = Secret(strings.TrimRight(string(text), "\r\n"))
 }
 
 // String is the configuration as TOML, with the password hidden.

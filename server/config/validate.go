@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+
+	"github.com/sluicedb/sluice/importcore/source"
 )
 
 // findings gathers what is wrong.
@@ -68,6 +70,10 @@ func (c *Config) validate(f *findings) {
 		f.addf("jobs.retention must not be negative")
 	}
 	positive("jobs.takeover-timeout", c.Jobs.TakeoverTimeout)
+	positive("storage.patience", c.Storage.Patience)
+	if err := c.Storage.S3.Source().Validate(); err != nil {
+		f.addf("storage.s3: %w", err)
+	}
 	if c.ServiceAccount.User == "" {
 		f.addf("service-account.user must not be empty")
 	}
@@ -89,6 +95,15 @@ func (c *Config) validate(f *findings) {
 	}
 	if c.Import.Threads < 0 {
 		f.addf("import.threads must not be negative")
+	}
+}
+
+// Source is the configuration for the import core.
+func (s *S3) Source() source.S3 {
+	return source.S3{
+		Endpoint: s.Endpoint, Region: s.Region, Provider: s.Provider, VirtualHost: !s.ForcePathStyle,
+		AccessKey: s.AccessKey, SecretAccessKey: s.SecretAccessKey.Reveal(), SessionToken: s.SessionToken.Reveal(),
+		RoleARN: s.RoleARN, ExternalID: s.ExternalID.Reveal(),
 	}
 }
 
