@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"maps"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/pingcap/tidb/pkg/errno"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/sluicedb/sluice/importcore/checkpoint"
 	"github.com/sluicedb/sluice/importcore/encode"
@@ -62,27 +64,60 @@ func (p *Plan) lay(ctx context.Context, now time.Time) error {
 }
 
 func (p *Plan) layByHeaders(ctx context.Context, compile func(*table.Mapping, error) (*layout, error)) error {
-	p.headers = make([]*csv.Header, len(p.Files))
+	if err := p.readHeaders(ctx); err != nil {
+		return err
+	}
 	known := map[string]*layout{}
-	for i := range p.Files {
-		h, err := csv.ReadHeader(ctx, p.store, &p.Files[i], p.Task.CSV)
-		if err != nil {
-			return err
-		}
+	for i, h := range p.headers {
 		if h == nil {
 			continue
 		}
-		p.headers[i] = h
 		key := strings.ToLower(fmt.Sprintf("%q", h.Names))
 		if known[key] == nil {
-			known[key], err = compile(p.target.MapHeader(h.Names, p.Task.Assignments...))
+			l, err := compile(p.target.MapHeader(h.Names, p.Task.Assignments...))
 			if err != nil {
 				return inHeader(err, h)
 			}
+			known[key] = l
 		}
 		p.layouts[i] = known[key]
 	}
 	return nil
+}
+
+// headersAtOnce is how many files' headers are read at a time: there may be many files, and
+// each answer of an object store takes its time.
+const headersAtOnce = 8
+
+// readHeaders reads the headers of all files. Of several errors it returns that of the first file.
+func (p *Plan) readHeaders(ctx context.Context) error {
+	p.headers = make([]*csv.Header, len(p.Files))
+	var mu sync.Mutex
+	var failed error
+	first := len(p.Files) // of those with an error
+	group := errgroup.Group{}
+	group.SetLimit(headersAtOnce)
+	for i := range p.Files {
+		group.Go(fault.Contain(func() error {
+			mu.Lock()
+			needless := first < i
+			mu.Unlock()
+			if needless {
+				return nil
+			}
+			h, err := csv.ReadHeader(ctx, p.store, &p.Files[i], p.Task.CSV)
+			mu.Lock()
+			defer mu.Unlock()
+			if p.headers[i] = h; err != nil && i < first {
+				first, failed = i, err
+			}
+			return nil
+		}))
+	}
+	if err := group.Wait(); err != nil {
+		return err // a panic
+	}
+	return failed
 }
 
 // inHeader adds to an error which file's header asks for what can't be.

@@ -9,16 +9,21 @@ import (
 	"github.com/sluicedb/sluice/importcore/fault"
 )
 
-// plainPart is how much one request of a stream that isn't read ahead asks for,
-// at most, in bytes: such a stream is seldom read to its end.
-const plainPart = 4 << 20
+// How much a request of a stream that isn't read ahead asks for, in bytes: such a
+// stream is seldom read to its end, and each request asks for more than the one before. Of an answer
+// that nobody wants any more so much is read that the connection can be used again.
+const (
+	firstPlain = 64 << 10
+	mostPlain  = 4 << 20
+	mostDrain  = 64 << 10
+)
 
 // Open implements Store.
 func (o *objects) Open(ctx context.Context, file File, offset int64) (io.ReadCloser, error) {
 	if offset < 0 || offset > file.Size {
 		return nil, fault.New(fault.Sluice, 0, "offset %d lies outside of the %d bytes of %s", offset, file.Size, file.Path)
 	}
-	s := &objectStream{ctx: ctx, store: o, file: file, offset: offset}
+	s := &objectStream{ctx: ctx, store: o, file: file, offset: offset, part: firstPlain}
 	if offset < file.Size {
 		// The first bytes show whether there is such a file.
 		return s, s.try(func(ctx context.Context) (bool, error) { return false, s.request(ctx) })
@@ -40,7 +45,8 @@ type objectStream struct {
 	store  *objects
 	file   File
 	offset int64 // of the next byte
-	end    int64 // of the request under way
+	end    int64 // of the request under way, or the last one
+	part   int64 // bytes that it has asked for
 	body   *body // nil: none
 }
 
@@ -51,6 +57,7 @@ func (s *objectStream) Read(p []byte) (n int, err error) {
 	}
 	err = s.try(func(ctx context.Context) (bool, error) {
 		if s.body == nil {
+			s.part = min(8*s.part, mostPlain)
 			if err := s.request(ctx); err != nil {
 				return false, err
 			}
@@ -72,7 +79,7 @@ func (s *objectStream) Read(p []byte) (n int, err error) {
 }
 
 func (s *objectStream) request(ctx context.Context) (err error) {
-	s.end = min(s.offset+plainPart, s.file.Size)
+	s.end = min(s.offset+s.part, s.file.Size)
 	s.body, err = s.store.open(ctx, &s.file, s.offset, s.end)
 	return err
 }
@@ -90,6 +97,9 @@ func (s *objectStream) drop() {
 
 // Close implements io.Closer.
 func (s *objectStream) Close() error {
+	if s.body != nil && s.end-s.offset <= mostDrain {
+		_, _ = io.CopyN(io.Discard, s.body, s.end-s.offset)
+	}
 	s.drop()
 	return nil
 }

@@ -47,13 +47,23 @@ func openS3(location string, cfg Config) (Store, error) {
 }
 
 // newHTTPClient keeps as many connections as requests go at once. A compressed
-// object must arrive as it is stored, or offsets would mean nothing.
+// object must arrive as it is stored, or offsets would mean nothing. It is each
+// store's own, because AWS's library changes the one that it is given.
 func newHTTPClient() *http.Client {
 	transport, _ := storage.CloneDefaultHttpTransport()
-	transport.DialContext = (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext
+	transport.DialContext = dial
 	transport.MaxIdleConns, transport.MaxIdleConnsPerHost = 4*aheadParts, 2*aheadParts
 	transport.DisableCompression = true
 	return &http.Client{Transport: transport}
+}
+
+// dial soon gives up where a machine in a cloud would be asked for its credentials: elsewhere nobody answers there.
+func dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	d := net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
+	if host, _, err := net.SplitHostPort(addr); err == nil && (net.ParseIP(host).IsLinkLocalUnicast() || host == "fd00:ec2::254") {
+		d.Timeout = time.Second
+	}
+	return d.DialContext(ctx, network, addr)
 }
 
 // retryExpired leaves it to this package to try again, but for credentials that
@@ -77,14 +87,15 @@ func (b *s3Bucket) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	client, ok := store.(*storage.S3Storage)
+	opened, ok := store.(*storage.S3Storage)
 	if !ok {
 		return fault.New(fault.Sluice, 0, "a location of S3 has led to a %T", store)
 	}
-	b.mu.api = client.GetS3APIHandle()
+	b.mu.api = opened.GetS3APIHandle()
 	return nil
 }
 
+// api is nil before connect has succeeded.
 func (b *s3Bucket) api() s3iface.S3API {
 	b.mu.Lock()
 	defer b.mu.Unlock()
