@@ -183,7 +183,9 @@ func (s *localStream) changed() error {
 	return cantRead(fmt.Errorf("%s was changed after it had been listed with %d bytes", s.file.Path, s.file.Size))
 }
 
-func cantRead(cause error) error {
+func cantRead(cause error) error { return readFault(cause.Error()) }
+
+func readFault(cause string) *fault.Error {
 	return fault.New(fault.Source, codeCantRead,
 		"Failed to read source files. Reason: %s. Please check the file location is correct", cause)
 }

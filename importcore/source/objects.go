@@ -217,7 +217,7 @@ func (o *objects) tryAt(ctx context.Context, path string, offset func() int64, d
 			if connecting {
 				return cantAccess(why)
 			}
-			return cantRead(errors.New(why)).(*fault.Error)
+			return readFault(why)
 		},
 	})
 }
