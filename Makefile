@@ -11,6 +11,7 @@ BENCH ?= .
 ROWS ?= 1000000
 MOMENTS ?= 100
 BENCHFLAGS ?=
+PLOTFLAGS ?=
 BINS = SLUICE_BIN=$(CURDIR)/$(BIN)/sluice SLUICE_PLAYGROUND_BIN=$(CURDIR)/$(BIN)/playground
 ORACLE_REPORT := $(CURDIR)/$(BIN)/oracle.txt
 LATENCY_REPORT := $(CURDIR)/$(BIN)/latency.txt
@@ -82,6 +83,10 @@ test-crash: build ## kill -9 of Sluice, KILLS (500) times, over the life of ever
 test/conflicts-long: build ## rows that collide: the whole matrix and 5,000,000 duplicates, with peak memory
 	SLUICE_CONFLICTS_ROWS=5000000 go test -v -timeout 30m -run ManyDuplicates ./importcore/conflict
 	SLUICE_CONFLICTS_LONG=1 SLUICE_CONFLICTS_ROWS=5000000 $(BINS) go test -v -timeout 120m -run 'Conflict|ManyDuplicates' ./tests/imports
+
+.PHONY: progress-plot
+progress-plot: build ## percent and ETA of steady jobs, judged by their real end; writes docs/progress.svg; PLOTFLAGS="-samples"
+	$(BINS) go run ./tests/progress -svg docs/progress.svg $(PLOTFLAGS)
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (20s)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/sluicedb/sluice/executor/forecast"
 	"github.com/sluicedb/sluice/executor/job"
 	"github.com/sluicedb/sluice/importcore"
 	"github.com/sluicedb/sluice/importcore/cluster"
@@ -97,7 +98,7 @@ func coreTask(t *Task) importcore.ImportTask {
 		Checksum: checksumLevel(t.Options.ChecksumTable), DisableImportMode: t.Options.DisableTiKVImportMode,
 		OnDuplicate: onDuplicate(t.Options.OnDuplicate), MaxErrors: t.Options.MaxErrors, BadRows: t.BadRows,
 		AllowNonEmpty: t.Options.AllowNonEmpty, KeepPartial: t.Options.KeepPartial,
-		Owned: t.Owned, Hold: t.Hold, Checkpoints: t.Checkpoints, Now: t.Now,
+		Observer: t.Observer, Owned: t.Owned, Hold: t.Hold, Checkpoints: t.Checkpoints, Now: t.Now,
 		SkipPrechecks: skippedPrechecks(&t.Options),
 	}
 }
@@ -211,14 +212,21 @@ func (p *corePlan) Run(ctx context.Context) (Summary, error) {
 // Progress implements Plan.
 func (p *corePlan) Progress() Progress {
 	at := p.plan.Progress()
-	out := Progress{Phase: job.PhaseImporting, Step: at.Step.String(), SourceBytes: p.plan.SourceBytes, Rows: at.Rows}
-	switch at.Step {
-	case importcore.StepPrepare, importcore.StepEncode:
-		out.Done, out.Size = at.SourceBytes, at.SourceTotal
-	case importcore.StepIngest:
-		out.Stage, out.Done, out.Size = StageIngest, at.PairsIngested, at.Pairs
-	default:
-		out.Phase, out.Stage = job.PhaseValidating, StageVerify
+	out := Progress{Phase: job.PhaseImporting, Step: at.Step.String(), At: -1, SourceBytes: p.plan.SourceBytes, Rows: at.Rows, Counted: at}
+	if at.Step > importcore.StepIngest {
+		out.Phase = job.PhaseValidating
+	}
+	for i, s := range at.Steps {
+		name := s.Step.String()
+		if s.Tail {
+			name += " end"
+		}
+		if s.Step == at.Step && (!s.Tail || s.Took > 0) {
+			out.At = i
+		}
+		out.Steps = append(out.Steps, forecast.Step{
+			Name: name, Done: s.Done, Size: s.Size, Took: s.Took, MaxSpeed: s.MaxSpeed, Blind: s.Blind,
+		})
 	}
 	return out
 }

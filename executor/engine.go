@@ -6,6 +6,7 @@ import (
 
 	parsermysql "github.com/pingcap/tidb/pkg/parser/mysql"
 
+	"github.com/sluicedb/sluice/executor/forecast"
 	"github.com/sluicedb/sluice/executor/job"
 	"github.com/sluicedb/sluice/importcore"
 	"github.com/sluicedb/sluice/importcore/badrows"
@@ -111,6 +112,8 @@ type Task struct {
 	// the job has a row.
 	BadRows     badrows.Sink
 	Checkpoints Checkpoints
+	// Observer may be nil.
+	Observer importcore.Observer
 	// Owned and Hold are importcore.ImportTask's; nil before the job exists.
 	Owned, Hold func(context.Context) error
 }
@@ -123,29 +126,21 @@ type Checkpoints interface {
 	Save(ctx context.Context, data []byte) error
 }
 
-// Progress is what a running plan tells. Numbers only grow.
+// Progress is what a running plan tells.
 type Progress struct {
 	// Phase and Step as in job.Progress.
 	Phase job.Phase
 	Step  string
-	// Stage is the part of the work that Done of Size bytes say something about.
-	Stage      Stage
-	Done, Size int64
+	// Steps are the job's, in their order; number At is under way. Before the first one and behind the
+	// last At is -1. The end of a step may be one of its own: then its name is Step and more.
+	Steps []forecast.Step
+	At    int
 	// SourceBytes is the size of the source, Rows what has been imported of it.
 	SourceBytes int64
 	Rows        int64
+	// Counted is what the core has counted, for metrics.
+	Counted importcore.Progress
 }
-
-// Stage is a part of an import that takes its time.
-type Stage uint8
-
-// The stages, in their order.
-const (
-	StageEncode Stage = iota
-	StageIngest
-	StageVerify
-	stages
-)
 
 // Summary is what a finished import did.
 type Summary struct {

@@ -49,6 +49,8 @@ func (e *Executor) importInto(ctx context.Context, s Session, st *sqlext.ImportI
 	if err != nil {
 		return nil, err
 	}
+	e.log.Info("import job accepted", zap.Int64("job", created.ID), zap.String("table", created.DB+"."+created.Table),
+		zap.Int64("source_bytes", created.SourceBytes), zap.String("created_by", created.CreatedBy), zap.String("group", created.GroupKey))
 	if spec.Keeper != (Keeper{}) {
 		e.locations.keep(created.ID, spec.Location)
 	}

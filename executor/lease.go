@@ -107,6 +107,10 @@ func (r *runner) certain() bool {
 
 // hold is importcore.ImportTask's Hold.
 func (r *runner) hold(ctx context.Context) error {
+	if r.certain() {
+		return r.given()
+	}
+	defer r.waited(time.Now())
 	for began := time.Now(); !r.certain(); {
 		if err := r.given(); err != nil {
 			return err
@@ -120,6 +124,11 @@ func (r *runner) hold(ctx context.Context) error {
 		}
 	}
 	return r.given()
+}
+
+// waited counts the time since then as one in which the job waited for its lease.
+func (r *runner) waited(since time.Time) {
+	r.e.metrics.waits.WithLabelValues(waitLease).Add(time.Since(since).Seconds())
 }
 
 // lose gives the job up, whatever else has stopped it before.

@@ -44,6 +44,7 @@ func (r *runner) finish(summary Summary, err error) {
 		}
 	}
 	r.e.metrics.jobs.WithLabelValues(string(outcome.Status)).Inc()
+	r.counted.ended(outcome.Status)
 	if outcome.Status == job.Finished {
 		r.e.locations.forget(r.record.ID)
 		r.e.metrics.rows.Add(float64(summary.Rows))
@@ -80,10 +81,12 @@ func (r *runner) outcome(summary Summary, err error) job.Outcome {
 		if left := r.badRows.told("rows left out and recorded"); left != "" {
 			messages = append(messages, left)
 		}
-		return job.Outcome{Status: job.Finished, Rows: &summary.Rows, Checksum: &summary.Checksum,
+		progress := r.lastProgress(true)
+		return job.Outcome{Status: job.Finished, Rows: &summary.Rows, Checksum: &summary.Checksum, Progress: &progress,
 			Message: messageText(strings.Join(messages, "; "))}
 	}
-	o := job.Outcome{Status: job.Failed, Rows: r.progress().Rows}
+	last := r.lastProgress(false)
+	o := job.Outcome{Status: job.Failed, Rows: last.Rows, Progress: &last}
 	o.ErrorCode, _, o.Message = MySQLError(err)
 	stop := r.stopped(err)
 	switch {
@@ -100,6 +103,19 @@ func (r *runner) outcome(summary Summary, err error) job.Outcome {
 		}
 	}
 	return o
+}
+
+// lastProgress is what the job shows when it has ended.
+func (r *runner) lastProgress(finished bool) job.Progress {
+	last := r.progress()
+	r.mu.Lock()
+	plan, m := r.mu.plan, r.mu.meter
+	r.mu.Unlock()
+	if finished && plan != nil {
+		return m.finished(plan.Progress())
+	}
+	last.Current.Left, last.Total.Left = 0, 0
+	return last
 }
 
 // stopped tells why the job was stopped, if that is what ended it.
@@ -150,6 +166,9 @@ func (c *checkpoints) Save(ctx context.Context, data []byte) error {
 	err := persistFor(ctx, holdLimit, func(ctx context.Context) error { return c.r.store.SaveCheckpoint(ctx, c.r.record.Lease, data) })
 	if errors.Is(err, jobstore.ErrLost) {
 		return errLeaseLost
+	}
+	if err == nil && len(data) > 0 {
+		c.r.e.metrics.checkpoints.Inc()
 	}
 	return err
 }

@@ -1,90 +1,140 @@
 package executor
 
 import (
+	"context"
 	"sync"
-	"time"
 
+	"go.uber.org/zap"
+
+	"github.com/sluicedb/sluice/executor/forecast"
 	"github.com/sluicedb/sluice/executor/job"
 )
 
-// weights are the shares that the stages usually have of a job's time. They turn
-// the progress of a stage into that of the job.
-var weights = [stages]float64{StageEncode: 0.60, StageIngest: 0.36, StageVerify: 0.04}
-
-// speedWindow is the time over which speeds are measured.
-const speedWindow = 30 * time.Second
-
-// meter turns what a plan tells from time to time into a job's progress, with
-// speeds and expectations. The percentage never falls, also not when a job that
-// another process began goes on from an earlier place.
+// meter turns what a plan tells from time to time into a job's progress.
 type meter struct {
-	mu      sync.Mutex
-	percent float64
-	stage   Stage
-	samples []sample      // of the stage, oldest first
-	whole   time.Duration // what the job would take from beginning to end; 0 = not known
+	mu    sync.Mutex
+	model *forecast.Model
+	// last is what read returned last, or what the job's row had.
+	last job.Progress
 }
 
-type sample struct {
-	at   time.Time
-	done int64
+// newMeter goes on with what a job's row has.
+func newMeter(costs forecast.Costs, p job.Progress) *meter {
+	p.Current.Speed, p.Current.Left, p.Total.Speed, p.Total.Left = 0, 0, 0, 0
+	return &meter{model: forecast.New(costs, p.Spent, p.Percent), last: p}
 }
 
-// read is called with what the plan tells at a time.
-func (m *meter) read(now time.Time, p Progress) job.Progress {
+// begin is called before another plan of the job runs in this process.
+func (m *meter) begin() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.model.Restart()
+}
+
+// shown returns what was read last.
+func (m *meter) shown() job.Progress {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.last
+}
+
+// read is called with what the plan tells at a moment.
+func (m *meter) read(p Progress) job.Progress {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	rows := p.Rows
-	out := job.Progress{Phase: p.Phase, Step: p.Step, Rows: &rows}
+	out := job.Progress{Phase: p.Phase, Step: p.Step, Rows: &rows, Percent: m.model.Percent(), Spent: m.last.Spent}
 	out.Total.Size = p.SourceBytes
-	share := 0.0 // of the stage
-	if p.Size > 0 {
-		share = min(float64(p.Done)/float64(p.Size), 1)
-		// All sizes are told in bytes of the source.
-		out.Current.Size = p.SourceBytes
-		out.Current.Done = int64(share * float64(p.SourceBytes))
-	}
-	before, after := 0.0, 0.0
-	for s, w := range weights {
+	if p.At >= 0 {
+		now, step := m.model.Read(p.At, p.Steps), &p.Steps[p.At]
 		switch {
-		case Stage(s) < p.Stage:
-			before += w
-		case Stage(s) > p.Stage:
-			after += w
+		case step.Name != p.Step && p.At > 0: // the end of a step
+			s := &p.Steps[p.At-1]
+			out.Current = job.Meter{Done: s.Done, Size: s.Size, Percent: 100}
+		case !step.Blind:
+			out.Current = job.Meter{Done: step.Done, Size: step.Size, Percent: now.StepPercent, Speed: int64(now.StepSpeed)}
 		}
+		out.Current.Left, out.Total.Left = now.StepLeft, now.Left
+		if now.Whole > 0 {
+			out.Total.Speed = int64(float64(p.SourceBytes) / now.Whole.Seconds())
+		}
+		out.Percent, out.Spent = now.Percent, m.model.Spent()
 	}
-	m.percent = max(m.percent, min(100*(before+share*weights[p.Stage]), 100))
-	out.Percent = m.percent
-	out.Total.Done = int64(m.percent / 100 * float64(p.SourceBytes))
+	out.Total.Done = int64(out.Percent / 100 * float64(p.SourceBytes))
+	m.last = out
+	return out
+}
 
-	elapsed, done := m.measure(now, p.Stage, out.Current.Done)
-	left := time.Duration(0)
-	if done > 0 && elapsed > 0 {
-		speed := float64(done) / elapsed.Seconds()
-		out.Current.Speed = int64(speed)
-		left = time.Duration(float64(out.Current.Size-out.Current.Done) / speed * float64(time.Second))
-		out.Current.Left = left
-		m.whole = time.Duration(float64(out.Current.Size) / speed / weights[p.Stage] * float64(time.Second))
-	} else if m.whole > 0 {
-		left = time.Duration((1-share)*weights[p.Stage]*float64(m.whole)) - elapsed
+// finished is what a job shows whose plan has come to its end: of speeds the one of the whole job stays.
+func (m *meter) finished(p Progress) job.Progress {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if p.At < 0 && len(p.Steps) > 0 {
+		// The last step's time was not read yet.
+		m.model.Read(len(p.Steps)-1, p.Steps)
 	}
-	if m.whole > 0 {
-		out.Total.Left = max(left+time.Duration(after*float64(m.whole)), time.Second)
-		out.Total.Speed = int64(float64(p.SourceBytes) / m.whole.Seconds())
+	out := job.Progress{Percent: 100, Spent: m.model.Spent(), Total: job.Meter{Done: p.SourceBytes, Size: p.SourceBytes}}
+	seconds := 0.0
+	for i := range out.Spent {
+		out.Spent[i].Percent = 100
+		seconds += out.Spent[i].Seconds
+	}
+	if seconds > 0 {
+		out.Total.Speed = int64(float64(p.SourceBytes) / seconds)
 	}
 	return out
 }
 
-// measure returns how much was done in how long, lately.
-func (m *meter) measure(now time.Time, stage Stage, done int64) (time.Duration, int64) {
-	if stage != m.stage || len(m.samples) > 0 && done < m.samples[len(m.samples)-1].done {
-		m.stage, m.samples = stage, nil
+// learnFrom is how many of the last finished jobs say what steps take.
+const learnFrom = 32
+
+// learn makes the job's meter with what jobs before have shown.
+func (r *runner) learn(ctx context.Context) {
+	jobs, err := r.store.Finished(ctx, learnFrom)
+	if err != nil {
+		r.log.Warn("what jobs before took is not to be had, so the expected end is only an assumption at first", zap.Error(err))
+		return
 	}
-	if n := len(m.samples); n == 0 || now.Sub(m.samples[n-1].at) >= progressInterval/2 {
-		m.samples = append(m.samples, sample{now, done})
+	m := newMeter(forecast.Learn(jobs), r.record.Progress)
+	r.mu.Lock()
+	r.mu.meter = m
+	r.mu.Unlock()
+}
+
+// progress is what is known of the job.
+func (r *runner) progress() job.Progress {
+	r.mu.Lock()
+	plan, claimed, m := r.mu.plan, r.mu.claimed, r.mu.meter
+	r.mu.Unlock()
+	switch {
+	case plan != nil:
+		p := plan.Progress()
+		r.counted.add(&p.Counted)
+		return m.read(p)
+	case claimed:
+		p := m.shown()
+		p.Phase = job.PhaseImporting
+		return p
+	default:
+		return r.record.Progress
 	}
-	for len(m.samples) > 2 && now.Sub(m.samples[1].at) >= speedWindow {
-		m.samples = m.samples[1:]
+}
+
+// live overlays a row of this process's job with what it knows better than the
+// row. Percentages are the row's: what was shown once must not fall when this process dies.
+func (e *Executor) live(j *job.Job) {
+	e.mu.Lock()
+	r := e.mu.jobs[j.ID]
+	e.mu.Unlock()
+	if r == nil || j.Status != job.Running || j.Lease != r.record.Lease {
+		return
 	}
-	return now.Sub(m.samples[0].at), done - m.samples[0].done
+	kept := j.Progress
+	j.Progress = r.progress()
+	j.Percent, j.Total.Done = kept.Percent, kept.Total.Done
+	if j.Step == kept.Step {
+		j.Current.Percent = kept.Current.Percent
+	} else {
+		j.Current.Percent = 0
+	}
 }

@@ -5,68 +5,74 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/sluicedb/sluice/executor/forecast"
+	"github.com/sluicedb/sluice/executor/job"
 )
 
-// TestMeter follows a steady job through its stages.
+func stepsAt(seconds, encoded, ingested int64) []forecast.Step {
+	return []forecast.Step{
+		{Name: "encode", Done: encoded, Size: 1000, Took: time.Duration(seconds) * time.Second},
+		{Name: "ingest", Done: ingested, Size: 3000},
+		{Name: "checksum", Size: 3000, Blind: true},
+	}
+}
+
+// TestMeter shows what a plan tells as a job's progress.
 func TestMeter(t *testing.T) {
 	t.Parallel()
-	const source = 1000 << 20
-	var m meter
-	now := time.Unix(1e9, 0)
-	began := now
-	percent := -1.0
-	// The stages take the shares of the time that the weights say.
-	whole := 100 * time.Second
-	for now.Sub(began) < whole {
-		at := float64(now.Sub(began)) / float64(whole)
-		p := Progress{SourceBytes: source, Size: 777, Step: "s"}
-		for p.Stage = StageEncode; p.Stage < StageVerify && at >= weights[p.Stage]; p.Stage++ {
-			at -= weights[p.Stage]
-		}
-		p.Done = int64(at / weights[p.Stage] * 777)
-		if p.Stage == StageVerify {
-			p.Done, p.Size = 0, 0
-		}
-		out := m.read(now, p)
-		elapsed := now.Sub(began)
-		require.GreaterOrEqual(t, out.Percent, percent)
-		percent = out.Percent
-		if p.Stage != StageVerify {
-			require.InDelta(t, 100*float64(elapsed)/float64(whole), percent, 0.2)
-			require.EqualValues(t, source, out.Current.Size)
-			require.LessOrEqual(t, out.Current.Done, out.Current.Size)
-		} else {
-			require.Zero(t, out.Current)
-		}
-		if elapsed >= whole/10 && elapsed < whole*95/100 {
-			require.InEpsilon(t, (whole - elapsed).Seconds(), out.Total.Left.Seconds(), 0.2, "after %v", elapsed)
-			require.InEpsilon(t, source/100, out.Total.Speed, 0.2)
-		}
-		now = now.Add(time.Second)
+	m := newMeter(forecast.Costs{}, job.Progress{})
+	out := m.read(Progress{Phase: job.PhaseImporting, Step: "prepare", At: -1, SourceBytes: 1000})
+	require.Equal(t, "prepare", out.Step)
+	require.Zero(t, out.Current)
+	require.Equal(t, job.Meter{Size: 1000}, out.Total)
+	for s := range int64(5) {
+		out = m.read(Progress{Step: "encode", At: 0, Steps: stepsAt(s, 100*s, 0), SourceBytes: 1000, Rows: 7 * s})
 	}
-	require.Greater(t, percent, 95.0)
+	require.EqualValues(t, 28, *out.Rows)
+	require.Equal(t, job.Meter{Done: 400, Size: 1000, Percent: 40, Speed: 100, Left: 6 * time.Second}, out.Current)
+	require.InDelta(t, 40, out.Percent, 1)
+	require.InDelta(t, 400, out.Total.Done, 10)
+	require.InDelta(t, 6, out.Total.Left.Seconds(), 0.1)
+	require.InDelta(t, 100, out.Total.Speed, 1)
+
+	// Behind the last step nothing falls.
+	last := m.read(Progress{Step: "done", At: -1, Steps: stepsAt(4, 400, 0), SourceBytes: 1000})
+	require.Equal(t, out.Percent, last.Percent)
+	require.Equal(t, out.Spent, last.Spent)
+	done := stepsAt(10, 1000, 3000)
+	done[1].Took, done[2].Took, done[2].Done = 5*time.Second, 5*time.Second, 3000
+	end := m.finished(Progress{Step: "done", At: -1, Steps: done, SourceBytes: 1000})
+	require.Equal(t, job.Progress{Percent: 100, Total: job.Meter{Done: 1000, Size: 1000, Speed: 50}, Spent: []job.Spent{
+		{Step: "encode", Seconds: 10, Bytes: 1000, Percent: 100}, {Step: "ingest", Seconds: 5, Bytes: 3000, Percent: 100},
+		{Step: "checksum", Seconds: 5, Bytes: 3000, Percent: 100},
+	}}, end)
 }
 
 // TestMeterGoesOn: a job that begins anew, or from an earlier place, doesn't fall back.
 func TestMeterGoesOn(t *testing.T) {
 	t.Parallel()
-	m := meter{percent: 42}
-	now := time.Unix(1e9, 0)
-	out := m.read(now, Progress{SourceBytes: 100, Size: 100, Done: 50})
+	m := newMeter(forecast.Costs{}, job.Progress{Step: "encode", Percent: 42, Current: job.Meter{Done: 420, Size: 1000, Percent: 42, Speed: 5, Left: time.Hour},
+		Spent: []job.Spent{{Step: "encode", Seconds: 42, Bytes: 420, Percent: 42}}})
+	require.Equal(t, job.Meter{Done: 420, Size: 1000, Percent: 42}, m.shown().Current, "what it was, but nothing moves")
+	m.begin()
+	out := m.read(Progress{Step: "prepare", At: -1, Steps: stepsAt(0, 0, 0), SourceBytes: 1000})
 	require.InDelta(t, 42, out.Percent, 0)
-	require.EqualValues(t, 50, out.Current.Done)
-	out = m.read(now.Add(time.Second), Progress{SourceBytes: 100, Size: 100, Done: 10})
-	require.InDelta(t, 42, out.Percent, 0)
-	require.Zero(t, out.Current.Speed)
-	out = m.read(now.Add(2*time.Second), Progress{SourceBytes: 100, Size: 100, Done: 20})
-	require.EqualValues(t, 10, out.Current.Speed)
-	require.Equal(t, 8*time.Second, out.Current.Left)
-	out = m.read(now.Add(3*time.Second), Progress{SourceBytes: 100, Size: 100, Done: 99})
-	require.Greater(t, out.Percent, 42.0)
-	// A slower time is noticed within the window.
-	for i := range 40 {
-		out = m.read(now.Add(time.Duration(4+i)*time.Second), Progress{SourceBytes: 100, Size: 100, Done: 99})
+	require.InDelta(t, 42, out.Spent[0].Percent, 0)
+	out = m.read(Progress{Step: "encode", At: 0, Steps: stepsAt(0, 100, 0), SourceBytes: 1000})
+	require.InDelta(t, 42, out.Percent, 0.01)
+	require.EqualValues(t, 100, out.Current.Done, "what is done is told as it is")
+	require.InDelta(t, 42, out.Current.Percent, 0.01)
+	require.InDelta(t, 90, out.Current.Left.Seconds(), 1, "at the speed that it had before")
+	percent := out.Percent
+	for s := range int64(30) {
+		out = m.read(Progress{Step: "encode", At: 0, Steps: stepsAt(s, 100+30*s, 0), SourceBytes: 1000})
+		require.GreaterOrEqual(t, out.Percent, percent)
+		percent = out.Percent
 	}
-	require.Zero(t, out.Current.Speed)
-	require.LessOrEqual(t, len(m.samples), 33)
+	require.Greater(t, percent, 90.0)
+	m.begin()
+	out = m.read(Progress{Step: "encode", At: 0, Steps: stepsAt(0, 970, 0), SourceBytes: 1000})
+	require.GreaterOrEqual(t, out.Percent, percent)
+	require.InDelta(t, 42+29, out.Spent[0].Seconds, 0.01)
 }

@@ -36,7 +36,7 @@ func TestJobRow(t *testing.T) {
 	j := job.Job{
 		ID: 3, DataSource: "/d/a.csv", DB: "d", Table: "t`x", TableID: 104, Status: job.Running,
 		Progress: job.Progress{Phase: job.PhaseImporting, Step: "encode", Rows: &rows, Percent: 31.9,
-			Current: job.Meter{Done: 72_000_000, Size: 144_000_000, Speed: 10_960_000, Left: 7*time.Hour + 26*time.Minute + 2500*time.Millisecond},
+			Current: job.Meter{Done: 72_000_000, Size: 144_000_000, Percent: 50.5, Speed: 10_960_000, Left: 7*time.Hour + 26*time.Minute + 2500*time.Millisecond},
 			Total:   job.Meter{Done: 45_000_000, Size: 144_000_000, Speed: 4_000_000, Left: 100 * time.Hour}},
 		GroupKey: "g", UpdateTime: time.Date(2026, 1, 2, 3, 4, 6, 0, time.UTC), Control: job.Control{PauseRequested: true},
 		SourceBytes: 144_000_000, CreateTime: time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC), CreatedBy: "u@%",

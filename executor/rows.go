@@ -84,7 +84,7 @@ func percentOf(m *job.Meter) Value {
 	if m.Size == 0 {
 		return nil
 	}
-	return percentValue(100 * float64(m.Done) / float64(m.Size))
+	return percentValue(m.Percent)
 }
 
 // percentValue writes whole percents, rounded down: 100 is the end.

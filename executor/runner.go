@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/sluicedb/sluice/executor/forecast"
 	"github.com/sluicedb/sluice/executor/job"
 	"github.com/sluicedb/sluice/executor/jobstore"
 	"github.com/sluicedb/sluice/executor/privilege"
@@ -33,7 +34,8 @@ type runner struct {
 	badRows *badRowSink
 	// began is what an earlier owner of the job has left.
 	began begun
-	meter meter
+	// counted goes into the metrics.
+	counted counted
 
 	ctx  context.Context // of the job, cancelled with a *stopError
 	stop func(error)     // idempotent: the first cause counts
@@ -47,6 +49,7 @@ type runner struct {
 		claimed bool
 		lost    bool // another has the job, or may have it
 		plan    Plan // nil until the import runs
+		meter   *meter
 		// wanted numbers the settings of the job's row, settings those in use.
 		wanted, settings int64
 		restart          context.CancelCauseFunc // nil until the import runs
@@ -67,11 +70,12 @@ func (e *Executor) newRunner(ctx context.Context, store *jobstore.Store, engine 
 		log:  e.log.With(zap.Int64("job", record.ID), zap.String("table", record.DB+"."+record.Table)),
 		done: make(chan struct{}),
 	}
-	r.meter.percent = record.Percent
+	r.mu.meter = newMeter(forecast.Costs{}, record.Progress)
+	r.counted.metrics = e.metrics
 	r.mu.wanted, r.mu.settings = record.Settings, record.Settings
 	r.badRows = &badRowSink{store: store, lease: record.Lease, metric: e.metrics.badRows}
 	r.task.BadRows = r.badRows
-	r.task.Checkpoints = &checkpoints{r}
+	r.task.Checkpoints, r.task.Observer = &checkpoints{r}, e.metrics
 	// The job outlives the statement that asked for it; wait ends it when a
 	// blocking statement's context ends.
 	jobCtx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
@@ -157,6 +161,7 @@ func (r *runner) work() (summary Summary, err error) {
 		return Summary{}, err
 	}
 	defer free()
+	r.learn(r.ctx)
 	if err := r.claim(); err != nil {
 		return Summary{}, err
 	}
@@ -187,7 +192,10 @@ func (r *runner) attempt() (Summary, error) {
 	r.e.backoff.forget(r.record.ID)
 	r.mu.Lock()
 	r.mu.plan = plan
+	r.mu.meter.begin()
 	r.mu.Unlock()
+	now := plan.Progress()
+	r.counted.begin(&now.Counted)
 	return plan.Run(ctx)
 }
 
@@ -270,6 +278,8 @@ func (r *runner) claim() error {
 	r.mu.Lock()
 	r.mu.claimed, r.mu.renewed = true, claimed
 	r.mu.Unlock()
+	r.log.Info("import job claimed", zap.Int64("term", r.record.Lease.Term), zap.Bool("checkpoint", r.began.checkpoint),
+		zap.Float64("percent", r.record.Percent))
 	return nil
 }
 
@@ -321,31 +331,4 @@ func (r *runner) plan(ctx context.Context) (Plan, error) {
 		return plan, nil
 	}
 	return nil, r.cantGoOn(errors.Join(err, plan.Close()))
-}
-
-// progress is what is known of the job.
-func (r *runner) progress() job.Progress {
-	r.mu.Lock()
-	plan, claimed := r.mu.plan, r.mu.claimed
-	r.mu.Unlock()
-	switch {
-	case plan != nil:
-		return r.meter.read(time.Now(), plan.Progress())
-	case claimed:
-		return job.Progress{Phase: job.PhaseImporting, Percent: r.record.Percent}
-	default:
-		return r.record.Progress
-	}
-}
-
-// live overlays a row of this process's job with what it knows better than the
-// row: rows and phase of this moment.
-func (e *Executor) live(j *job.Job) {
-	e.mu.Lock()
-	r := e.mu.jobs[j.ID]
-	e.mu.Unlock()
-	if r == nil || j.Status != job.Running || j.Lease != r.record.Lease {
-		return
-	}
-	j.Progress = r.progress()
 }

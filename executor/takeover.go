@@ -248,7 +248,7 @@ func (w *watcher) fail(ctx context.Context, store *jobstore.Store, h *jobstore.H
 // remains says what a job that its owner can't put right any more may have left.
 func remains(h *jobstore.Held) string {
 	switch {
-	case h.Checkpoint, h.Status == job.Running, h.Step != "" && h.Step != "prepare" && h.Step != "encode":
+	case h.Checkpoint, h.Status == job.Running, h.Step != "" && h.Step != "prepare" && h.Step != "encode" && h.Step != "sort":
 		return "; the table may hold a part of the rows: TRUNCATE it before it is used or imported again"
 	}
 	return "; the table is as it was"

@@ -230,7 +230,7 @@ func (k *doneKeeper) done(start, end []byte, pairs, bytes int64) {
 	k.run.saved.Ingest.Done = k.run.saved.Ingest.Done.Add(checkpoint.Range{Start: start, End: end, Pairs: pairs, Bytes: bytes})
 	k.changed = true
 	k.mu.Unlock()
-	k.run.plan.progress.pairsIngested.Add(pairs)
+	k.run.plan.progress.ingested.Add(bytes)
 }
 
 // save saves what has changed.
@@ -298,15 +298,17 @@ func (r *run) restore() {
 		r.summary.DeletedRows = in.DeletedRows
 		r.left = leftPart
 		r.sent.Store(true)
-		pairs, _ := in.Done.Total()
-		r.plan.progress.pairsIngested.Store(pairs)
-		r.plan.progress.pairs.Store(int64(in.Sum.Pairs))
+		_, size := in.Done.Total()
+		r.plan.progress.sent.Store(size)
+		r.plan.progress.ingested.Store(size)
+		r.plan.progress.settle(int64(in.Sum.Pairs), int64(in.Sum.Bytes))
+		r.plan.progress.tableBytes.Store(int64(in.Before.Bytes))
+		r.plan.progress.lostRows.Store(in.LostRows)
 	}
 	if in != nil && in.Complete {
 		r.summary.Local, r.summary.Rows, r.summary.LostRows = in.Sum, in.Rows, in.LostRows
 		r.summary.SourceBytes, r.summary.Warnings = r.plan.SourceBytes, in.Warnings
-		r.plan.progress.rows.Store(in.Rows + in.LostRows)
-		r.plan.progress.sourceBytes.Store(r.plan.SourceBytes)
+		r.plan.progress.resume(in.Rows+in.LostRows, r.plan.SourceBytes, int64(len(r.plan.Files)), int64(in.Sum.Pairs), int64(in.Sum.Bytes), 0)
 		r.left = leftUnverified
 	}
 }

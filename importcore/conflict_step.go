@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/pingcap/tidb/pkg/parser/mysql"
 	"github.com/pingcap/tidb/pkg/tablecodec"
@@ -28,7 +29,7 @@ func (r *run) resolve(ctx context.Context, sorted *sortkv.Sorted, memory memoryS
 	if r.saved.Ingest != nil && r.plan.filled {
 		return r.restoreResolved(ctx, c, memory)
 	}
-	r.log.Info("looking for rows that collide")
+	r.enter(StepConflicts)
 	cfg := r.decision(sorted, memory)
 	rows, done, err := r.openTable(ctx)
 	if err != nil {
@@ -55,6 +56,7 @@ func (r *run) resolve(ctx context.Context, sorted *sortkv.Sorted, memory memoryS
 	if err := capture.end(ctx); err != nil {
 		return nil, err
 	}
+	r.plan.progress.looked.Store(lookedDecided)
 	if c.sum, err = c.resolved.Checksum(ctx, r.plan.Task.Threads); err != nil {
 		return nil, err
 	}
@@ -89,6 +91,7 @@ func (r *run) sumBefore(ctx context.Context) (err error) {
 		return nil
 	}
 	r.before, err = r.remoteChecksum(ctx)
+	r.plan.progress.tableBytes.Store(int64(r.before.Bytes))
 	if err != nil && r.plan.Task.Checksum == ChecksumOptional && ctx.Err() == nil {
 		r.warn("the cluster's checksum of the rows that are there is not to be had, so the import will not be verified", err)
 		r.unverified = true
@@ -126,6 +129,24 @@ func (r *run) decision(sorted *sortkv.Sorted, memory memorySplit) conflict.Confi
 	return conflict.Config{
 		Sorted: sorted, Keys: r.uniqueKeys(), Strategy: strategies[r.plan.Task.OnDuplicate],
 		Dir: r.dir.path, MemoryBudget: memory.conflicts, Threads: r.plan.Task.Threads, Logger: r.log,
+		Scanned: func(done, parts int) { raise(&r.plan.progress.looked, int64(lookedScanned*done/parts)) },
+	}
+}
+
+// What is done, in permille, of the step conflicts when all keys have been scanned, and when it is decided
+// about all rows; the rest is the sum of those that stay and the deletion of others.
+const (
+	lookedScanned = 700
+	lookedDecided = 800
+)
+
+// raise sets a number that several goroutines only raise.
+func raise(n *atomic.Int64, to int64) {
+	for {
+		was := n.Load()
+		if was >= to || n.CompareAndSwap(was, to) {
+			return
+		}
 	}
 }
 
@@ -210,6 +231,7 @@ func (r *run) tellConflicts(ctx context.Context, result *conflict.Result) {
 		parts = append(parts, part)
 	}
 	r.summary.LostRows = result.Lost.Count()
+	r.plan.progress.lostRows.Store(r.summary.LostRows)
 	if rows == 0 {
 		return
 	}

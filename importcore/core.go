@@ -48,6 +48,7 @@ type Core struct {
 	cfg         Config
 	compression sortkv.Compression
 	cluster     *cluster.Cluster
+	load        load
 }
 
 // New connects to the cluster. The caller closes the Core.
@@ -130,6 +131,7 @@ func (p *Plan) openSource(ctx context.Context, cfg source.Config) error {
 		p.SourceBytes += f.Size
 	}
 	p.progress.sourceTotal.Store(p.SourceBytes)
+	p.progress.files.Store(int64(len(p.Files)))
 	return nil
 }
 

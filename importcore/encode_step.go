@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -35,10 +36,15 @@ func (r *run) encode(ctx context.Context, memory memorySplit) (*sortkv.Sorted, e
 	}
 	r.ids = cluster.AutoIDs(saver.tally.maxIDs())
 	saver.tally.tell(r)
+	r.plan.progress.spilled.Store(r.sorter.Spilled())
+	if !r.numbered && r.sorter.Spilled() > 0 {
+		r.enter(StepSort)
+	}
 	sorted, err := r.sorter.Finish(ctx)
 	if err != nil {
 		return nil, r.describeDuplicate(err)
 	}
+	r.plan.progress.sorted.Store(sorted)
 	if err := sorted.FindDuplicate(ctx); err != nil {
 		return nil, r.describeDuplicate(err)
 	}
@@ -88,6 +94,35 @@ type worker struct {
 	// twice: the job has failed, but bad rows, wherever they are, come first.
 	unsorted *kv.Arena
 	full     int // bytes at which arena is handed over
+	// counted of the arena's pairs and bytes are in the job's progress.
+	counted struct{ pairs, bytes int }
+}
+
+// count adds what has come into the arena to the job's progress.
+func (w *worker) count() {
+	if w.arena == nil {
+		return
+	}
+	pairs, bytes := len(w.arena.Refs), len(w.arena.Buf)
+	if w.numbered {
+		bytes -= pairs * kv.NumberBytes
+	}
+	w.plan.progress.madePairs.Add(int64(pairs - w.counted.pairs))
+	w.plan.progress.madeBytes.Add(int64(bytes - w.counted.bytes))
+	w.counted.pairs, w.counted.bytes = pairs, bytes
+}
+
+// next returns the next block.
+func (w *worker) next(blocks <-chan numberedBlock) (block numberedBlock, ok bool) {
+	select {
+	case block, ok = <-blocks:
+		return block, ok
+	default:
+	}
+	began := time.Now()
+	block, ok = <-blocks
+	w.plan.progress.sourceWait.Add(int64(time.Since(began)))
+	return block, ok
 }
 
 // lend gets the worker an arena.
@@ -108,6 +143,8 @@ func (w *worker) lend(ctx context.Context) (err error) {
 // handOver gives the worker's arena, if it has one, to the sorter. The key that
 // it may find twice is its lasting state, which Finish returns.
 func (w *worker) handOver(ctx context.Context) error {
+	w.count()
+	w.counted.pairs, w.counted.bytes = 0, 0
 	a := w.arena
 	w.arena = nil
 	if a == nil || a == w.unsorted {
@@ -120,7 +157,11 @@ func (w *worker) handOver(ctx context.Context) error {
 }
 
 func (w *worker) consume(ctx context.Context, blocks <-chan numberedBlock, bad *badRows) error {
-	for block := range blocks {
+	for {
+		block, ok := w.next(blocks)
+		if !ok {
+			return nil
+		}
 		if block.rest != nil {
 			if err := w.takeRest(ctx, block.rest); err != nil {
 				return err
@@ -138,12 +179,15 @@ func (w *worker) consume(ctx context.Context, blocks <-chan numberedBlock, bad *
 		rows, err := w.encodeBlock(ctx, block, left)
 		w.plan.progress.rows.Add(rows)
 		w.plan.progress.sourceBytes.Add(int64(len(block.Data)))
+		w.count()
+		if w.plan.Task.Observer != nil {
+			w.plan.Task.Observer.Encoded(int64(len(block.Data)))
+		}
 		block.Release()
 		if err = bad.ended(ctx, block.seq, left, err); err != nil {
 			return err
 		}
 	}
-	return nil
 }
 
 // takeRest leaves nothing in the worker's hands until the rest is over.
@@ -151,6 +195,8 @@ func (w *worker) takeRest(ctx context.Context, rest *rest) error {
 	if err := w.handOver(ctx); err != nil {
 		return err
 	}
+	began := time.Now()
+	defer func() { w.plan.progress.restWait.Add(int64(time.Since(began))) }()
 	rest.begun <- struct{}{} // has room for all workers
 	select {
 	case <-rest.over:

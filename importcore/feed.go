@@ -49,6 +49,9 @@ func (f *feeder) feed(ctx context.Context) error {
 	from := f.next
 	for i := from.File; i < len(f.plan.Files); i++ {
 		if f.plan.layouts[i] == nil {
+			if f.saver != nil {
+				f.plan.progress.filesRead.Add(1)
+			}
 			continue
 		}
 		splitter, err := f.plan.newSplitter(ctx, store, i, from, f.pool)
@@ -68,6 +71,9 @@ func (f *feeder) feedFile(ctx context.Context, splitter format.Splitter, file in
 	for !f.bad.found() {
 		block, err := splitter.Next(ctx)
 		if errors.Is(err, io.EOF) {
+			if f.saver != nil {
+				f.plan.progress.filesRead.Add(1)
+			}
 			return nil
 		}
 		if fault.As(err) != nil && ctx.Err() == nil {

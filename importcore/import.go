@@ -45,6 +45,7 @@ type run struct {
 	before     kv.Checksum      // of the rows that the table had before the ingest
 	unverified bool             // before is not to be had
 	summary    Summary
+	waited     Waits // before the present step
 	// sent tells that pairs may have reached the table.
 	sent atomic.Bool
 	// left says what the table holds since then, or since rows of it were deleted; "" before.
@@ -72,15 +73,19 @@ func (c *Core) Import(ctx context.Context, plan *Plan, events func(Event)) (_ *S
 	r := &run{core: c, plan: plan, events: events,
 		log: c.cfg.Logger.With(zap.Int64("job", plan.Task.JobID), zap.Stringer("table", plan.target))}
 	defer func() { err = errors.Join(err, plan.Close()) }()
+	defer c.load.enter()()
 	if sink := plan.Task.BadRows; sink != nil {
 		r.bad = badrows.NewCollector(plan.Task.MaxErrors, sink)
 	} else if plan.Task.MaxErrors > 0 {
 		return nil, fault.New(fault.Sluice, 0, "bad rows are to be recorded, but there is no sink for them")
 	}
 	r.restore()
+	r.shape()
+	r.plan.progress.underWay.Store(int64(r.plan.Task.Threads) * usualRegion)
 	work, stop := r.graceful(ctx)
 	err = fault.Contain(func() error { return r.steps(work) })()
 	stop()
+	r.leave()
 	keep := err != nil && (r.paused(ctx, err) || r.waits(err) || errors.Is(context.Cause(ctx), ErrNotOwner) || r.plan.filled && r.sent.Load())
 	r.cleaned(r.closeSorting(keep))
 	if err == nil {
@@ -127,6 +132,7 @@ func (r *run) bringIn(ctx context.Context) error {
 			return err
 		}
 	}
+	r.allowedSpeed(ctx)
 	r.enter(StepEncode)
 	sorted, err := r.encode(ctx, memory)
 	if err != nil {
@@ -144,7 +150,7 @@ func (r *run) bringIn(ctx context.Context) error {
 	r.summary.SourceBytes = r.plan.progress.sourceBytes.Load()
 	r.summary.SpilledBytes = sorted.Spilled()
 	r.plan.progress.spilled.Store(sorted.Spilled())
-	r.plan.progress.pairs.Store(int64(r.summary.Local.Pairs))
+	r.plan.progress.settle(int64(r.summary.Local.Pairs), int64(r.summary.Local.Bytes))
 	r.enter(StepIngest)
 	return r.ingest(ctx, src, memory)
 }
@@ -157,13 +163,6 @@ func (r *run) cleaned(err error) {
 	}
 }
 
-// enter moves the job to a step and tells of it.
-func (r *run) enter(s Step) {
-	r.plan.progress.step.Store(int32(s))
-	r.log.Info("import step", zap.Stringer("step", s))
-	r.events(Event{JobID: r.plan.Task.JobID, Time: time.Now(), Step: s})
-}
-
 // warn records something that the user should hear of and that is no reason to fail.
 func (r *run) warn(text string, err error) {
 	r.log.Warn(text, zap.Error(err))
@@ -171,7 +170,7 @@ func (r *run) warn(text string, err error) {
 		text = fmt.Sprintf("%s: %v", text, err)
 	}
 	r.summary.Warnings = append(r.summary.Warnings, text)
-	r.events(Event{JobID: r.plan.Task.JobID, Time: time.Now(), Step: Step(r.plan.progress.step.Load()), Warning: text})
+	r.events(Event{JobID: r.plan.Task.JobID, Time: time.Now(), Step: r.plan.progress.step(), Warning: text})
 }
 
 // What a table holds after an error, by the step that failed, if it isn't emptied.

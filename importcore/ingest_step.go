@@ -97,6 +97,7 @@ func (r *run) ingestUnder(ctx context.Context, src *content, ranges []sortkv.Ran
 }
 
 func (r *run) ingestOptions(src *content, limits cluster.RegionLimits, memory memorySplit, keeper *doneKeeper) ingest.Options {
+	r.plan.progress.underWay.Store(int64(r.plan.Task.Threads) * limits.SplitSize)
 	want := src.Checksum()
 	pairs, size := r.saved.Ingest.Done.Total()
 	return ingest.Options{
@@ -111,6 +112,9 @@ func (r *run) ingestOptions(src *content, limits cluster.RegionLimits, memory me
 		Hold:            r.hold,
 		Stop:            r.pausing,
 		Done:            keeper.done,
+		Sent:            r.plan.progress.tellSent,
+		Waits:           &r.plan.progress.ingestWaits,
+		Observer:        r.observer(),
 		Logger:          r.log,
 	}
 }
@@ -231,7 +235,8 @@ func (r *run) finish(ctx context.Context) error {
 	}
 	r.enter(StepAnalyze)
 	if err := r.core.cluster.Analyze(r.fenced(ctx), task.DB, task.Table, task.Partitions...); err != nil {
-		if ctx.Err() != nil {
+		// The context of a job that isn't ours any more may end a moment later.
+		if ctx.Err() != nil || errors.Is(err, ErrNotOwner) {
 			return err
 		}
 		r.warn("the rows are imported, but the table could not be analysed", err)

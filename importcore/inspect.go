@@ -158,11 +158,15 @@ func (in *inspector) complete(ctx context.Context, e *Estimate) {
 	if errors.Join(err, usageErr, replicasErr) != nil {
 		return
 	}
-	tikv := 0
+	e.inCluster(limits, storesOf(stores), replicas, in.plan.Task.MaxWriteSpeed)
+}
+
+// storesOf counts the TiKV stores that are up.
+func storesOf(stores []cluster.StoreUsage) (tikv int) {
 	for _, s := range stores {
 		if s.Up && !s.TiFlash {
 			tikv++
 		}
 	}
-	e.inCluster(limits, tikv, replicas, in.plan.Task.MaxWriteSpeed)
+	return tikv
 }

@@ -178,7 +178,9 @@ func (r *run) newSorting(memory memorySplit) (err error) {
 	if r.numbered {
 		r.blocks = &blockIndex{dir: r.dir.path}
 	}
-	r.sorter, err = sortkv.New(r.sortOptions(memory))
+	if r.sorter, err = sortkv.New(r.sortOptions(memory)); err == nil {
+		r.plan.progress.sorter.Store(r.sorter)
+	}
 	return err
 }
 
@@ -203,8 +205,9 @@ func (r *run) reopenSorting(memory memorySplit) (err error) {
 	if r.sorter, err = sortkv.Reopen(r.sortOptions(memory), e.Runs); err != nil {
 		return err
 	}
-	r.plan.progress.rows.Store(e.Rows)
-	r.plan.progress.sourceBytes.Store(e.SourceBytes)
+	sum := e.Runs.Checksum
+	r.plan.progress.resume(e.Rows, e.SourceBytes, int64(e.Next.File), int64(sum.Pairs), int64(sum.Bytes), e.Runs.Spilled())
+	r.plan.progress.sorter.Store(r.sorter)
 	r.log.Info("the job goes on from its checkpoint", zap.Int64("rows", e.Rows), zap.Int64("source_bytes", e.SourceBytes))
 	return nil
 }

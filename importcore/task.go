@@ -10,6 +10,7 @@ import (
 	"github.com/sluicedb/sluice/importcore/checkpoint"
 	"github.com/sluicedb/sluice/importcore/encode"
 	"github.com/sluicedb/sluice/importcore/format/csv"
+	"github.com/sluicedb/sluice/importcore/ingest"
 	"github.com/sluicedb/sluice/importcore/kv"
 	"github.com/sluicedb/sluice/importcore/precheck"
 	"github.com/sluicedb/sluice/importcore/source"
@@ -125,6 +126,8 @@ type ImportTask struct {
 	// Checkpoints keeps what the job has done, so that it can go on after its process
 	// died or was paused. With nil it can't.
 	Checkpoints Checkpoints
+	// Observer may be nil.
+	Observer Observer
 	// SkipPrechecks names the checks that Inspect leaves out.
 	SkipPrechecks []precheck.Name
 	// MemoryBudget is what the job may hold in memory for blocks, pairs and
@@ -146,11 +149,13 @@ type Step uint8
 
 // The steps, in the order in which a job goes through them.
 const (
-	StepPrepare  Step = iota // nothing of the source read yet
-	StepEncode               // source files are read, encoded and sorted
-	StepIngest               // sorted pairs are written to the stores
-	StepChecksum             // auto IDs are rebased, the table's checksum is compared
-	StepAnalyze              // statistics are collected
+	StepPrepare   Step = iota // nothing of the source read yet
+	StepEncode                // source files are read, encoded and sorted
+	StepSort                  // runs on the disk are merged and searched for equal keys; left out without runs
+	StepConflicts             // rows that share a key are looked for; left out unless the job may have some
+	StepIngest                // sorted pairs are written to the stores
+	StepChecksum              // auto IDs are rebased, the table's checksum is compared
+	StepAnalyze               // statistics are collected
 	StepDone
 )
 
@@ -161,6 +166,10 @@ func (s Step) String() string {
 		return "prepare"
 	case StepEncode:
 		return "encode"
+	case StepSort:
+		return "sort"
+	case StepConflicts:
+		return "conflicts"
 	case StepIngest:
 		return "ingest"
 	case StepChecksum:
@@ -175,16 +184,59 @@ func (s Step) String() string {
 }
 
 // Progress is where a job is. Numbers only grow, but Rows is 0 again when the
-// job has failed and none of its rows is in the table.
+// job has failed and none of its rows is in the table, and what is encoded when the source is read
+// again from its beginning.
 type Progress struct {
 	Step Step
-	// SourceBytes of SourceTotal bytes of the files have been encoded into Rows rows.
+	// Steps are all but StepPrepare and StepDone, in their order.
+	Steps []StepProgress
+	// SourceBytes of SourceTotal bytes of the files have been encoded into Rows rows, runs of the job before this one included.
 	SourceBytes, SourceTotal int64
 	Rows                     int64
-	// PairsIngested of Pairs pairs are in the cluster.
-	PairsIngested, Pairs int64
-	// SpilledBytes have been written to the sort directory.
+	// FilesRead of Files source files have been read to their end.
+	Files, FilesRead int64
+	// PairBytes is the size of the keys and values made, IngestedBytes of those in the cluster for good.
+	PairBytes, IngestedBytes int64
+	// SpilledBytes have been written to the sort directory by this run of the job.
 	SpilledBytes int64
+	// Waits are of this run of the job.
+	Waits Waits
+}
+
+// StepProgress is where a step is.
+type StepProgress struct {
+	Step Step
+	// Done of Size bytes: of the source for StepEncode, of keys and values for the others. Size is
+	// an expectation until the step begins; 0 means that there is nothing to do. Of a step that is Blind nothing is known before its end.
+	Done, Size int64
+	Blind      bool
+	// Tail is the end of the step before it: all was sent, and the stores still have to ingest the last Size bytes.
+	Tail bool
+	// MaxSpeed is what max_write_speed lets the cluster take, in bytes per second; 0 is no limit.
+	MaxSpeed float64
+	// Did is what this run of the job has done of it, in bytes. Rows are those that this run has encoded, for
+	// StepEncode, and for others those of the job once it has come to the step's end in this run.
+	Did, Rows int64
+	// Took and CPU are of this run of the job. CPU is that of the process in steps during which no other
+	// import ran in it; 0 means that it isn't known.
+	Took, CPU time.Duration
+}
+
+// Waits is for how long the goroutines of an import waited, all together.
+type Waits struct {
+	// Source: encoders for the source to be read. Memory: encoders for memory to become free. Disk: encoders that wrote
+	// sorted runs or waited for a checkpoint.
+	Source, Memory, Disk time.Duration
+	// Store: for a store to take pairs or to ingest them. Limit: for max_write_speed. Backoff: after errors of stores.
+	Store, Limit, Backoff time.Duration
+}
+
+// Observer is told of single pieces of an import's work, by several goroutines. Its methods must not block.
+type Observer interface {
+	// Encoded is called for every block of the source.
+	Encoded(bytes int64)
+	// Stored is called for every SST that was written to the stores, and for every one that was ingested.
+	Stored(stage ingest.Stage, took time.Duration)
 }
 
 // Event tells that a job entered a step, or that something happened in it

@@ -207,12 +207,30 @@ type Progress struct {
 	Total   Meter
 	// Percent of the whole job, 0 to 100. It never falls, but for RETRY.
 	Percent float64
+	// Spent is what the job has put into its steps so far, in their order.
+	Spent []Spent
+}
+
+// Spent is what all runs of a job together have put into one of its steps. Its form in
+// JSON is that of the job's row.
+type Spent struct {
+	Step string `json:"step"`
+	// Seconds in which the job was at the step, what was done again included.
+	Seconds float64 `json:"seconds"`
+	// Bytes of the step's own kind that are done.
+	Bytes int64 `json:"bytes"`
+	// Percent of the step that was shown last; 0 if it has no size.
+	Percent float64 `json:"percent,omitempty"`
+	// Limited tells that a speed limit held for the step.
+	Limited bool `json:"limited,omitempty"`
 }
 
 // Meter is how far something has come.
 type Meter struct {
 	// Done of Size bytes. For the whole job these are of the source.
 	Done, Size int64
+	// Percent is set for steps only: it doesn't fall when Done does.
+	Percent float64
 	// Speed is in bytes per second; 0 when it is not known yet.
 	Speed int64
 	// Left is the expected rest of the time; 0 when it is not known.
@@ -228,6 +246,8 @@ type Outcome struct {
 	Message   string
 	// Rows is nil when unknown.
 	Rows *int64
+	// Progress is what the job shows from now on, but for Rows; nil leaves what its owner told last.
+	Progress *Progress
 	// Checksum is that of the pairs that were ingested, nil when there is none.
 	Checksum *Checksum
 }

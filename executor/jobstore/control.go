@@ -58,7 +58,8 @@ func (s *Store) Retry(ctx context.Context, j *job.Job, fresh bool) (done bool, e
 		set := "status = 'pending', active_key = ?, table_id = ?, source_bytes = ?, task = ?, error_code = 0, message = '', " +
 			"cancel_requested = 0, pause_requested = 0, start_time = NULL, end_time = NULL, " + leave
 		if fresh {
-			set += ", phase = '', step = '', imported_rows = NULL, error_rows = 0, percent = 0, step_done = 0, step_size = 0, total_done = 0"
+			set += ", phase = '', step = '', imported_rows = NULL, error_rows = 0, percent = 0, step_done = 0, step_size = 0, step_percent = 0, " +
+				"total_done = 0, steps = NULL"
 		}
 		r, err := c.Exec("UPDATE "+s.schema+".jobs SET "+set+", update_time = "+now+" WHERE id = ? AND status IN ('failed', 'cancelled')",
 			j.ActiveKey(), j.TableID, j.SourceBytes, nullable(j.Task), j.ID)

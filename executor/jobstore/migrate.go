@@ -114,6 +114,10 @@ var migrations = []migration{
 			PRIMARY KEY (kind, owner)
 		) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin`,
 	}},
+	{"what steps take", []string{
+		`ALTER TABLE %s.jobs ADD COLUMN IF NOT EXISTS step_percent DOUBLE NOT NULL DEFAULT 0`,
+		`ALTER TABLE %s.jobs ADD COLUMN IF NOT EXISTS steps TEXT NULL`,
+	}},
 }
 
 // migrateLimit bounds the time that all migrations take, waiting for another

@@ -2,6 +2,7 @@ package jobstore
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -23,7 +24,10 @@ func (s *Store) Claim(ctx context.Context, l job.Lease) error {
 // ask the owner for. ErrLost means that the job is no longer the caller's.
 func (s *Store) Renew(ctx context.Context, l job.Lease, p job.Progress) (wanted job.Control, err error) {
 	err = s.pool.Use(ctx, func(c *sqlconn.Session) error {
-		set, args := setProgress(p)
+		set, args, err := setProgress(p)
+		if err != nil {
+			return err
+		}
 		r, err := c.Exec("UPDATE "+s.schema+".jobs SET "+set+", update_time = "+now+", lease_until = "+s.until()+
 			" WHERE id = ? AND owner = ? AND term = ? AND status IN ('pending', 'running')", append(args, l.JobID, l.Owner, l.Term)...)
 		if err != nil {
@@ -64,11 +68,16 @@ func (s *Store) Asked(ctx context.Context, l job.Lease) (wanted job.Control, err
 
 // setProgress is the assignment of a job's progress. Rows that are not known
 // leave the number as it is.
-func setProgress(p job.Progress) (set string, args []any) {
+func setProgress(p job.Progress) (set string, args []any, err error) {
+	steps, err := json.Marshal(p.Spent)
+	if err != nil {
+		return "", nil, fmt.Errorf("steps of the job: %w", err)
+	}
 	return "phase = ?, step = ?, imported_rows = COALESCE(?, imported_rows), step_done = ?, step_size = ?, step_speed = ?, " +
-			"step_seconds_left = ?, total_done = ?, total_speed = ?, total_seconds_left = ?, percent = GREATEST(percent, ?)",
+			"step_seconds_left = ?, total_done = ?, total_speed = ?, total_seconds_left = ?, percent = GREATEST(percent, ?), " +
+			"step_percent = ?, steps = ?",
 		[]any{string(p.Phase), p.Step, nullableInt(p.Rows), p.Current.Done, p.Current.Size, p.Current.Speed,
-			seconds(p.Current.Left), p.Total.Done, p.Total.Speed, seconds(p.Total.Left), p.Percent}
+			seconds(p.Current.Left), p.Total.Done, p.Total.Speed, seconds(p.Total.Left), p.Percent, p.Current.Percent, string(steps)}, nil
 }
 
 // End moves a job to its last state and frees its table. Its checkpoint, if the core has left one, stays
@@ -85,12 +94,12 @@ func (s *Store) End(ctx context.Context, l job.Lease, o job.Outcome) error {
 	if o.Status.Active() || len(from) == 0 {
 		return fmt.Errorf("end job: %q is no last state", o.Status)
 	}
-	set := "status = ?, error_code = ?, message = ?, imported_rows = COALESCE(?, imported_rows), active_key = NULL, " +
-		"step_seconds_left = 0, total_seconds_left = 0"
-	if o.Status == job.Finished {
-		set += ", phase = '', step = '', percent = 100, total_done = source_bytes"
+	progress, args, err := setLast(&o)
+	if err != nil {
+		return err
 	}
-	args := []any{string(o.Status), int64(o.ErrorCode), o.Message, nullableInt(o.Rows)}
+	set := progress + ", status = ?, error_code = ?, message = ?, active_key = NULL, step_seconds_left = 0, total_seconds_left = 0"
+	args = append(args, string(o.Status), int64(o.ErrorCode), o.Message)
 	if sum := o.Checksum; sum != nil {
 		set += ", checksum = ?, total_kvs = ?, total_bytes = ?"
 		args = append(args, sum.Crc64Xor, sum.TotalKvs, sum.TotalBytes)
@@ -106,6 +115,20 @@ func (s *Store) End(ctx context.Context, l job.Lease, o job.Outcome) error {
 		_, err := c.Exec("DELETE FROM "+s.schema+".checkpoints WHERE job_id = ?", l.JobID)
 		return err
 	}))
+}
+
+// setLast is the assignment of what a job that ends shows of its progress.
+func setLast(o *job.Outcome) (set string, args []any, err error) {
+	if o.Progress != nil {
+		p := *o.Progress
+		p.Rows = o.Rows
+		return setProgress(p)
+	}
+	set, args = "imported_rows = COALESCE(?, imported_rows)", []any{nullableInt(o.Rows)}
+	if o.Status == job.Finished {
+		set += ", phase = '', step = '', percent = 100, total_done = source_bytes"
+	}
+	return set, args, nil
 }
 
 // Pause leaves a job, with what it has done, to whoever resumes it. message says

@@ -1,6 +1,7 @@
 package jobstore
 
 import (
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -15,7 +16,7 @@ const timeLayout = "2006-01-02 15:04:05.999999"
 func (s *Store) selectJobs() string {
 	return "SELECT id, group_key, data_source, table_schema, table_name, table_id, statement, options, format_version, " +
 		"status, phase, step, imported_rows, step_done, step_size, step_speed, step_seconds_left, total_done, total_speed, " +
-		"total_seconds_left, percent, source_bytes, error_code, message, created_by, create_time, start_time, " +
+		"total_seconds_left, percent, step_percent, steps, source_bytes, error_code, message, created_by, create_time, start_time, " +
 		"end_time, update_time, owner, term, lease_until, cancel_requested, pause_requested, settings, error_rows FROM " + s.schema + ".jobs"
 }
 
@@ -116,6 +117,18 @@ func (s *rowScanner) progress(p *job.Progress) {
 	s.int(&p.Total.Speed)
 	s.seconds(&p.Total.Left)
 	s.float(&p.Percent)
+	s.float(&p.Current.Percent)
+	s.spent(&p.Spent)
+}
+
+// spent reads the steps; a job of an older Sluice has none.
+func (s *rowScanner) spent(to *[]job.Spent) {
+	var text string
+	s.string(&text)
+	if text == "" || s.err != nil {
+		return
+	}
+	s.keep(json.Unmarshal([]byte(text), to))
 }
 
 func (s *rowScanner) seconds(to *time.Duration) {

@@ -55,6 +55,9 @@ type Config struct {
 	// OnLost, if set, is called for every row that is lost, in their order. Key is
 	// valid during the call only.
 	OnLost func(Collision) error
+	// Scanned, if set, is told how many of the parts that the keys are divided into have been looked
+	// at. It is called from several goroutines.
+	Scanned func(done, parts int)
 	// Dir is the sort directory. MemoryBudget in bytes is for the second sort and
 	// the sets of numbers; at least MinMemoryBudget.
 	Dir          string

@@ -43,7 +43,7 @@ type scanner struct {
 func (s *scanner) scan(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	parts := s.parts()
-	var next atomic.Int64
+	var next, done atomic.Int64
 	for range s.cfg.Threads {
 		group.Go(fault.Contain(func() error {
 			w := &scanWorker{scanner: s}
@@ -55,6 +55,9 @@ func (s *scanner) scan(ctx context.Context) error {
 				}
 				if err := w.scan(ctx, parts[i]); err != nil {
 					return err
+				}
+				if s.cfg.Scanned != nil {
+					s.cfg.Scanned(int(done.Add(1)), len(parts))
 				}
 			}
 		}))

@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -95,6 +96,11 @@ type Options struct {
 	// with the pairs and bytes in it; together the parts are the ranges. The keys
 	// are the callee's. It is called from several goroutines.
 	Done func(start, end []byte, pairs, bytes int64)
+	// Sent, if set, is told how many bytes of keys and values were given to the stores, each once: what is
+	// sent again after an error isn't told again. Together these are Total. It is called from several goroutines.
+	Sent func(bytes int64)
+	// Waits, if set, counts for how long the run waited.
+	Waits *Waits
 	// Observer, if set, is told what the state machine does.
 	Observer Observer
 	// Logger is required.
@@ -111,7 +117,28 @@ type Observer interface {
 	// Ingested is called for every SST that the leader took; wait is the time
 	// from the first byte written to the leader's answer.
 	Ingested(pairs, bytes int64, wait time.Duration)
+	// Took is called for every StageWrite and StageIngest that went well.
+	Took(stage Stage, took time.Duration)
 }
+
+// Waits is for how long the goroutines of runs waited, all together.
+type Waits struct {
+	// Store: for a store to take pairs, or to build and ingest an SST. Limit: for WriteSpeedLimit.
+	// Backoff: after errors.
+	Store, Limit, Backoff Wait
+}
+
+// Wait is a time that several goroutines add to.
+type Wait struct{ ns atomic.Int64 }
+
+// Load returns the sum.
+func (w *Wait) Load() time.Duration { return time.Duration(w.ns.Load()) }
+
+// since adds the time since then.
+func (w *Wait) since(then time.Time) { w.ns.Add(int64(time.Since(then))) }
+
+// PairFrame is about what a message has for a pair beside key and value, in bytes. WriteSpeedLimit counts it.
+const PairFrame = 6
 
 // Stats is what a Run did.
 type Stats struct {

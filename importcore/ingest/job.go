@@ -21,6 +21,7 @@ type job struct {
 	told   []byte        // raw; Options.Done knows everything before it
 	region region.Region // set by StageScan, holds the cursor
 	sst    *sst          // set by StageWrite, nil when there was nothing to write
+	sent   int64         // bytes behind the cursor that Options.Sent knows of
 
 	tries   int // errors in a row without an ingested SST
 	repeats int // errors in a row in StageIngest
@@ -35,11 +36,13 @@ func (j *job) run(ctx context.Context) error {
 		if stage != StageIngest && j.stopping() {
 			return nil
 		}
+		began := time.Now()
 		f := j.step(ctx, stage)
 		if err := ctx.Err(); err != nil {
 			return context.Cause(ctx)
 		}
 		if f == nil {
+			j.observe(stage, time.Since(began))
 			if stage = j.advance(stage); stage == StageDone {
 				j.tell(j.rng.End, 0, 0)
 			}
@@ -52,6 +55,13 @@ func (j *job) run(ctx context.Context) error {
 		stage = next
 	}
 	return nil
+}
+
+// observe tells of a stage that went well.
+func (j *job) observe(stage Stage, took time.Duration) {
+	if j.opts.Observer != nil && (stage == StageWrite && j.sst != nil || stage == StageIngest) {
+		j.opts.Observer.Took(stage, took)
+	}
 }
 
 func (j *job) step(ctx context.Context, stage Stage) *failure {
@@ -104,8 +114,18 @@ func (j *job) commit() {
 	s := j.sst
 	j.sst, j.cursor, j.region = nil, s.next, s.region
 	j.tries, j.repeats = 0, 0
+	j.tellSent(s.bytes)
+	j.sent -= s.bytes
 	j.ingested(s)
 	j.tell(s.next, s.pairs, s.bytes)
+}
+
+// tellSent says that so many bytes behind the cursor were given to the stores.
+func (j *job) tellSent(bytes int64) {
+	if bytes > j.sent {
+		j.opts.Sent(bytes - j.sent)
+		j.sent = bytes
+	}
 }
 
 // tell says what has become of the range up to a key.
@@ -143,7 +163,10 @@ func (j *job) handle(ctx context.Context, stage Stage, f *failure) (Stage, error
 		zap.Stringer("stage", stage), zap.Stringer("kind", f.kind), zap.Stringer("next", next),
 		zap.Uint64("region", j.regionID()), zap.Uint64("store", f.store),
 		zap.Int("try", j.tries), zap.Duration("wait", wait), zap.Error(f.cause))
-	if err := sleep(ctx, wait); err != nil {
+	paused := time.Now()
+	err := sleep(ctx, wait)
+	j.opts.Waits.Backoff.since(paused)
+	if err != nil {
 		return 0, context.Cause(ctx)
 	}
 	return next, nil

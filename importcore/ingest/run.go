@@ -32,6 +32,12 @@ func (o Options) withDefaults() Options {
 	if o.Logger == nil {
 		o.Logger = zap.NewNop()
 	}
+	if o.Sent == nil {
+		o.Sent = func(int64) {}
+	}
+	if o.Waits == nil {
+		o.Waits = &Waits{}
+	}
 	o.Backoff = o.Backoff.withDefaults()
 	return o
 }

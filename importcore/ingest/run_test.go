@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -170,12 +171,22 @@ func TestRunSurvives(t *testing.T) {
 				kv.inject(c.method, c.fault)
 			}
 			var done doneParts
+			var sent atomic.Int64
 			opts := fastOptions(src)
 			opts.Done = done.add
+			opts.Waits = &Waits{}
+			opts.Sent = func(bytes int64) {
+				require.Positive(t, bytes)
+				sent.Add(bytes)
+			}
 			stats, err := Run(t.Context(), kv, src, src.ranges(3), opts)
 			require.NoError(t, err)
 			kv.requireAll(t, src)
 			require.EqualValues(t, 600, stats.Pairs)
+			require.Equal(t, stats.Bytes, sent.Load(), "what is sent again isn't told again")
+			require.Positive(t, opts.Waits.Store.Load())
+			require.Positive(t, opts.Waits.Backoff.Load())
+			require.Zero(t, opts.Waits.Limit.Load())
 			done.requireTiles(t, src.ranges(3), stats)
 			require.Positive(t, stats.Retries[c.kind], "%v", stats.Retries)
 			require.Empty(t, kv.faults[c.method], "all faults were met")
@@ -264,6 +275,9 @@ func TestRunIsCancelled(t *testing.T) {
 	_, err := Run(ctx, kv, src, src.ranges(5), opts)
 	require.ErrorIs(t, err, stopped, "an hour's wait ends at once")
 }
+
+// Took implements Observer.
+func (o observer) Took(Stage, time.Duration) {}
 
 // observer implements Observer.
 type observer struct{ retried func(Kind, Stage) }

@@ -83,7 +83,9 @@ func (j *job) multiIngest(
 	}
 	resp := &import_sstpb.IngestResponse{}
 	codec := &permittedCodec{ctx: ctx, permit: permit}
+	began := time.Now()
 	err = conn.Invoke(ctx, multiIngestMethod, req, resp, grpc.ForceCodec(codec))
+	j.opts.Waits.Store.since(began)
 	switch {
 	case codec.refused == nil:
 	case ctx.Err() != nil: // nobody has refused it in time

@@ -124,6 +124,7 @@ func (j *job) sendPairs(
 			if f := j.sendBatch(ctx, streams, batch.take()); f != nil {
 				return nil, f
 			}
+			j.tellSent(out.bytes)
 		}
 		if out.bytes >= j.opts.RegionSplitSize || out.pairs >= j.opts.RegionSplitKeys {
 			out.next = successor(last)
@@ -204,13 +205,21 @@ func (j *job) openStreams(ctx context.Context, first []byte) ([]peerStream, *fai
 // sendBatch sends one message to every peer, held back by the speed limit.
 func (j *job) sendBatch(ctx context.Context, streams []peerStream, msg rawMessage) *failure {
 	for _, s := range streams {
-		if err := j.limits.wait(ctx, s.store, len(msg)); err != nil {
-			return &failure{kind: KindWriteTimeout, store: s.store, cause: err}
+		if j.limits != nil {
+			began := time.Now()
+			err := j.limits.wait(ctx, s.store, len(msg))
+			j.opts.Waits.Limit.since(began)
+			if err != nil {
+				return &failure{kind: KindWriteTimeout, store: s.store, cause: err}
+			}
 		}
 		if f := j.hold(ctx); f != nil {
 			return f
 		}
-		if f := s.send(msg); f != nil {
+		began := time.Now()
+		f := s.send(msg)
+		j.opts.Waits.Store.since(began)
+		if f != nil {
 			return f
 		}
 	}
@@ -261,6 +270,7 @@ func (j *job) finishStreams(streams []peerStream) ([]*import_sstpb.SSTMeta, *fai
 			return nil, classifyStatus(s.store, err, KindWriteTimeout)
 		}
 	}
+	defer j.opts.Waits.Store.since(time.Now())
 	var leader []*import_sstpb.SSTMeta
 	var files string
 	for i, s := range streams {

@@ -28,6 +28,7 @@ type Sorted struct {
 	// iterBytes is the memory that an iterator takes.
 	iterBytes int64
 	unique    atomic.Bool // FindDuplicate has found none
+	compared  atomic.Int64
 }
 
 // Checksum returns the sum of everything that was added, suffixes left out.
@@ -60,6 +61,9 @@ func (r *Sorted) FindDuplicate(ctx context.Context) error {
 	return nil
 }
 
+// Compared returns how many pairs FindDuplicate has seen so far. It may be called at any time.
+func (r *Sorted) Compared() int64 { return r.compared.Load() }
+
 func (r *Sorted) mergeKeys(ctx context.Context, start, end []byte) (err error) {
 	it, err := r.iter(ctx, start, end, false)
 	if err != nil {
@@ -71,6 +75,9 @@ func (r *Sorted) mergeKeys(ctx context.Context, start, end []byte) (err error) {
 		}
 	}()
 	for it.advance() {
+		if it.steps%ctxEvery == 0 {
+			r.compared.Add(ctxEvery)
+		}
 	}
 	return it.Err()
 }

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/sluicedb/sluice/importcore/fault"
 	"github.com/sluicedb/sluice/importcore/kv"
@@ -19,6 +21,8 @@ type Sorter struct {
 	budget *budget
 	codec  codec // of runs; nil is none
 	synced int32 // runs up to this number are known to be on the disk; Sync's
+	// memoryWait and diskTime are what Waits returns, in nanoseconds.
+	memoryWait, diskTime atomic.Int64
 
 	mu struct {
 		sync.Mutex
@@ -88,12 +92,27 @@ func (s *Sorter) Arena(ctx context.Context) (*kv.Arena, error) {
 			}
 			continue
 		}
+		began := time.Now()
 		select {
 		case <-freed:
+			s.memoryWait.Add(int64(time.Since(began)))
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}
 	}
+}
+
+// Waits returns for how long callers have waited for memory in Arena, and for how long
+// they wrote runs, both added up over goroutines. It may be called at any time.
+func (s *Sorter) Waits() (memory, disk time.Duration) {
+	return time.Duration(s.memoryWait.Load()), time.Duration(s.diskTime.Load())
+}
+
+// Spilled returns the bytes of all runs written so far. It may be called at any time.
+func (s *Sorter) Spilled() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mu.written
 }
 
 // tryArena returns an arena, or chunks that the caller has to spill, or nothing if it has to wait.

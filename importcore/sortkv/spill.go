@@ -5,12 +5,15 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"time"
 
 	"go.uber.org/zap"
 )
 
 // spill writes chunks as one run, and gives their pages back while it does.
 func (s *Sorter) spill(ctx context.Context, chunks []*chunk) error {
+	began := time.Now()
+	defer func() { s.diskTime.Add(int64(time.Since(began))) }()
 	r, err := s.writeChunks(ctx, chunks)
 	for _, c := range chunks {
 		s.returnPages(c.pages)

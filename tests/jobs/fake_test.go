@@ -111,7 +111,7 @@ func (p *fakePlan) Close() error { return nil }
 
 // Progress implements executor.Plan.
 func (p *fakePlan) Progress() executor.Progress {
-	return executor.Progress{Phase: job.PhaseImporting, Step: "encode", Rows: p.rows.Load(), SourceBytes: 8}
+	return executor.Progress{Phase: job.PhaseImporting, Step: "encode", At: -1, Rows: p.rows.Load(), SourceBytes: 8}
 }
 
 // Run implements executor.Plan.

@@ -52,7 +52,7 @@ func TestStore(t *testing.T) {
 			for name, f := range map[string]func(*testing.T, jobstore.Params){
 				"Life": testLife, "Guard": testGuard, "GuardRace": testGuardRace, "Fence": testFence,
 				"Cancel": testCancel, "Pause": testPause, "Retry": testRetry, "Alter": testAlter, "Takeover": testTakeover,
-				"Checkpoint": testCheckpoint, "Changes": testChanges, "RemoveEnded": testRemoveEnded, "Upgrade": testUpgrade, "Migrate": testMigrate,
+				"Checkpoint": testCheckpoint, "Changes": testChanges, "Steps": testSteps, "RemoveEnded": testRemoveEnded, "Upgrade": testUpgrade, "Migrate": testMigrate,
 				"Backends": testBackends, "Context": testContext,
 			} {
 				t.Run(name, func(t *testing.T) {
