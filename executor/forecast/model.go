@@ -78,7 +78,6 @@ type measured struct {
 	begun   bool
 	done    int64   // at the last reading
 	took    float64 // likewise
-	worked  int64   // what was done since the first reading
 	moved   bool    // something was done, and so the clock runs
 	since   float64 // Took when the clock began to run
 	num     float64 // bytes, older ones count less

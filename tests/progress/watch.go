@@ -16,7 +16,7 @@ var warmUps = []float64{0.1, 0.4, 1}
 
 // scenario is a way of a job.
 type scenario struct {
-	name, file string
+	name string
 	// disturb is called once the job has come to a percentage.
 	at      int64
 	disturb func(ctx context.Context, b *bench, w *watched) error
