@@ -67,6 +67,10 @@ test-oracle: build ## every shape of table and type judged by TiDB, 1,000,000 va
 	$(BINS) SLUICE_ORACLE=full SLUICE_ORACLE_REPORT=$(ORACLE_REPORT) go test -count=1 -timeout 90m -run 'Twins|Collations|JudgeSees' ./tests/oracle || status=$$?; \
 	if [ -e $(ORACLE_REPORT) ]; then cat $(ORACLE_REPORT); fi; exit $$status
 
+.PHONY: test/memory-long
+test/memory-long: build ## peak memory within the budget: many jobs, 16 MiB values, 500 indexes, 10,000 files, sessions; ten times the size
+	SLUICE_MEMORY_LONG=1 $(BINS) go test -count=1 -v -timeout 120m ./tests/memory
+
 .PHONY: test-latency
 test-latency: build ## PAUSE and CANCEL at MOMENTS (100) random moments, all within two seconds; SLUICE_LATENCY_SEED picks others
 	@rm -f $(LATENCY_REPORT); status=0; \

@@ -30,7 +30,7 @@ func openCore(ctx context.Context, cfg Config, ledger cluster.Ledger) (Engine, e
 			Ledger: ledger, Logger: cfg.Logger,
 		},
 		SortDir: cfg.SortDir, SortCompression: cfg.SortCompression,
-		CheckpointBytes: cfg.CheckpointBytes, CheckpointInterval: cfg.CheckpointInterval, MemoryBudget: cfg.MemoryBudget, Logger: cfg.Logger,
+		CheckpointBytes: cfg.CheckpointBytes, CheckpointInterval: cfg.CheckpointInterval, MemoryAdvice: cfg.MemoryAdvice, Logger: cfg.Logger,
 		Source: source.Config{S3: cfg.S3, Patience: cfg.SourcePatience},
 	})
 	if err != nil {

@@ -120,9 +120,11 @@ type Config struct {
 	// SourcePatience is how long a job waits for a source whose store fails; 0
 	// means source.DefaultPatience.
 	SourcePatience time.Duration
-	// MemoryBudget is the import core's memory in bytes, for all jobs together; 0 means
-	// the core's default. Each job gets an equal part of it.
-	MemoryBudget int64
+	// JobMemory is the memory of the jobs in bytes, for all together; 0 means the core's default for each.
+	// Each job gets an equal part of it.
+	JobMemory int64
+	// MemoryAdvice tells users how to give each job so many bytes; nil only tells their number.
+	MemoryAdvice func(job int64) string
 	// Concurrency is how many jobs run at a time; 0 means 1.
 	Concurrency int
 	// Lease is how long a job's owner may be silent before others may count it
@@ -211,8 +213,8 @@ func newExecutor(cfg Config, openEngine engineOpener) (*Executor, error) {
 	if cfg.Concurrency <= 0 {
 		cfg.Concurrency = 1
 	}
-	if cfg.MemoryBudget <= 0 {
-		cfg.MemoryBudget = importcore.DefaultMemoryBudget
+	if cfg.JobMemory <= 0 {
+		cfg.JobMemory = importcore.DefaultMemoryBudget * int64(cfg.Concurrency)
 	}
 	if cfg.Threads <= 0 {
 		cfg.Threads = runtime.GOMAXPROCS(0)

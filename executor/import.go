@@ -106,7 +106,7 @@ func (e *Executor) checkedSpec(ctx context.Context, s Session, st *sqlext.Import
 
 // task is what this process makes of a Spec.
 func (e *Executor) task(id int64, spec *Spec) Task {
-	return Task{JobID: id, Spec: *spec, Threads: e.threads(spec.Options.Thread), MemoryBudget: e.cfg.MemoryBudget / int64(e.cfg.Concurrency),
+	return Task{JobID: id, Spec: *spec, Threads: e.threads(spec.Options.Thread), MemoryBudget: e.cfg.JobMemory / int64(e.cfg.Concurrency),
 		MaxWriteSpeed: spec.Options.MaxWriteSpeed}
 }
 

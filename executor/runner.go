@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -121,6 +122,7 @@ func (r *runner) wait(ctx context.Context) error {
 
 func (r *runner) run() {
 	defer r.e.wg.Done()
+	defer r.giveBackMemory() // nobody waits for that
 	defer close(r.done)
 	defer r.unregister()
 	defer r.stop(nil)
@@ -142,6 +144,21 @@ func (r *runner) unregister() {
 	delete(r.e.mu.jobs, r.record.ID)
 	r.e.mu.Unlock()
 	r.e.metrics.running.Dec()
+}
+
+// giveBackMemory returns to the system what jobs have used, if this process has none any more. Go's
+// runtime by itself keeps some of it for as long as nothing happens.
+func (r *runner) giveBackMemory() {
+	r.mu.Lock()
+	r.mu.plan = nil
+	r.mu.Unlock()
+	r.e.mu.Lock()
+	jobs := len(r.e.mu.jobs)
+	r.e.mu.Unlock()
+	if jobs == 0 {
+		runtime.GC() // pools keep what they have until the second collection
+		debug.FreeOSMemory()
+	}
 }
 
 // work waits for a slot and does the import. A panic fails the job, not the

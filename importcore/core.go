@@ -39,6 +39,8 @@ type Config struct {
 	Source source.Config
 	// MemoryBudget is in bytes, for one job that names none; 0 means DefaultMemoryBudget.
 	MemoryBudget int64
+	// MemoryAdvice tells users how to give each job so many bytes; nil only tells their number.
+	MemoryAdvice func(bytes int64) string
 	// Logger is required.
 	Logger *zap.Logger
 }
@@ -49,6 +51,7 @@ type Core struct {
 	compression sortkv.Compression
 	cluster     *cluster.Cluster
 	load        load
+	sampling    chan struct{} // holds a place for each sample that is being taken
 }
 
 // New connects to the cluster. The caller closes the Core.
@@ -70,7 +73,7 @@ func New(ctx context.Context, cfg Config) (*Core, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Core{cfg: cfg, compression: compression, cluster: c}, nil
+	return &Core{cfg: cfg, compression: compression, cluster: c, sampling: make(chan struct{}, samplesAtATime)}, nil
 }
 
 // Close gives back what is still held in the cluster and disconnects. No

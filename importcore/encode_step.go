@@ -55,7 +55,9 @@ func (r *run) encode(ctx context.Context, memory memorySplit) (*sortkv.Sorted, e
 func (r *run) encodeAll(ctx context.Context, memory memorySplit, saver *encodedSaver) error {
 	bad := r.newBadRows()
 	blocks := make(chan numberedBlock, r.plan.Task.Threads)
-	feeder := &feeder{run: r, pool: format.NewBlockPool(memory.blockBytes, memory.blocks), ahead: memory.ahead, out: blocks, bad: bad, saver: saver,
+	wide := r.newWideRows(memory)
+	defer wide.close()
+	feeder := &feeder{run: r, pool: format.NewBlockPool(memory.blockBytes, memory.blocks, wide), ahead: memory.ahead, out: blocks, bad: bad, saver: saver,
 		feeds: map[*layout]*sequenceFeed{}, next: r.saved.Encoded.Next, due: r.newDue()}
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(fault.Contain(func() error {
@@ -63,7 +65,7 @@ func (r *run) encodeAll(ctx context.Context, memory memorySplit, saver *encodedS
 		return feeder.feed(groupCtx)
 	}))
 	for range r.plan.Task.Threads {
-		group.Go(fault.Contain(func() error { return r.encodeBlocks(groupCtx, blocks, bad, saver.tally) }))
+		group.Go(fault.Contain(func() error { return r.encodeBlocks(groupCtx, blocks, bad, saver.tally, wide) }))
 	}
 	if err := bad.end(ctx, group.Wait()); err != nil || !r.mustSaveEncoded() {
 		return err
@@ -72,8 +74,8 @@ func (r *run) encodeAll(ctx context.Context, memory memorySplit, saver *encodedS
 }
 
 // encodeBlocks is one worker.
-func (r *run) encodeBlocks(ctx context.Context, blocks <-chan numberedBlock, bad *badRows, tally *tally) error {
-	w := &worker{run: r, reader: csv.NewReader(r.plan.Task.CSV), single: r.newSingle()}
+func (r *run) encodeBlocks(ctx context.Context, blocks <-chan numberedBlock, bad *badRows, tally *tally, wide *wideRows) error {
+	w := &worker{run: r, wide: wide, reader: csv.NewReader(r.plan.Task.CSV), single: r.newSingle()}
 	w.onMade = tally.watch
 	err := w.consume(ctx, blocks, bad)
 	if err == nil {
@@ -87,6 +89,8 @@ func (r *run) encodeBlocks(ctx context.Context, blocks <-chan numberedBlock, bad
 type worker struct {
 	*run
 	encoders
+	wide   *wideRows
+	holds  bool // the sorter may hold memory because of this worker, see wideRows.receive
 	reader format.RowReader
 	arena  *kv.Arena
 	single *kv.Arena // see encodeRow
@@ -112,22 +116,23 @@ func (w *worker) count() {
 	w.counted.pairs, w.counted.bytes = pairs, bytes
 }
 
-// next returns the next block.
-func (w *worker) next(blocks <-chan numberedBlock) (block numberedBlock, ok bool) {
+// next returns the next block; false is the end. Meanwhile it makes room for those who need memory.
+func (w *worker) next(ctx context.Context, blocks <-chan numberedBlock) (block numberedBlock, ok bool, err error) {
 	select {
 	case block, ok = <-blocks:
-		return block, ok
+		return block, ok, nil
 	default:
 	}
 	began := time.Now()
-	block, ok = <-blocks
+	block, ok, err = w.wide.receive(blocks, &w.holds, func() error { return w.relieve(ctx) })
 	w.plan.progress.sourceWait.Add(int64(time.Since(began)))
-	return block, ok
+	return block, ok, err
 }
 
 // lend gets the worker an arena.
 func (w *worker) lend(ctx context.Context) (err error) {
 	if w.unsorted == nil {
+		w.holds = true
 		w.full = w.sorter.ArenaBytes()
 		w.arena, err = w.sorter.Arena(ctx)
 		if !isDuplicateKey(err) {
@@ -158,9 +163,9 @@ func (w *worker) handOver(ctx context.Context) error {
 
 func (w *worker) consume(ctx context.Context, blocks <-chan numberedBlock, bad *badRows) error {
 	for {
-		block, ok := w.next(blocks)
-		if !ok {
-			return nil
+		block, ok, err := w.next(ctx, blocks)
+		if !ok || err != nil {
+			return err
 		}
 		if block.rest != nil {
 			if err := w.takeRest(ctx, block.rest); err != nil {
@@ -183,11 +188,38 @@ func (w *worker) consume(ctx context.Context, blocks <-chan numberedBlock, bad *
 		if w.plan.Task.Observer != nil {
 			w.plan.Task.Observer.Encoded(int64(len(block.Data)))
 		}
+		w.trim(block)
 		block.Release()
 		if err = bad.ended(ctx, block.seq, left, err); err != nil {
 			return err
 		}
 	}
+}
+
+// relieve gives back what the sorter holds because of the worker.
+func (w *worker) relieve(ctx context.Context) error {
+	if err := w.handOver(ctx); err != nil {
+		return err
+	}
+	return w.relieveSorter(ctx)
+}
+
+// longBlock is the length in bytes from which on blocks leave buffers that are not kept.
+const longBlock = 2 << 20
+
+// trim gives up what the present block has made large, or is still referred to of it.
+func (w *worker) trim(block numberedBlock) {
+	if len(block.Data) <= longBlock {
+		return
+	}
+	w.reader.Reset(&format.Block{File: block.File})
+	if w.single != nil {
+		w.single = &kv.Arena{}
+	}
+	if w.unsorted != nil && w.unsorted != w.arena {
+		w.unsorted = &kv.Arena{}
+	}
+	w.encoder.Trim()
 }
 
 // takeRest leaves nothing in the worker's hands until the rest is over.

@@ -116,7 +116,8 @@ func (f *duplicateFinder) find(ctx context.Context, memory memorySplit) (*confli
 	bad := &badRows{}
 	bad.seq.Store(math.MaxInt64)
 	blocks := make(chan numberedBlock, f.plan.Task.Threads)
-	feeder := &feeder{run: f.run, pool: format.NewBlockPool(memory.blockBytes, memory.blocks), out: blocks, bad: bad,
+	wide := f.newWideRows(memory)
+	feeder := &feeder{run: f.run, pool: format.NewBlockPool(memory.blockBytes, memory.blocks, wide), out: blocks, bad: bad,
 		feeds: map[*layout]*sequenceFeed{}, due: due{never: true}}
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(fault.Contain(func() error {
@@ -124,9 +125,11 @@ func (f *duplicateFinder) find(ctx context.Context, memory memorySplit) (*confli
 		return feeder.feed(groupCtx)
 	}))
 	for range f.plan.Task.Threads {
-		group.Go(fault.Contain(func() error { return f.work(groupCtx, blocks, bad) }))
+		group.Go(fault.Contain(func() error { return f.work(groupCtx, blocks, bad, wide) }))
 	}
-	if err := group.Wait(); err != nil {
+	err := group.Wait()
+	wide.close()
+	if err != nil {
 		return nil, err
 	}
 	sorted, err := f.sorter.Finish(ctx)
@@ -146,11 +149,25 @@ func (f *duplicateFinder) find(ctx context.Context, memory memorySplit) (*confli
 }
 
 // work is one worker.
-func (f *duplicateFinder) work(ctx context.Context, blocks <-chan numberedBlock, bad *badRows) (err error) {
+func (f *duplicateFinder) work(ctx context.Context, blocks <-chan numberedBlock, bad *badRows, wide *wideRows) (err error) {
 	w := &duplicateWorker{duplicateFinder: f, reader: csv.NewReader(f.plan.Task.CSV)}
-	for block := range blocks {
+	for {
+		block, ok, relieveErr := wide.receive(blocks, &w.holds, func() error { return w.relieve(ctx) })
+		if relieveErr != nil {
+			return relieveErr
+		}
+		if !ok {
+			break
+		}
 		if err == nil && block.rowID-f.firstRowID <= f.limit() {
 			err = w.block(ctx, block)
+		}
+		if len(block.Data) > longBlock {
+			w.reader.Reset(&format.Block{File: block.File})
+			w.one = kv.Arena{}
+			if w.encoder != nil {
+				w.encoder.Trim()
+			}
 		}
 		block.Release()
 		if f.limit() != math.MaxInt64 {
@@ -195,6 +212,18 @@ type duplicateWorker struct {
 	reader format.RowReader
 	one    kv.Arena // pairs of one row
 	arena  *kv.Arena
+	holds  bool // see wideRows.receive
+}
+
+// relieve gives back what the sorter holds because of the worker.
+func (w *duplicateWorker) relieve(ctx context.Context) error {
+	if a := w.arena; a != nil {
+		w.arena = nil
+		if err := w.sorter.Add(ctx, a); err != nil {
+			return err
+		}
+	}
+	return w.relieveSorter(ctx)
 }
 
 // block keeps the unique keys of a block's rows, with their numbers. Bad rows are
@@ -238,6 +267,7 @@ func (w *duplicateWorker) keep(ctx context.Context, row int64) (err error) {
 			w.note(row)
 		}
 		if w.arena == nil {
+			w.holds = true
 			if w.arena, err = w.sorter.Arena(ctx); err != nil {
 				return err
 			}

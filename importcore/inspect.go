@@ -99,7 +99,13 @@ func newInspector(ctx context.Context, c *Core, task ImportTask, full bool) *ins
 		if !full && !p.sampleMatters() {
 			return nil, nil
 		}
-		return p.takeSample(ctx)
+		select {
+		case c.sampling <- struct{}{}:
+			defer func() { <-c.sampling }()
+			return p.takeSample(ctx)
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
 	})
 	// An import can do without the answers to these.
 	limited := func() (context.Context, context.CancelFunc) { return context.WithTimeout(ctx, precheck.Patience) }

@@ -54,7 +54,7 @@ func TestRowsAreFoundAgainByTheirNumber(t *testing.T) {
 	task := ImportTask{CSV: csv.Config{FieldsTerminatedBy: ",", FieldsEnclosedBy: `"`, SkipRows: 1}}
 	r := &run{plan: &Plan{Task: task, Files: files, store: store}, blocks: &blockIndex{dir: t.TempDir(), keep: 7 * blockEntryBytes}}
 	row := int64(0)
-	pool := format.NewBlockPool(100, 4)
+	pool := format.NewBlockPool(100, 4, format.LimitedRoom(csv.MaxRowBytes))
 	for i := range files {
 		splitter, err := csv.NewSplitter(t.Context(), store, &files[i], i, task.CSV, pool)
 		require.NoError(t, err)

@@ -24,6 +24,10 @@ const (
 	sampleRows       = 1000    // of each file
 	sampleBytes      = 1 << 20 // of each file, at least one block
 	sampleBlockBytes = 64 << 10
+	// sampleRowBytes is the longest row that is looked at, and about what pairs are held of.
+	sampleRowBytes = 1 << 20
+	// samplesAtATime bounds the memory that statements take whose jobs don't run yet.
+	samplesAtATime = 2
 )
 
 // sample is what encoding some rows has shown. Nothing of them is kept.
@@ -52,7 +56,7 @@ func (p *Plan) takeSample(ctx context.Context) (*sample, error) {
 	if n := len(files); n > sampleFiles {
 		files = []int{files[0], files[n/2], files[n-1]}
 	}
-	pool := format.NewBlockPool(sampleBlockBytes, 2)
+	pool := format.NewBlockPool(sampleBlockBytes, 2, format.LimitedRoom(sampleRowBytes))
 	e := &sampler{plan: p, sample: s, reader: csv.NewReader(p.Task.CSV), arena: kv.NewArena(2*sampleBlockBytes, 0)}
 	for _, i := range files {
 		if err := e.file(ctx, i, pool); err != nil {
@@ -83,6 +87,9 @@ func (e *sampler) file(ctx context.Context, i int, pool *format.BlockPool) (err 
 		block, err := splitter.Next(ctx)
 		if errors.Is(err, io.EOF) {
 			return nil
+		}
+		if long := (*format.NoRoomError)(nil); errors.As(err, &long) {
+			break
 		}
 		if f := fault.As(err); f != nil && f.At.Line > 0 {
 			e.sample.Broken = true // it is not certain where the next row begins
@@ -124,6 +131,9 @@ func (e *sampler) block(block *format.Block) {
 		if err == nil {
 			if err = e.encoder.EncodeRow(fields, rowID, e.arena); err == nil {
 				s.good++
+				if e.arena.Bytes() > sampleRowBytes {
+					e.count()
+				}
 				continue
 			}
 			if f := fault.As(err); f != nil {
@@ -142,6 +152,12 @@ func (e *sampler) block(block *format.Block) {
 	s.spent += time.Since(began)
 	s.Rows += block.Rows
 	s.read += int64(len(block.Data))
+	e.count()
+}
+
+// count counts the pairs in the arena, and empties it.
+func (e *sampler) count() {
+	s := e.sample
 	for _, ref := range e.arena.Refs {
 		size := int64(ref.KeyLen + ref.ValLen)
 		s.pairs++

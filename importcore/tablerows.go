@@ -56,19 +56,23 @@ func (r *run) openTable(ctx context.Context) (rows *tableRows, done func(), err 
 // given to one of its own is no duplicate: somebody was given the same id while
 // the source was read. Neither row may go for the other's sake.
 func (t *tableRows) Lookup(ctx context.Context, keys [][]byte) ([][]byte, error) {
-	values, err := t.snapshot.Get(ctx, keys)
-	if err != nil {
-		return nil, err
-	}
-	for i, v := range values {
-		if v != nil && t.holdsOwnID(keys[i]) {
+	values := make([][]byte, len(keys))
+	err := t.snapshot.Each(ctx, keys, func(i int, value []byte) error {
+		switch {
+		case value == nil:
+		case t.holdsOwnID(keys[i]):
 			index, entry := t.run.plan.describeKey(keys[i], nil)
-			return nil, fault.New(fault.Cluster, mysql.ErrDupEntry, "Duplicate entry '%s' for key '%s.%s': the job gave its id to a row of the source, and by now "+
+			return fault.New(fault.Cluster, mysql.ErrDupEntry, "Duplicate entry '%s' for key '%s.%s': the job gave its id to a row of the source, and by now "+
 				"a row of the table has it: others were given ids while the source was read, or the table's next id is too low; import again",
 				entry, t.run.plan.target.Info.Name.O, index)
+		case tablecodec.IsRecordKey(keys[i]): // which may be long, and nobody looks at it
+			values[i] = []byte{}
+		default:
+			values[i] = bytes.Clone(value)
 		}
-	}
-	return values, nil
+		return nil
+	})
+	return values, err
 }
 
 // holdsOwnID reports whether a key holds an id that rows of the source have from the job.
@@ -197,10 +201,6 @@ func (t *tableRows) where(ctx context.Context, records [][]byte) (string, error)
 // whereCommon reads the rows for what their keys don't show: strings whose
 // collation keeps weights in the key, and columns of which only a prefix is there.
 func (t *tableRows) whereCommon(ctx context.Context, records [][]byte) (string, error) {
-	values, err := t.snapshot.Get(ctx, records)
-	if err != nil {
-		return "", err
-	}
 	info, pk := t.run.plan.target.Info, t.run.plan.target.PrimaryIndex()
 	columns := make(map[int64]*types.FieldType)
 	var ids []int64
@@ -210,37 +210,39 @@ func (t *tableRows) whereCommon(ctx context.Context, records [][]byte) (string, 
 		ids = append(ids, col.ID)
 	}
 	var rows []string
-	for i, record := range records {
-		if values[i] == nil {
-			return "", fault.New(fault.Cluster, 0, "an index of the table has an entry for the record %x, which is not there", record)
+	err := t.snapshot.Each(ctx, records, func(i int, value []byte) error {
+		record := records[i]
+		if value == nil {
+			return fault.New(fault.Cluster, 0, "an index of the table has an entry for the record %x, which is not there", record)
 		}
 		handle, err := tablecodec.DecodeRowKey(record)
 		if err != nil {
-			return "", fmt.Errorf("record key %x: %w", record, err)
+			return fmt.Errorf("record key %x: %w", record, err)
 		}
-		row, err := tablecodec.DecodeRowToDatumMap(values[i], columns, time.UTC)
+		row, err := tablecodec.DecodeRowToDatumMap(value, columns, time.UTC)
 		if err == nil {
 			row, err = tablecodec.DecodeHandleToDatumMap(handle, ids, columns, time.UTC, row)
 		}
 		if err != nil {
-			return "", fmt.Errorf("record %x: %w", record, err)
+			return fmt.Errorf("record %x: %w", record, err)
 		}
 		var parts []string
 		for _, ic := range pk.Columns {
 			col := info.Columns[ic.Offset]
 			d, ok := row[col.ID]
 			if !ok {
-				return "", fault.New(fault.Cluster, 0, "the record %x has no value for column %s", record, col.Name.O)
+				return fault.New(fault.Cluster, 0, "the record %x has no value for column %s", record, col.Name.O)
 			}
 			text, err := literal(&d, &col.FieldType)
 			if err != nil {
-				return "", err
+				return err
 			}
 			parts = append(parts, quoteName(col.Name.O)+" = "+text)
 		}
 		rows = append(rows, "("+strings.Join(parts, " AND ")+")")
-	}
-	return strings.Join(rows, " OR "), nil
+		return nil
+	})
+	return strings.Join(rows, " OR "), err
 }
 
 func quoteName(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }

@@ -143,13 +143,16 @@ func (p *process) build() (err error) {
 		SortCompression:    cfg.Import.SortCompression,
 		CheckpointBytes:    int64(cfg.Import.CheckpointBytes),
 		CheckpointInterval: time.Duration(cfg.Import.CheckpointInterval),
-		MemoryBudget:       int64(cfg.Import.MemoryBudget),
-		Threads:            cfg.Import.Threads,
-		Concurrency:        cfg.Jobs.Concurrency,
-		Retention:          time.Duration(cfg.Jobs.Retention),
-		TakeoverTimeout:    time.Duration(cfg.Jobs.TakeoverTimeout),
-		Logger:             p.logger,
-		Registerer:         p.registry,
+		JobMemory:          int64(cfg.JobMemory()),
+		MemoryAdvice: func(job int64) string {
+			return fmt.Sprintf("import.memory-budget = %q", cfg.BudgetFor(job))
+		},
+		Threads:         cfg.Import.Threads,
+		Concurrency:     cfg.Jobs.Concurrency,
+		Retention:       time.Duration(cfg.Jobs.Retention),
+		TakeoverTimeout: time.Duration(cfg.Jobs.TakeoverTimeout),
+		Logger:          p.logger,
+		Registerer:      p.registry,
 	})
 	if err != nil {
 		return err

@@ -35,7 +35,7 @@ type KeyRange struct {
 
 // Table is the table itself, if it has rows. Its methods are called by several goroutines.
 type Table interface {
-	// Lookup returns the value of each key that the table has, and nil for the
+	// Lookup returns for each key that the table has what RecordKey needs of its value, and nil for the
 	// others, all as of one moment.
 	Lookup(ctx context.Context, keys [][]byte) ([][]byte, error)
 	// RecordKey returns the key of the record that a pair belongs to. It may be

@@ -113,8 +113,7 @@ type lookup struct {
 	id    uint64
 }
 
-// lookupBatch is how many keys are looked up at once. The table's rows come with
-// their values, so a batch holds that many rows at most.
+// lookupBatch is how many keys are looked up at once.
 const lookupBatch = 128
 
 func (w *scanWorker) scan(ctx context.Context, part KeyRange) error {

@@ -159,7 +159,7 @@ func BenchmarkSplitParseEncode(b *testing.B) {
 	for _, table := range benchTables(b, 8<<20) {
 		b.Run(table.name, func(b *testing.B) {
 			e, a := table.plan.NewEncoder(), kv.NewArena(benchArena*2, 10)
-			reader, pool := csv.NewReader(csv.DefaultConfig()), format.NewBlockPool(1<<20, 4)
+			reader, pool := csv.NewReader(csv.DefaultConfig()), format.NewBlockPool(1<<20, 4, format.LimitedRoom(csv.MaxRowBytes))
 			file := source.File{Path: "/a.csv", Key: "a.csv", Size: int64(len(table.data))}
 			b.SetBytes(int64(len(table.data)))
 			b.ReportAllocs()

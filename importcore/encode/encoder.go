@@ -221,6 +221,14 @@ func (e *Encoder) fieldCount(n int) error {
 		"Row contains more data than there are columns: it has %d fields, %d are needed", n, want)
 }
 
+// Trim gives up what a long row has left behind: buffers, and the fields that cells point to.
+func (e *Encoder) Trim() {
+	e.scratch, e.parts, e.restored = nil, nil, nil
+	for i := range e.plan.columns {
+		e.cells[i] = e.plan.columns[i].preset
+	}
+}
+
 // MaxIDs returns the highest ids so far.
 func (e *Encoder) MaxIDs() MaxIDs { return e.ids }
 

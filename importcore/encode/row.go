@@ -174,7 +174,8 @@ var intBytes, uintBytes = func() (signed, unsigned [65]uint8) {
 func (p *rowPlan) appendAny(dst []byte, cells []cell) []byte {
 	data := p.dataSize(cells)
 	if data > math.MaxUint16 || p.large && p.needsLarge(cells) {
-		return p.appendLarge(dst, cells)
+		// All at once: what grows bit by bit is there twice.
+		return p.appendLarge(slices.Grow(dst, rowHeader+8*len(p.cols)+data), cells)
 	}
 	dst = slices.Grow(dst, p.fixed+data+slack)
 	return dst[:p.write(dst[:cap(dst)], len(dst), cells)]

@@ -35,8 +35,9 @@ type Block struct {
 	Rows      int64 // rows that the block holds
 	Data      []byte
 
-	pool *BlockPool
-	buf  []byte // whole buffer that Data is a part of
+	pool  *BlockPool
+	buf   []byte // whole buffer that Data is a part of
+	grown int    // bytes of buf if it is larger than the pool's, else 0
 }
 
 // Release gives the buffer back to its pool; Data must not be used

@@ -11,6 +11,7 @@ import (
 type chunk struct {
 	pages []*page
 	size  int64 // of the pages, bytes
+	giant int64 // size of the largest value that has a page of its own, bytes
 }
 
 // prefetchAhead is how many pairs before its turn a pair is fetched into the
@@ -21,7 +22,7 @@ const prefetchAhead = 8
 // with *DuplicateKeyError; the pages stay lent then, as the sorter has failed.
 func newChunk(a *kv.Arena, pageBytes int, get func(need int) *page) (*chunk, error) {
 	c := &chunk{pages: make([]*page, 0, (len(a.Buf)+shortHeader*len(a.Refs))/pageBytes+1)}
-	p := c.grow(a.Refs[0], get)
+	p := c.grow(a.Refs[0], pageBytes, get)
 	var last []byte
 	for i, r := range a.Refs {
 		if i+prefetchAhead < len(a.Refs) {
@@ -34,7 +35,7 @@ func newChunk(a *kv.Arena, pageBytes int, get func(need int) *page) (*chunk, err
 			return nil, duplicateKey(key, a.Value(a.Refs[i-1]), value)
 		}
 		if !p.add(shared, key, value) {
-			p = c.grow(r, get)
+			p = c.grow(r, pageBytes, get)
 			p.add(0, key, value)
 		}
 		last = key
@@ -42,10 +43,14 @@ func newChunk(a *kv.Arena, pageBytes int, get func(need int) *page) (*chunk, err
 	return c, nil
 }
 
-func (c *chunk) grow(r kv.Ref, get func(need int) *page) *page {
-	p := get(spaceOf(int(r.KeyLen), int(r.ValLen)))
+func (c *chunk) grow(r kv.Ref, pageBytes int, get func(need int) *page) *page {
+	need := spaceOf(int(r.KeyLen), int(r.ValLen))
+	p := get(need)
 	c.pages = append(c.pages, p)
 	c.size += int64(len(p.buf))
+	if need > pageBytes {
+		c.giant = max(c.giant, int64(r.ValLen))
+	}
 	return p
 }
 

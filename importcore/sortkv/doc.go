@@ -90,8 +90,10 @@
 // is asked for and nothing is left. After Finish iterators take what chunks leave; should
 // eight iterators lack memory because of many runs, Finish spills the chunks
 // as well. An arena or page
-// that one huge pair has grown counts with its real size; of values that are larger than a page an iterator holds one at a time. Arena, and Iter past the first iterator, wait while the budget is
-// used up: this is the back pressure of the pipeline.
+// that one huge pair has grown counts with its real size; of values that are larger than a page an iterator holds one at a time, and
+// counts with two copies of the largest in its user's hands. Arena, and Iter past the first iterator, wait while the budget is
+// used up: this is the back pressure of the pipeline. Reserve takes a part of the budget for
+// something else; chunks are spilled for it, and whoever holds an arena without need gives it back, see Hurry.
 //
 // # Duplicates
 //

@@ -210,6 +210,7 @@ func (s *Sorter) takeUp(runs []RunID) error {
 			return err
 		}
 		s.mu.runs = append(s.mu.runs, info)
+		s.mu.giant = max(s.mu.giant, int64(info.giant))
 		used[runName(number)+keysSuffix], used[runName(number)+valuesSuffix] = true, true
 		s.mu.made = max(s.mu.made, number)
 	}

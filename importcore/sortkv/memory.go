@@ -1,6 +1,10 @@
 package sortkv
 
-import "github.com/sluicedb/sluice/importcore/kv"
+import (
+	"context"
+
+	"github.com/sluicedb/sluice/importcore/kv"
+)
 
 // keyBufBytes is what a cursor has for its key at first; the memory of keys is
 // not accounted for.
@@ -91,6 +95,100 @@ func (s *Sorter) recycle(a *kv.Arena) {
 	}
 	s.mu.Unlock()
 	s.budget.release(released)
+}
+
+// Reserve takes n bytes of the budget for something else, until Unreserve gives them back. It waits until
+// they are there, which may need those who have arenas, see Hurry. At most Reservable can be had in
+// all, and as long as some of it is there may be too little for an arena for everybody. Errors: the context's,
+// a former failure.
+func (s *Sorter) Reserve(ctx context.Context, n int64) error {
+	for {
+		freed := s.budget.freed()
+		s.mu.Lock()
+		err := s.mu.err
+		if err == nil && s.budget.tryAcquire(n) {
+			s.mu.reserved += n
+			s.mu.Unlock()
+			return nil
+		}
+		s.mu.Unlock()
+		if err != nil {
+			return err
+		}
+		if err := s.await(ctx, freed, true); err != nil {
+			return err
+		}
+	}
+}
+
+// await waits for memory. If hurry is set those who have some to spare are told.
+func (s *Sorter) await(ctx context.Context, freed <-chan struct{}, hurry bool) error {
+	if hurry {
+		s.mu.Lock()
+		if s.mu.hurrying++; s.mu.hurrying == 1 {
+			close(s.mu.hurry)
+		}
+		s.mu.Unlock()
+		defer func() {
+			s.mu.Lock()
+			if s.mu.hurrying--; s.mu.hurrying == 0 {
+				s.mu.hurry = make(chan struct{})
+			}
+			s.mu.Unlock()
+		}()
+	}
+	select {
+	case <-freed:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// Hurry returns a channel that is closed while somebody waits for memory and Reserve has taken a part of
+// it. Whoever has been lent an arena since it called Relieve last, and has nothing to do, is to
+// give its arena to Add, if it has one still, and call Relieve.
+func (s *Sorter) Hurry() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mu.hurry
+}
+
+// Reservable returns how many bytes Reserve can take in all of a sorter with a memory budget and arenas of
+// this size: they leave two arenas with their pages, without which nobody could go on.
+func Reservable(memoryBudget int64, arenaBytes int) int64 {
+	return counted(memoryBudget) - 4*int64(arenaBytes)
+}
+
+// counted is the part of a memory budget that is accounted for.
+func counted(memoryBudget int64) int64 { return memoryBudget - memoryBudget/16 }
+
+// Unreserve gives back n bytes that Reserve has taken.
+func (s *Sorter) Unreserve(n int64) {
+	s.mu.Lock()
+	s.mu.reserved -= n
+	s.mu.Unlock()
+	s.budget.release(n)
+}
+
+// Relieve makes room for those who wait: it writes what is resident as a run, and gives up the
+// memory of unused arenas. It may be called where Add may. Errors are those of Add.
+func (s *Sorter) Relieve(ctx context.Context) error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
+	s.mu.Lock()
+	s.dropFreeLocked()
+	var chunks []*chunk
+	if len(s.mu.resident) > 0 {
+		chunks = s.takeResidentLocked()
+	}
+	s.mu.Unlock()
+	if chunks == nil {
+		return nil
+	}
+	return s.spill(ctx, chunks)
 }
 
 // dropFreeLocked gives up the memory of unused arenas.

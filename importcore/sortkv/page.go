@@ -79,6 +79,14 @@ func (p *page) add(shared int, key, value []byte) bool {
 	return true
 }
 
+// appendLoneEntry appends the entry of a pair that has a page of its own.
+func appendLoneEntry(b, key, value []byte) []byte {
+	b = append(b, escape, 0, 0)
+	b = binary.LittleEndian.AppendUint16(b, uint16(len(key)))
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(value)))
+	return append(b, key...)
+}
+
 // firstKey returns the first key: a part of the page.
 func (p *page) firstKey() []byte {
 	if p.buf[0] != escape {

@@ -89,21 +89,30 @@ func (w *runWriter) add(shared int, key, value []byte) (wrote bool, err error) {
 			return true, nil
 		}
 	}
-	g := &page{buf: make([]byte, spaceOf(len(key), len(value)))}
-	g.reset()
-	g.add(0, key, value)
 	w.foot.giantBytes = max(w.foot.giantBytes, uint32(len(value)))
-	return true, w.write(g)
+	return true, w.writeGiant(key, value)
 }
 
 // write puts a page behind those written before.
-func (w *runWriter) write(p *page) (err error) {
+func (w *runWriter) write(p *page) error {
 	w.first = append(w.first[:0], p.firstKey()...) // what is given to a file's Write may be changed by it
 	e := entry{first: w.first, pairs: int64(p.pairs), bytes: p.bytes}
-	if e.keys, err = w.writePart(w.keys, &w.foot.keysBytes, p.buf[:p.keys]); err != nil {
+	return w.writeParts(e, p.buf[:p.keys], p.buf[p.vals:len(p.buf)-pageSlack])
+}
+
+// writeGiant writes a pair that is larger than a page as a page of its own, without a copy of its value.
+func (w *runWriter) writeGiant(key, value []byte) error {
+	w.first = append(w.first[:0], key...)
+	e := entry{first: w.first, pairs: 1, bytes: int64(len(key) + len(value))}
+	return w.writeParts(e, appendLoneEntry(nil, key, value), value)
+}
+
+// writeParts writes the two parts of a page, which e tells of.
+func (w *runWriter) writeParts(e entry, keys, values []byte) (err error) {
+	if e.keys, err = w.writePart(w.keys, &w.foot.keysBytes, keys); err != nil {
 		return err
 	}
-	if e.values, err = w.writePart(w.values, &w.foot.valueBytes, p.buf[p.vals:len(p.buf)-pageSlack]); err != nil {
+	if e.values, err = w.writePart(w.values, &w.foot.valueBytes, values); err != nil {
 		return err
 	}
 	w.foot.pages++

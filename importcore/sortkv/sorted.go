@@ -25,10 +25,11 @@ type Sorted struct {
 	samples  []sample
 	// sampleBytes is the memory of samples.
 	sampleBytes int64
-	// iterBytes is the memory that an iterator takes.
-	iterBytes int64
-	unique    atomic.Bool // FindDuplicate has found none
-	compared  atomic.Int64
+	// iterBytes is the memory that an iterator takes, userBytes what the user of one
+	// with values holds of them.
+	iterBytes, userBytes int64
+	unique               atomic.Bool // FindDuplicate has found none
+	compared             atomic.Int64
 }
 
 // Checksum returns the sum of everything that was added, suffixes left out.
@@ -99,7 +100,7 @@ type Iterator struct {
 
 // Iter returns an iterator on [start, end), nil meaning unbounded, which the
 // caller closes. Several may run in parallel. An iterator needs a page (64 KiB or less) and a little of the
-// index for each run, taken from the budget: past the first one, Iter waits until others
+// index for each run, and memory for the largest value and two copies of it, taken from the budget: past the first one, Iter waits until others
 // are closed or memory is free, so one goroutine should not hold several. The bounds must not be
 // changed while the iterator lives. They are keys without suffix: pairs with one key lie
 // on the same side of any bound. Errors: the context's, those of the sort directory.
@@ -119,7 +120,11 @@ func (r *Sorted) cut(key []byte) []byte { return key[:len(key)-r.suffix] }
 func (r *Sorted) iter(ctx context.Context, start, end []byte, values bool) (*Iterator, error) {
 	it := &Iterator{ctx: ctx, r: r, suffix: r.suffix}
 	it.m.values = values
-	if err := it.admit(); err != nil {
+	need := r.iterBytes
+	if values {
+		need += r.userBytes
+	}
+	if err := it.admit(need); err != nil {
 		return nil, err
 	}
 	if err := it.open(start, end); err != nil {
@@ -130,7 +135,7 @@ func (r *Sorted) iter(ctx context.Context, start, end []byte, values bool) (*Ite
 }
 
 // admit waits for the memory that the iterator needs and borrows it.
-func (it *Iterator) admit() error {
+func (it *Iterator) admit(need int64) error {
 	s := it.r.s
 	for {
 		freed := s.budget.freed()
@@ -139,14 +144,14 @@ func (it *Iterator) admit() error {
 			s.mu.Unlock()
 			return errClosed
 		}
-		ok := s.budget.tryAcquire(it.r.iterBytes)
+		ok := s.budget.tryAcquire(need)
 		if !ok && s.mu.iterators == 0 {
-			s.budget.force(it.r.iterBytes)
+			s.budget.force(need)
 			ok = true
 		}
 		if ok {
 			s.mu.iterators++
-			it.charge = it.r.iterBytes
+			it.charge = need
 			for _, run := range it.r.runs {
 				it.pages = append(it.pages, s.mu.pages.get(int(run.foot.pageBytes)))
 			}
@@ -176,6 +181,13 @@ func (s *Sorter) iterNeeds(runs []runInfo) int64 {
 	}
 	return sum
 }
+
+// userCopies is how often the user of an iterator holds a value that has a page of its own: in the
+// message that it is put into, and in the one before, which is still on its way.
+const userCopies = 2
+
+// userNeeds returns the memory for what users of iterators hold, in bytes.
+func (s *Sorter) userNeeds() int64 { return userCopies * s.mu.giant }
 
 // open opens runs, which make up the content with the chunks.
 func (r *Sorted) open(runs []runInfo) error {

@@ -35,6 +35,10 @@ type Sorter struct {
 		pages     pagePool
 		resident  []*chunk
 		bytes     int64 // size of resident
+		giant     int64 // size of the largest value that had a page of its own
+		reserved  int64 // bytes of the budget that Reserve has taken
+		hurrying  int   // who wait for memory with hurry closed
+		hurry     chan struct{}
 		runs      []runInfo
 		written   int64
 		sorted    *Sorted // after Finish
@@ -57,11 +61,12 @@ func New(opts Options) (*Sorter, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Sorter{opts: opts, budget: newBudget(opts.MemoryBudget - opts.MemoryBudget/16)}
+	s := &Sorter{opts: opts, budget: newBudget(counted(opts.MemoryBudget))}
 	if s.codec, err = opts.Compression.codec(); err != nil {
 		return nil, err
 	}
 	s.mu.charge = make(map[*kv.Arena]int64)
+	s.mu.hurry = make(chan struct{})
 	s.mu.pages.size = opts.pageBytes()
 	return s, nil
 }
@@ -80,7 +85,7 @@ func (s *Sorter) Arena(ctx context.Context) (*kv.Arena, error) {
 	defer s.leave()
 	for {
 		freed := s.budget.freed()
-		a, spill, err := s.tryArena()
+		a, spill, reserved, err := s.tryArena()
 		switch {
 		case err != nil:
 			return nil, err
@@ -93,12 +98,10 @@ func (s *Sorter) Arena(ctx context.Context) (*kv.Arena, error) {
 			continue
 		}
 		began := time.Now()
-		select {
-		case <-freed:
-			s.memoryWait.Add(int64(time.Since(began)))
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+		if err := s.await(ctx, freed, reserved); err != nil {
+			return nil, err
 		}
+		s.memoryWait.Add(int64(time.Since(began)))
 	}
 }
 
@@ -115,25 +118,27 @@ func (s *Sorter) Spilled() int64 {
 	return s.mu.written
 }
 
-// tryArena returns an arena, or chunks that the caller has to spill, or nothing if it has to wait.
-func (s *Sorter) tryArena() (a *kv.Arena, spill []*chunk, err error) {
+// tryArena returns an arena, or chunks that the caller has to spill, or nothing if it has to
+// wait; reserved tells that Reserve has taken memory.
+func (s *Sorter) tryArena() (a *kv.Arena, spill []*chunk, reserved bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	reserved = s.mu.reserved > 0
 	if s.mu.err != nil {
-		return nil, nil, s.mu.err
+		return nil, nil, reserved, s.mu.err
 	}
 	if a := s.lendArenaLocked(); a != nil {
-		return a, nil, nil
+		return a, nil, reserved, nil
 	}
 	if s.mu.spills == 0 && len(s.mu.resident) > 0 {
-		return nil, s.takeSpillLocked(), nil
+		return nil, s.takeSpillLocked(), reserved, nil
 	}
 	if s.mu.spills == 0 && len(s.mu.free) == len(s.mu.charge) {
 		// Only unused arenas are left to give memory back.
 		s.dropFreeLocked()
-		return s.lendArenaLocked(), nil, nil
+		return s.lendArenaLocked(), nil, reserved, nil
 	}
-	return nil, nil, nil
+	return nil, nil, reserved, nil
 }
 
 // Discard gives an arena back without its pairs, for encoders that stop early.
@@ -204,10 +209,14 @@ func (s *Sorter) keep(c *chunk, last []byte, sum kv.Checksum) (spill []*chunk) {
 	}
 	s.mu.resident = append(s.mu.resident, c)
 	s.mu.bytes += c.size
-	if s.mu.bytes >= s.budget.total/4*3 {
-		return s.takeSpillLocked()
+	s.mu.giant = max(s.mu.giant, c.giant)
+	switch {
+	case s.mu.bytes < (s.budget.total-s.mu.reserved)/4*3:
+		return nil
+	case s.mu.reserved > 0: // there is no room for what a part would leave
+		return s.takeResidentLocked()
 	}
-	return nil
+	return s.takeSpillLocked()
 }
 
 // spillParts are in how many parts the resident chunks are divided for the
@@ -269,6 +278,7 @@ func (s *Sorter) fail(err error) error {
 	if s.mu.err == nil {
 		s.mu.err = err
 	}
+	s.mu.resident, s.mu.bytes = nil, 0 // nobody reads them any more, and whoever goes on may need the memory
 	s.mu.Unlock()
 	s.budget.wake()
 	return err
@@ -320,7 +330,7 @@ const wantedIterators = 8
 func (s *Sorter) crowding() []*chunk {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	need := wantedIterators * s.iterNeeds(s.mu.runs)
+	need := max(wantedIterators*s.iterNeeds(s.mu.runs), s.iterNeeds(s.mu.runs)+s.userNeeds())
 	if len(s.mu.resident) == 0 || need <= s.budget.left() {
 		return nil
 	}
@@ -337,6 +347,7 @@ func (s *Sorter) freeze() (*Sorted, error) {
 		r.max = r.cut(s.mu.maxKey)
 	}
 	runs := s.mu.runs
+	r.userBytes = s.userNeeds()
 	s.mu.sorted = r // so that Close closes what is open
 	s.mu.Unlock()
 	r.unique.Store(r.suffix > 0)
@@ -374,7 +385,11 @@ func (s *Sorter) close(keep bool) error {
 	} else if s.mu.sorted != nil {
 		err = s.mu.sorted.close()
 	}
+	// The memory goes even if somebody still refers to the sorter.
 	s.mu.free, s.mu.pages.free, s.mu.resident, s.mu.runs = nil, nil, nil, nil
+	if clear(s.mu.charge); s.mu.sorted != nil && s.mu.iterators == 0 {
+		s.mu.sorted.chunks, s.mu.sorted.samples = nil, nil
+	}
 	if s.mu.dir != "" && !keep {
 		if e := s.opts.FS.RemoveAll(s.mu.dir); e != nil {
 			err = errors.Join(err, writeError(s.opts.Dir, e))

@@ -79,7 +79,7 @@ type Import struct {
 	// most when a job is interrupted.
 	CheckpointBytes    Size     `toml:"checkpoint-bytes"`
 	CheckpointInterval Duration `toml:"checkpoint-interval"`
-	// MemoryBudget is the memory of the import core, for all jobs together.
+	// MemoryBudget is the memory of the process, see memory.go.
 	MemoryBudget Size `toml:"memory-budget"`
 	// Threads caps what one job may use; 0 means the number of CPUs.
 	Threads int `toml:"threads"`
@@ -116,8 +116,8 @@ type S3 struct {
 
 // Jobs says how many jobs run, and what becomes of those that have ended, or have no Sluice that runs them.
 type Jobs struct {
-	// Concurrency is how many jobs run at a time, each with an equal part of
-	// import.memory-budget. The next ones wait.
+	// Concurrency is how many jobs run at a time, each with an equal part of what
+	// import.memory-budget leaves to jobs. The next ones wait.
 	Concurrency int `toml:"concurrency"`
 	// Retention is for how long ended jobs are kept, with their errors; 0 means
 	// for ever. Thirty days let a monthly import be compared with the one before,
@@ -148,7 +148,7 @@ func Default() Config {
 			SortCompression:    "none",
 			CheckpointBytes:    1 << 30,
 			CheckpointInterval: Duration(time.Minute),
-			MemoryBudget:       128 << 20,
+			MemoryBudget:       256 << 20,
 		},
 		Storage: Storage{Patience: Duration(15 * time.Minute), S3: S3{ForcePathStyle: true}},
 		Jobs:    Jobs{Concurrency: 1, Retention: Duration(30 * 24 * time.Hour), TakeoverTimeout: Duration(30 * time.Minute)},

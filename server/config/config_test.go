@@ -42,7 +42,7 @@ memory-budget = "1.5GiB"
 threads = 3
 `)
 	inv, err := Load([]string{"--config", path, "--addr", "127.0.0.1:0", "--log-level=debug", "--sort-dir", "/data/sort",
-		"--memory-budget", "64MiB", "--print-ready"}, io.Discard)
+		"--memory-budget", "192MiB", "--print-ready"}, io.Discard)
 	require.NoError(t, err)
 	require.True(t, inv.PrintReady)
 	want := Default()
@@ -50,7 +50,7 @@ threads = 3
 	want.Log.Level = "debug"
 	want.Backend.Addresses = []string{"tidb-0:4000", "tidb-1:4000"}
 	want.Backend.DialTimeout = Duration(250 * time.Millisecond)
-	want.Import = Import{SortDir: "/data/sort", SortCompression: "zstd", MemoryBudget: 64 << 20, Threads: 3,
+	want.Import = Import{SortDir: "/data/sort", SortCompression: "zstd", MemoryBudget: 192 << 20, Threads: 3,
 		CheckpointBytes: 10 << 30, CheckpointInterval: Duration(time.Minute)}
 	require.Equal(t, want, inv.Config)
 
@@ -98,7 +98,7 @@ on = true
 		"unknown key adr", "unknown key tls", `addr must be host:port, not "nowhere"`, "status-addr: port", "schema must have",
 		"graceful-wait", "log.level", "log.format", "names a:1 twice", "backend.addresses[2]: host is missing",
 		"backend.addresses[3]: port", "backend.dial-timeout", "service-account.user", "exclude each other",
-		"import.sort-dir", `import.sort-compression must be none, snappy or zstd, not "lz4"`, "import.memory-budget must be at least 32MiB for each of the jobs that run at a time, so 32MiB, not 1MiB", "jobs.concurrency", "import.threads",
+		"import.sort-dir", `import.sort-compression must be none, snappy or zstd, not "lz4"`, "import.memory-budget must be at least 160MiB (128MiB for the process, 32MiB for each of the 1 jobs that run at a time), not 1MiB", "jobs.concurrency", "import.threads",
 		"jobs.retention must not be negative", "jobs.takeover-timeout must be more than 0",
 		"import.checkpoint-bytes must be positive", "import.checkpoint-interval",
 	} {

@@ -86,7 +86,7 @@ func newFlags(inv *Invocation, path *string, overrides *[]func(*Config) error, o
 		c.Backend.Addresses = strings.Split(v, ",")
 		return nil
 	})
-	override("memory-budget", "memory `size` of the import core, such as 256MiB", func(c *Config, v string) error {
+	override("memory-budget", "memory `size` of the process, such as 512MiB", func(c *Config, v string) error {
 		return c.Import.MemoryBudget.UnmarshalText([]byte(v))
 	})
 	return flags

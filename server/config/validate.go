@@ -24,9 +24,6 @@ func (f *findings) addf(format string, args ...any) { f.add(fmt.Errorf(format, a
 
 func (f *findings) err() error { return errors.Join(f.list...) }
 
-// minMemoryBudget is what the core needs for its buffers with one thread, in bytes.
-const minMemoryBudget Size = 32 << 20
-
 // maxIdentifier is the longest database name in characters; see TiDB's limits.
 const maxIdentifier = 64
 
@@ -90,8 +87,9 @@ func (c *Config) validate(f *findings) {
 	if c.Jobs.Concurrency < 1 {
 		f.addf("jobs.concurrency must be at least 1")
 	}
-	if least := minMemoryBudget * Size(max(1, c.Jobs.Concurrency)); c.Import.MemoryBudget < least {
-		f.addf("import.memory-budget must be at least %s for each of the jobs that run at a time, so %s, not %s", minMemoryBudget, least, c.Import.MemoryBudget)
+	if least := c.leastBudget(); c.Import.MemoryBudget < least {
+		f.addf("import.memory-budget must be at least %s (%s for the process, %s for each of the %d jobs that run at a time), not %s",
+			least, ProcessReserve, minJobMemory, c.jobs(), c.Import.MemoryBudget)
 	}
 	if c.Import.Threads < 0 {
 		f.addf("import.threads must not be negative")

@@ -81,7 +81,7 @@ func parseFlags(args []string) (options, error) {
 	flags.IntVar(&o.stores, "stores", 1, "TiKV stores of the embedded cluster (1 to 3)")
 	flags.StringVar(&o.cases, "cases", "", "comma-separated cases; empty means all: "+strings.Join(caseNames(), ","))
 	flags.StringVar(&o.programs, "programs", "", "comma-separated programs; empty means all: "+strings.Join(programNames(), ","))
-	flags.StringVar(&o.memory, "memory-budget", "", "Sluice's import.memory-budget, such as 128MiB; empty means its default")
+	flags.StringVar(&o.memory, "memory-budget", "", "Sluice's import.memory-budget, such as 256MiB; empty means its default")
 	flags.StringVar(&o.fitMemory, "fit-memory-budget", "2GiB", "a memory budget that the pairs of the demo table fit")
 	flags.BoolVar(&o.big, "big", false, "measure the peak memory with ten times the data too")
 	flags.BoolVar(&o.extras, "extras", true, "measure 1 against 2 cores and a memory budget that fits too")

@@ -132,7 +132,7 @@ func (b *processBench) startNode(t *testing.T) *node {
 	var err error
 	n.Instance, err = instance.Start(ctx, instance.Options{
 		TiDB: n.sql.addr(), Top: fmt.Sprintf("instance = \"crash-%d\"\ngraceful-wait = \"0s\"", b.rnd.Uint64()),
-		Import: "memory-budget = \"32MiB\"\nthreads = 2\ncheckpoint-bytes = \"32KiB\"", Log: "level = \"debug\"\nformat = \"json\"",
+		Import: "memory-budget = \"160MiB\"\nthreads = 2\ncheckpoint-bytes = \"32KiB\"", Log: "level = \"debug\"\nformat = \"json\"",
 		OnLog: n.log.follow,
 	})
 	require.NoError(t, err)

@@ -555,7 +555,7 @@ func startWith(t *testing.T, cluster *playground.Cluster, opts instance.Options)
 		opts.TiDB = cluster.TiDB
 	}
 	if opts.Import == "" {
-		opts.Import = "memory-budget = \"32MiB\"\nthreads = 4"
+		opts.Import = "memory-budget = \"160MiB\"\nthreads = 4"
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute)
 	defer cancel()

@@ -105,7 +105,7 @@ func (b *bench) freeze(f freezing, table string) *frozenCase {
 		}
 		require.NoError(t, file.Close())
 	}
-	c.owner = startWith(t, b.cluster, instance.Options{TiDB: c.gate.addr, Import: "memory-budget = \"32MiB\"\nthreads = 2"})
+	c.owner = startWith(t, b.cluster, instance.Options{TiDB: c.gate.addr, Import: "memory-budget = \"160MiB\"\nthreads = 2"})
 	t.Cleanup(func() { assert.NoError(t, c.owner.Thaw()) })
 	proxy, err := c.owner.Open("root", "", b.name)
 	require.NoError(t, err)

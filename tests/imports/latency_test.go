@@ -107,7 +107,7 @@ func newLatencyBench(t *testing.T, seed uint64) *latencyBench {
 		rnd: rand.New(rand.NewPCG(seed, 1)), files: map[string]string{}, took: map[string][]time.Duration{}}
 	b.exec("SET GLOBAL tidb_enable_auto_analyze = OFF") // it would answer to the same rules
 	for range 2 {
-		in := startWith(t, b.cluster, instance.Options{Import: "memory-budget = \"32MiB\"\nthreads = 4\ncheckpoint-bytes = \"256KiB\""})
+		in := startWith(t, b.cluster, instance.Options{Import: "memory-budget = \"160MiB\"\nthreads = 4\ncheckpoint-bytes = \"256KiB\""})
 		db, err := in.Open("root", "", b.name)
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, db.Close()) })

@@ -73,7 +73,7 @@ func startSluice(t *testing.T, cluster *playground.Cluster) *instance.Instance {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute) // a cold build with -race
 	defer cancel()
 	in, err := instance.Start(ctx, instance.Options{
-		TiDB: cluster.TiDB, Race: true, Import: "memory-budget = \"64MiB\"\nthreads = 4",
+		TiDB: cluster.TiDB, Race: true, Import: "memory-budget = \"192MiB\"\nthreads = 4",
 	})
 	require.NoError(t, err)
 	return in

@@ -89,7 +89,7 @@ func TestSameRowsInAnyForm(t *testing.T) {
 			same(t, first, fmt.Sprint(job["Imported_Rows"], kept, report, told), "rows that collide: "+strategy)
 		}
 	}
-	little, more, much := with[32].largestRun(), with[48].largestRun(), with[256].largestRun()
+	little, more, much := with[160].largestRun(), with[176].largestRun(), with[384].largestRun()
 	t.Logf("largest runs: %d and %d bytes", little, more)
 	require.Zero(t, much, "much memory needs no runs on disk")
 	require.Positive(t, little)
@@ -97,8 +97,8 @@ func TestSameRowsInAnyForm(t *testing.T) {
 	require.NotEqual(t, little, more, "runs of other sizes")
 }
 
-// metamorphicBudgets are memory budgets in MiB. The first holds all pairs, the others don't.
-var metamorphicBudgets = []int{256, 32, 48}
+// metamorphicBudgets are memory budgets in MiB, of which 128 are the process's own. The first holds all pairs, the others don't.
+var metamorphicBudgets = []int{384, 160, 176}
 
 // with returns the bench seen through a further Sluice, with a memory budget in MiB.
 func (b *bench) with(budget int) *bench {

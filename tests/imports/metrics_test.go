@@ -46,7 +46,7 @@ func scrape(t *testing.T, in *instance.Instance) map[string]float64 {
 func TestMetricsOfImports(t *testing.T) {
 	t.Parallel()
 	cluster := playground.Shared(t)
-	in := startWith(t, cluster, instance.Options{Import: "memory-budget = \"32MiB\"\nthreads = 2\ncheckpoint-bytes = \"512KiB\""})
+	in := startWith(t, cluster, instance.Options{Import: "memory-budget = \"160MiB\"\nthreads = 2\ncheckpoint-bytes = \"512KiB\""})
 	b := benchOn(t, cluster, in)
 	const series = `sluice_import_step_%s_total{step="%s"}`
 	at := scrape(t, in)

@@ -210,7 +210,7 @@ func TestProcessDies(t *testing.T) {
 	t.Parallel()
 	b := ownBench(t, playground.Options{})
 	b.exec("CREATE TABLE t "+cleanupTable, "CREATE TABLE waiting LIKE t")
-	victim, err := instance.Start(t.Context(), instance.Options{TiDB: b.cluster.TiDB, Race: true, Import: `memory-budget = "32MiB"`})
+	victim, err := instance.Start(t.Context(), instance.Options{TiDB: b.cluster.TiDB, Race: true, Import: `memory-budget = "160MiB"`})
 	require.NoError(t, err)
 	defer func() { require.ErrorContains(t, victim.Close(), "killed") }()
 	b.inject(fault.Rule{RPC: rpcWrite, Kind: fault.Hold})

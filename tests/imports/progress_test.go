@@ -39,7 +39,7 @@ func newProgressBench(t *testing.T) *progressBench {
 	p := &progressBench{}
 	for i := range p.sluices {
 		p.sluices[i] = startWith(t, cluster, instance.Options{
-			Import: "memory-budget = \"64MiB\"\nthreads = 2\ncheckpoint-interval = \"2s\""})
+			Import: "memory-budget = \"192MiB\"\nthreads = 2\ncheckpoint-interval = \"2s\""})
 	}
 	p.bench = benchOn(t, cluster, p.sluices[0])
 	for i := range p.sluices {

@@ -127,7 +127,7 @@ func newS3Bench(t *testing.T, store *s3store.Server, opts instance.Options) *s3B
 }
 
 // checkpointing are lines of the configuration with which a job of this size makes checkpoints.
-const checkpointing = "memory-budget = \"32MiB\"\nthreads = 4\ncheckpoint-bytes = \"1MiB\""
+const checkpointing = "memory-budget = \"160MiB\"\nthreads = 4\ncheckpoint-bytes = \"1MiB\""
 
 // hold makes the n-th read of a part from now on, and those after it, hang.
 func (b *s3Bench) hold(n int) {

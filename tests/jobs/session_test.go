@@ -104,7 +104,7 @@ func config(t *testing.T, schema, instance string) executor.Config {
 	t.Helper()
 	return executor.Config{
 		Instance: instance, Schema: schema, ServiceAccount: executor.ServiceAccount{User: "root"},
-		Backends: []string{playground.Shared(t).TiDB}, SortDir: t.TempDir(), Threads: 2, MemoryBudget: 128 << 20,
+		Backends: []string{playground.Shared(t).TiDB}, SortDir: t.TempDir(), Threads: 2, JobMemory: 128 << 20,
 		Logger: zap.NewNop(),
 	}
 }

@@ -89,7 +89,7 @@ func openTwins(cluster *playground.Cluster) error {
 	var err error
 	// The smallest budget and more workers than processors: what comes out must
 	// not depend on either.
-	twins.sluice, err = instance.Start(ctx, instance.Options{TiDB: cluster.TiDB, Import: "memory-budget = \"32MiB\"\nthreads = 3"})
+	twins.sluice, err = instance.Start(ctx, instance.Options{TiDB: cluster.TiDB, Import: "memory-budget = \"160MiB\"\nthreads = 3"})
 	if err != nil {
 		return err
 	}

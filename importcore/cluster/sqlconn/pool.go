@@ -132,6 +132,7 @@ func (p *Pool) get(ctx context.Context) (*Session, error) {
 }
 
 func (p *Pool) put(s *Session) {
+	s.ctx = nil // it may lead to all that a job holds
 	p.mu.Lock()
 	keep := !s.bad && !p.mu.closed
 	if keep {

@@ -114,7 +114,7 @@ func BenchmarkSplit(b *testing.B) {
 			rows := bytes.Count(shape.data, []byte("\n")) // near enough: few rows have two lines
 			b.SetBytes(int64(len(store.data)))
 			b.ReportAllocs()
-			pool := format.NewBlockPool(1<<20, 4)
+			pool := format.NewBlockPool(1<<20, 4, format.LimitedRoom(csv.MaxRowBytes))
 			file := store.file()
 			start := cpuTime()
 			for b.Loop() {

@@ -22,7 +22,7 @@ func read(cfg csv.Config, input string, blockBytes int) (rows []string, places [
 	ctx := context.Background()
 	store := memory{[]byte(input)}
 	file := store.file()
-	s, err := csv.NewSplitter(ctx, store, &file, 0, cfg, format.NewBlockPool(blockBytes, 2))
+	s, err := csv.NewSplitter(ctx, store, &file, 0, cfg, format.NewBlockPool(blockBytes, 2, format.LimitedRoom(csv.MaxRowBytes)))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -155,7 +155,7 @@ func TestWrongConfigs(t *testing.T) {
 		err := cfg.Validate()
 		require.ErrorContains(t, err, want)
 		require.Equal(t, fault.User, fault.As(err).Whose)
-		_, err = csv.NewSplitter(context.Background(), memory{}, &source.File{}, 0, cfg, format.NewBlockPool(1<<10, 2))
+		_, err = csv.NewSplitter(context.Background(), memory{}, &source.File{}, 0, cfg, format.NewBlockPool(1<<10, 2, format.LimitedRoom(csv.MaxRowBytes)))
 		require.Error(t, err)
 	}
 }
@@ -192,7 +192,7 @@ func (broken) Read([]byte) (int, error) { return 0, io.ErrClosedPipe }
 func TestStoreErrorsComeUp(t *testing.T) {
 	t.Parallel()
 	for _, store := range []failing{{}, {openErr: io.ErrClosedPipe}} {
-		s, err := csv.NewSplitter(context.Background(), store, &source.File{}, 0, csv.DefaultConfig(), format.NewBlockPool(1<<10, 2))
+		s, err := csv.NewSplitter(context.Background(), store, &source.File{}, 0, csv.DefaultConfig(), format.NewBlockPool(1<<10, 2, format.LimitedRoom(csv.MaxRowBytes)))
 		require.NoError(t, err)
 		for err == nil {
 			_, err = s.Next(context.Background())
@@ -204,7 +204,7 @@ func TestStoreErrorsComeUp(t *testing.T) {
 
 func TestCloseEarlyGivesBlocksBack(t *testing.T) {
 	t.Parallel()
-	pool := format.NewBlockPool(1<<10, 3)
+	pool := format.NewBlockPool(1<<10, 3, format.LimitedRoom(csv.MaxRowBytes))
 	store := memory{bytes.Repeat([]byte("1,2\n"), 100_000)}
 	file := store.file()
 	for taken := range 3 {

@@ -159,7 +159,7 @@ func TestByteOrderMarks(t *testing.T) {
 func foreign(t testing.TB, cfg csv.Config, raw string, blockBytes int) (rows []string) {
 	store := memory{[]byte(raw)}
 	file := store.file()
-	s, err := csv.NewSplitter(t.Context(), store, &file, 0, cfg, format.NewBlockPool(blockBytes, 2))
+	s, err := csv.NewSplitter(t.Context(), store, &file, 0, cfg, format.NewBlockPool(blockBytes, 2, format.LimitedRoom(csv.MaxRowBytes)))
 	require.NoError(t, err)
 	defer func() { require.NoError(t, s.Close()) }()
 	r := csv.NewReader(cfg)

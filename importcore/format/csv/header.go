@@ -22,14 +22,19 @@ type Header struct {
 // headerBlockBytes is how much of a file is read for its header at first.
 const headerBlockBytes = 16 << 10
 
+// maxHeaderBytes is the longest header: 4096 columns, the most that a table has, with names of 64
+// characters of 4 bytes have 1 MiB.
+const maxHeaderBytes = 2 << 20
+
 // ReadHeader reads the header of a file; nil if the file has no rows at all.
 // cfg must be valid. Errors are those of the store, and *fault.Error of the
 // source with its place for a header that is malformed, longer than
-// MaxRowBytes, has a NULL or can't be decoded.
+// maxHeaderBytes, has a NULL or can't be decoded.
 func ReadHeader(ctx context.Context, store source.Store, file *source.File, cfg Config) (_ *Header, err error) {
 	cfg.Recover = false
-	pool := format.NewBlockPool(headerBlockBytes, 2)
+	pool := format.NewBlockPool(headerBlockBytes, 2, format.LimitedRoom(MaxRowBytes))
 	s := newSplitter(store, file, 0, cfg, pool)
+	s.maxRow = maxHeaderBytes
 	if s.in, err = store.Open(ctx, *file, 0); err != nil {
 		return nil, err
 	}
@@ -80,7 +85,7 @@ func (s *splitter) firstRow(ctx context.Context, b *format.Block, pos int) (bool
 		case result == foundRow:
 			empty = 0
 		}
-		if err := s.makeRoom(b, &pos, pos+empty); err != nil {
+		if err := s.makeRoom(ctx, b, &pos, pos+empty); err != nil {
 			return false, err
 		}
 		if err := s.read(ctx, b); err != nil {

@@ -22,7 +22,7 @@ func behindHeader(t testing.TB, cfg csv.Config, input string) (h *csv.Header, ro
 	if h == nil || err != nil {
 		return h, nil, nil, err
 	}
-	s, err := csv.NewSplitterBehind(t.Context(), h, store, &file, 0, cfg, format.NewBlockPool(1<<10, 2))
+	s, err := csv.NewSplitterBehind(t.Context(), h, store, &file, 0, cfg, format.NewBlockPool(1<<10, 2, format.LimitedRoom(csv.MaxRowBytes)))
 	require.NoError(t, err)
 	defer func() { require.NoError(t, s.Close()) }()
 	r := csv.NewReader(cfg)
@@ -136,7 +136,7 @@ func TestBadHeaders(t *testing.T) {
 		{"a,\"b\n1,2\n", "unterminated quoted field (file /data/a.csv, line 1, offset 0)", csv.DefaultConfig()},
 		{"a,\\N\n1,2\n", "the header has a NULL where a column's name should be (file /data/a.csv, line 1, offset 0)", csv.DefaultConfig()},
 		{"\na,\xff\n1,2\n", "the header can't be decoded: there are bytes that are no text in the character set gbk (file /data/a.csv, line 2, offset 1)", gbk},
-		{"a," + strings.Repeat("x", csv.MaxRowBytes), "the row is longer than 67108864 bytes", csv.DefaultConfig()},
+		{"a," + strings.Repeat("x", 3<<20), "the row is longer than 2097152 bytes", csv.DefaultConfig()},
 	} {
 		_, _, _, err := behindHeader(t, tc.cfg, tc.input)
 		require.ErrorContains(t, err, tc.want)

@@ -54,7 +54,17 @@ func (r *reader) Reset(b *format.Block) {
 	r.next, r.start, r.rows, r.err = 0, 0, 0, nil
 	r.counted, r.line = 0, b.FirstLine
 	r.marks.base, r.marks.end = 0, 0
+	if len(b.Data) > keptScratch && cap(r.scratch) < len(b.Data) {
+		r.scratch = make([]byte, 0, len(b.Data)) // growing it would take more
+	} else if len(b.Data) <= keptScratch && cap(r.scratch) > keptScratch {
+		r.scratch = nil
+		clear(r.fields[:cap(r.fields)])
+	}
 }
+
+// keptScratch is how many bytes of scratch are kept from one block to the next: more than
+// blocks have that don't hold long rows.
+const keptScratch = 2 << 20
 
 // Next returns the fields of the next row.
 func (r *reader) Next() ([]format.Field, error) {

@@ -37,7 +37,7 @@ func recovered(t testing.TB, cfg csv.Config, input string, blockBytes int) (piec
 	ctx := context.Background()
 	store := memory{[]byte(input)}
 	file := store.file()
-	s, err := csv.NewSplitter(ctx, store, &file, 0, cfg, format.NewBlockPool(blockBytes, 2))
+	s, err := csv.NewSplitter(ctx, store, &file, 0, cfg, format.NewBlockPool(blockBytes, 2, format.LimitedRoom(csv.MaxRowBytes)))
 	require.NoError(t, err)
 	defer func() { require.NoError(t, s.Close()) }()
 	r := csv.NewReader(cfg)

@@ -27,6 +27,7 @@ type splitter struct {
 	fileIndex int
 	cfg       Config
 	pool      *format.BlockPool
+	maxRow    int // bytes
 	scanner   rowScanner
 	text      *decode.Text // nil if the file's bytes are what is looked at
 
@@ -79,7 +80,7 @@ func NewSplitterAt(ctx context.Context, at format.RowPlace, store source.Store, 
 func newSplitter(store source.Store, file *source.File, fileIndex int, cfg Config, pool *format.BlockPool) *splitter {
 	d := newDialect(cfg)
 	s := &splitter{
-		store: store, file: file, fileIndex: fileIndex, cfg: cfg, pool: pool,
+		store: store, file: file, fileIndex: fileIndex, cfg: cfg, pool: pool, maxRow: MaxRowBytes,
 		scanner: rowScanner{d: d, parser: rowParser{d: d}, resync: cfg.Recover},
 		line:    1,
 	}
@@ -160,8 +161,16 @@ func (s *splitter) run(ctx context.Context) (err error) {
 // fill reads into b until it holds whole rows; no rows mean the end of the
 // file. broken is the error of a malformed row that ends the block.
 func (s *splitter) fill(ctx context.Context, b *format.Block, first bool) (broken, err error) {
-	b.Grow(len(s.tail)) // the tail of a grown block may be longer than a block
+	// The tail of a grown block may be longer than a block.
+	if len(s.tail) > cap(b.Data) {
+		if err := s.grow(ctx, b, s.blockFor(len(s.tail))); err != nil {
+			return nil, err
+		}
+	}
 	b.Data = append(b.Data[:0], s.tail...)
+	if len(s.tail) > s.pool.BlockBytes() {
+		s.tail = nil
+	}
 	scanned := 0
 	for {
 		if err := s.read(ctx, b); err != nil {
@@ -183,7 +192,7 @@ func (s *splitter) fill(ctx context.Context, b *format.Block, first bool) (broke
 			s.finish(b, scanned, found.end, found.rows)
 			return nil, nil
 		}
-		if err := s.makeRoom(b, &scanned, found.end); err != nil {
+		if err := s.makeRoom(ctx, b, &scanned, found.end); err != nil {
 			return nil, err
 		}
 	}
@@ -203,7 +212,7 @@ func (s *splitter) scan(data []byte, pos int) borders {
 
 // makeRoom drops empty lines before end and, if that is not enough, grows the
 // block for a row longer than it.
-func (s *splitter) makeRoom(b *format.Block, scanned *int, end int) error {
+func (s *splitter) makeRoom(ctx context.Context, b *format.Block, scanned *int, end int) error {
 	s.advance(b.Data[*scanned:end])
 	n := copy(b.Data, b.Data[end:])
 	b.Data = b.Data[:n]
@@ -211,12 +220,52 @@ func (s *splitter) makeRoom(b *format.Block, scanned *int, end int) error {
 	if n < cap(b.Data) {
 		return nil
 	}
-	if n >= MaxRowBytes {
-		return fault.New(fault.Source, 0, "the row is longer than %d bytes; is a closing quote missing?", MaxRowBytes).
+	if n >= s.maxRow {
+		return fault.New(fault.Source, 0, "the row is longer than %d bytes; is a closing quote missing?", s.maxRow).
 			Place(fault.Position{File: s.file.Path, Line: s.line, Offset: s.offset})
 	}
-	b.Grow(min(2*cap(b.Data), MaxRowBytes))
-	return nil
+	return s.grow(ctx, b, s.blockFor(n+1))
+}
+
+// wideSizes are the sizes of blocks for long rows, in MiB: not much more than what is
+// in it, and 17 for a value of 16, which is the most of a MEDIUMTEXT or MEDIUMBLOB.
+var wideSizes = [...]int{2, 4, 6, 9, 12, 17, 24, 34, 48}
+
+// BlockBytesFor returns the size of the block for a long row of so many bytes, MaxRowBytes at most.
+func BlockBytesFor(row int64) int {
+	for _, mib := range wideSizes {
+		if size := mib << 20; int64(size) >= row {
+			return size
+		}
+	}
+	return MaxRowBytes
+}
+
+// blockFor returns the size of a block for size bytes or more of a row that is longer than a block.
+func (s *splitter) blockFor(size int) int {
+	block := s.pool.BlockBytes()
+	for block < size && block <= wideSizes[0]<<19 {
+		block *= 2
+	}
+	if block < size {
+		block = BlockBytesFor(int64(size))
+	}
+	// One byte more than the file has, to see its end.
+	if rest := s.file.Size - s.offset + 1; rest >= int64(size) {
+		block = int(min(int64(block), rest))
+	}
+	return min(block, s.maxRow)
+}
+
+// grow gives the block at least size bytes.
+func (s *splitter) grow(ctx context.Context, b *format.Block, size int) error {
+	err := b.Grow(ctx, size)
+	if none := (*format.NoRoomError)(nil); errors.As(err, &none) {
+		most := min(s.file.Size-s.offset, MaxRowBytes)
+		return fault.Wrap(err, fault.User, 0, "the row does not fit into the memory of its job; %s is enough for %d bytes, the most that the row can have",
+			none.Advice(most), most).Place(fault.Position{File: s.file.Path, Line: s.line, Offset: s.offset})
+	}
+	return err
 }
 
 // read fills the block's buffer or reaches the end of the file.

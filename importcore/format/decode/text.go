@@ -40,6 +40,9 @@ const step = 4 << 10
 
 const badByte = 0xff
 
+// keptText is how many bytes of text are kept from one stretch to the next that is far shorter.
+const keptText = 8 << 20
+
 // NewText returns an empty text of a character set.
 func NewText(c *Charset) *Text { return &Text{charset: c} }
 
@@ -47,6 +50,9 @@ func NewText(c *Charset) *Text { return &Text{charset: c} }
 // all, or without final, those before a character that raw ends in. raw must
 // not change before the next Decode.
 func (t *Text) Decode(raw []byte, final bool) int {
+	if cap(t.Data) > keptText && 2*len(raw) < keptText {
+		t.Data, t.marks = nil, nil
+	}
 	t.Data, t.Bad, t.marks, t.final = t.Data[:0], t.Bad[:0], t.marks[:0], final
 	pos, next := 0, 0
 	for pos < len(raw) {

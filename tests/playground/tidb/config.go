@@ -47,6 +47,7 @@ func storeGlobalConfig(opts Options, port, statusPort int) (*config.Config, erro
 	cfg.ServerVersion = "8.0.11-TiDB-" + ReleaseVersion
 	cfg.TiDBReleaseVersion = ReleaseVersion
 	cfg.TiDBEdition = versioninfo.CommunityEdition
+	cfg.IndexLimit = config.DefMaxOfIndexLimit // as much as an administrator may allow
 	cfg.TempDir = filepath.Join(opts.Dir, "tmp")
 	cfg.TempStoragePath = filepath.Join(opts.Dir, "tmp-storage")
 	setLog(cfg, opts)
