@@ -17,6 +17,8 @@ ORACLE_REPORT := $(CURDIR)/$(BIN)/oracle.txt
 LATENCY_REPORT := $(CURDIR)/$(BIN)/latency.txt
 CRASH_REPORT := $(CURDIR)/$(BIN)/crash.txt
 KILLS ?= 500
+FAULTS_REPORT := $(CURDIR)/$(BIN)/faults.txt
+FAULTS ?= 144
 RUN_DEMO = $(BINS) $(BIN)/demo
 
 .PHONY: help
@@ -82,6 +84,12 @@ test-crash: build ## kill -9 of Sluice, KILLS (500) times, over the life of ever
 	@rm -f $(CRASH_REPORT); status=0; \
 	$(BINS) SLUICE_CRASH_KILLS=$(KILLS) SLUICE_CRASH_REPORT=$(CRASH_REPORT) go test -count=1 -timeout 600m -run KilledProcesses ./tests/crash || status=$$?; \
 	if [ -e $(CRASH_REPORT) ]; then cat $(CRASH_REPORT); fi; exit $$status
+
+.PHONY: test-faults
+test-faults: build ## parts of the cluster away, hanging, cut off, FAULTS (144) times, over the life of jobs; SLUICE_SEED repeats a run
+	@rm -f $(FAULTS_REPORT); status=0; \
+	$(BINS) SLUICE_FAULTS=$(FAULTS) SLUICE_FAULTS_REPORT=$(FAULTS_REPORT) go test -count=1 -timeout 300m -run 'PartsOfTheClusterGoAway|FullDisk' ./tests/crash || status=$$?; \
+	if [ -e $(FAULTS_REPORT) ]; then cat $(FAULTS_REPORT); fi; exit $$status
 
 .PHONY: test/conflicts-long
 test/conflicts-long: build ## rows that collide: the whole matrix and 5,000,000 duplicates, with peak memory

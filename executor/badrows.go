@@ -66,7 +66,11 @@ func (s *badRowSink) settle(ctx context.Context, hadOwner bool) {
 	if s.counts.Total() == 0 && !hadOwner {
 		return
 	}
-	stored, err := s.store.BadRowClasses(ctx, s.lease.JobID)
+	var stored map[string]int64
+	err := persist(ctx, func(ctx context.Context) (err error) {
+		stored, err = s.store.BadRowClasses(ctx, s.lease.JobID)
+		return err
+	})
 	if err != nil {
 		return // what this process has counted is the best that is known
 	}

@@ -29,7 +29,7 @@ func openCore(ctx context.Context, cfg Config, ledger cluster.Ledger) (Engine, e
 			TiDB: cfg.Backends, User: cfg.ServiceAccount.User, Password: cfg.ServiceAccount.Password,
 			Ledger: ledger, Logger: cfg.Logger,
 		},
-		SortDir: cfg.SortDir, SortCompression: cfg.SortCompression,
+		SortDir: cfg.SortDir, DiskQuota: cfg.DiskQuota, SortCompression: cfg.SortCompression,
 		CheckpointBytes: cfg.CheckpointBytes, CheckpointInterval: cfg.CheckpointInterval, MemoryAdvice: cfg.MemoryAdvice, Logger: cfg.Logger,
 		Source: source.Config{S3: cfg.S3, Patience: cfg.SourcePatience},
 	})

@@ -109,6 +109,8 @@ type Config struct {
 	Backends []string
 	// SortDir is the local directory for sorting, absolute.
 	SortDir string
+	// DiskQuota is how many bytes SortDir may hold; 0 means any number.
+	DiskQuota int64
 	// SortCompression of what is spilled to SortDir; see importcore.Config.
 	SortCompression string
 	// CheckpointBytes and CheckpointInterval bound what is done again after an

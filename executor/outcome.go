@@ -58,6 +58,10 @@ func (r *runner) finish(summary Summary, err error) {
 
 // leave gives the job up for somebody to go on with it later.
 func (r *runner) leave(o job.Outcome) {
+	message := o.Message
+	if errors.Is(r.err, errShutdown) {
+		message = "" // it is over when another Sluice has the job
+	}
 	err := persist(context.WithoutCancel(r.ctx), func(ctx context.Context) error {
 		// Once more where the job is: its percentage is kept.
 		if _, err := r.store.Renew(ctx, r.record.Lease, r.progress()); err != nil {
@@ -66,7 +70,7 @@ func (r *runner) leave(o job.Outcome) {
 		if o.Status == job.Paused {
 			return r.store.Pause(ctx, r.record.Lease, o.Message)
 		}
-		return r.store.Release(ctx, r.record.Lease)
+		return r.store.Release(ctx, r.record.Lease, message)
 	})
 	if err != nil {
 		r.log.Error("the job can't be given back; it will be when its lease is over", zap.Error(err))
@@ -167,8 +171,13 @@ func (c *checkpoints) Save(ctx context.Context, data []byte) error {
 	if errors.Is(err, jobstore.ErrLost) {
 		return errLeaseLost
 	}
-	if err == nil && len(data) > 0 {
-		c.r.e.metrics.checkpoints.Inc()
+	if err == nil {
+		c.r.mu.Lock()
+		c.r.mu.stepped = true
+		c.r.mu.Unlock()
+		if len(data) > 0 {
+			c.r.e.metrics.checkpoints.Inc()
+		}
 	}
 	return err
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/sluicedb/sluice/executor/job"
 	"github.com/sluicedb/sluice/executor/jobstore"
 	"github.com/sluicedb/sluice/executor/privilege"
+	"github.com/sluicedb/sluice/importcore"
 	"github.com/sluicedb/sluice/importcore/fault"
 	"github.com/sluicedb/sluice/sqlext"
 )
@@ -37,6 +38,7 @@ type runner struct {
 	began begun
 	// counted goes into the metrics.
 	counted counted
+	away    away
 
 	ctx  context.Context // of the job, cancelled with a *stopError
 	stop func(error)     // idempotent: the first cause counts
@@ -48,6 +50,7 @@ type runner struct {
 		sync.Mutex
 		renewed time.Time // when the lease was last renewed, at the earliest
 		claimed bool
+		stepped bool // a checkpoint was saved, see stepped
 		lost    bool // another has the job, or may have it
 		plan    Plan // nil until the import runs
 		meter   *meter
@@ -184,13 +187,12 @@ func (r *runner) work() (summary Summary, err error) {
 	}
 	for {
 		summary, err = r.attempt()
-		if !errors.Is(err, errAltered) {
+		if !r.goesOn(err) {
 			return summary, err
 		}
-		if r.ctx.Err() != nil {
-			return Summary{}, context.Cause(r.ctx)
+		if err := r.again(err); err != nil {
+			return Summary{}, err
 		}
-		r.log.Info("import job goes on with other settings")
 	}
 }
 
@@ -284,8 +286,11 @@ func (r *runner) slot() (free func(), err error) {
 var priorities = map[sqlext.Priority]int{sqlext.PriorityLow: -1, sqlext.PriorityMedium: 0, sqlext.PriorityHigh: 1}
 
 func (r *runner) claim() error {
-	claimed := time.Now()
-	err := r.store.Claim(r.ctx, r.record.Lease)
+	var claimed time.Time
+	err := persistFor(r.ctx, holdLimit, func(ctx context.Context) error {
+		claimed = time.Now()
+		return r.store.Claim(ctx, r.record.Lease)
+	})
 	if errors.Is(err, jobstore.ErrLost) {
 		return errLeaseLost
 	}
@@ -305,8 +310,11 @@ func (r *runner) abandon() error {
 	if err := r.claim(); err != nil {
 		return err
 	}
-	fate, err := r.engine.Abandon(r.ctx, r.task)
+	fate, err := r.putRight(r.ctx)
 	switch {
+	case importcore.IsAway(r.ctx, err):
+		code, _, text := MySQLError(err)
+		return &stopError{job.Pending, code, text + ": it is tried again"}
 	case err != nil:
 		return err
 	case fate != "":
@@ -318,7 +326,12 @@ func (r *runner) abandon() error {
 // cantGoOn decides about a job with a checkpoint that can't be planned: it keeps what it
 // has done and waits for somebody to look after it, or for the cluster.
 func (r *runner) cantGoOn(err error) error {
-	if !r.began.checkpoint || r.ctx.Err() != nil {
+	switch {
+	case r.ctx.Err() != nil:
+		return err
+	case importcore.IsAway(r.ctx, err):
+		return fmt.Errorf("%w: %w", errNotPlanned, err)
+	case !r.began.checkpoint:
 		return err
 	}
 	code, _, text := MySQLError(err)

@@ -167,7 +167,7 @@ func (w *watcher) release(ctx context.Context, store *jobstore.Store, h *jobstor
 	if h.FormatVersion < job.DurableVersion {
 		return true, w.fail(ctx, store, h, fmt.Errorf("the Sluice that ran this job (%s) stopped or lost the cluster", owner))
 	}
-	if err := store.Release(ctx, h.Lease); err != nil {
+	if err := store.Release(ctx, h.Lease, ""); err != nil {
 		return true, err
 	}
 	w.e.log.Warn("a job was taken from an owner that is gone", zap.Int64("job", h.Lease.JobID), zap.String("owner", owner),

@@ -69,9 +69,6 @@ func (t *troubles) told() []string {
 	}
 }
 
-// waits tells whether a job ended with an error that leaves it as it is, to go on later.
-func (r *run) waits(err error) bool { return r.durable() && errors.Is(err, source.ErrAway) }
-
 // orLater adds to the error of a source that is away how the job goes on.
 func (p *Plan) orLater(err error) error {
 	f := fault.As(err)

@@ -64,6 +64,17 @@ var ErrNotOwner = errors.New("the job is no longer this process's")
 // process or another. A cause of the task's context wraps it.
 var ErrPaused = errors.New("the job is paused")
 
+// Errors of a task with Checkpoints that keep what is done, so that the job can go on when it is over.
+var (
+	// ErrAway says that a part of the cluster didn't answer for longer than this package waits for it.
+	ErrAway = errors.New("a part of the cluster is away")
+	// ErrDiskFull says that the disk of the sort directory is full.
+	ErrDiskFull = errors.New("there is no room in the sort directory")
+)
+
+// awayPause is how long the clean-up waits for a cluster that is away before it asks again.
+const awayPause = time.Second
+
 // What the clean-up says of the table, after its name.
 const (
 	fateEmptied    = "was emptied again"
@@ -121,6 +132,16 @@ func (r *run) cleanUp(ctx context.Context) {
 	defer cancel()
 	began := time.Now()
 	fate, err := r.empty(ctx)
+	for IsAway(ctx, err) {
+		r.log.Warn("the table can't be emptied yet", zap.Error(err))
+		wait := time.NewTimer(awayPause)
+		select {
+		case <-wait.C:
+			fate, err = r.empty(ctx)
+		case <-ctx.Done():
+			wait.Stop()
+		}
+	}
 	if err != nil {
 		r.log.Error("the table could not be emptied", zap.Error(err))
 		r.fate = "holds " + r.left + " and could not be emptied: " + brief(err)

@@ -63,7 +63,8 @@ type run struct {
 //
 // When ctx is cancelled the import stops, gives back its leases and returns
 // the context's cause. If that is ErrPaused, and the task has Checkpoints, table and checkpoint stay
-// as they are, so that a later Plan and Import go on from there; so do they after an error that is source.ErrAway. Errors are *fault.Error. After one that comes when pairs
+// as they are, so that a later Plan and Import go on from there; so they do, whatever ctx is, after an error that is source.ErrAway,
+// ErrAway or ErrDiskFull. Errors are *fault.Error. After one that comes when pairs
 // were sent the table is emptied again, which may go on for a while after ctx
 // has ended; the error says what the table holds now.
 func (c *Core) Import(ctx context.Context, plan *Plan, events func(Event)) (_ *Summary, err error) {
@@ -86,7 +87,8 @@ func (c *Core) Import(ctx context.Context, plan *Plan, events func(Event)) (_ *S
 	err = fault.Contain(func() error { return r.steps(work) })()
 	stop()
 	r.leave()
-	keep := err != nil && (r.paused(ctx, err) || r.waits(err) || errors.Is(context.Cause(ctx), ErrNotOwner) || r.plan.filled && r.sent.Load())
+	interrupted := r.interrupted(ctx, err)
+	keep := err != nil && (interrupted != nil || r.paused(ctx, err) || errors.Is(context.Cause(ctx), ErrNotOwner) || r.plan.filled && r.sent.Load())
 	r.cleaned(r.closeSorting(keep))
 	if err == nil {
 		r.dropSorting()
@@ -96,8 +98,8 @@ func (c *Core) Import(ctx context.Context, plan *Plan, events func(Event)) (_ *S
 	if r.paused(ctx, err) {
 		return nil, context.Cause(ctx)
 	}
-	if r.waits(err) {
-		return nil, plan.orLater(err)
+	if interrupted != nil {
+		return nil, interrupted
 	}
 	r.sayDeleted()
 	r.cleanUp(ctx)

@@ -236,7 +236,7 @@ func (r *run) finish(ctx context.Context) error {
 	r.enter(StepAnalyze)
 	if err := r.core.cluster.Analyze(r.fenced(ctx), task.DB, task.Table, task.Partitions...); err != nil {
 		// The context of a job that isn't ours any more may end a moment later.
-		if ctx.Err() != nil || errors.Is(err, ErrNotOwner) {
+		if ctx.Err() != nil || errors.Is(err, ErrNotOwner) || r.interrupted(ctx, err) != nil {
 			return err
 		}
 		r.warn("the rows are imported, but the table could not be analysed", err)
@@ -252,7 +252,7 @@ func (r *run) compareChecksum(ctx context.Context) error {
 	}
 	remote, err := r.remoteChecksum(ctx)
 	if err != nil {
-		if task.Checksum == ChecksumOptional && ctx.Err() == nil {
+		if task.Checksum == ChecksumOptional && ctx.Err() == nil && r.interrupted(ctx, err) == nil {
 			r.warn("the cluster's checksum is not to be had, so the rows are not verified", err)
 			return nil
 		}

@@ -191,7 +191,12 @@ func (in *inspector) checkLocalDisk(context.Context) precheck.Finding {
 	if by := in.blocked(); by != "" {
 		return precheck.Blocked(by)
 	}
-	return precheck.Disk(in.core.cfg.SortDir, in.estimate().Spill, precheck.FreeBytes)
+	need, cfg := in.estimate().Spill, &in.core.cfg
+	if cfg.DiskQuota > 0 && need > cfg.DiskQuota {
+		return precheck.Fail("sorting needs about %s in %s, which may hold %s (import.disk-quota)",
+			units.BytesSize(float64(need)), cfg.SortDir, units.BytesSize(float64(cfg.DiskQuota)))
+	}
+	return precheck.Disk(cfg.SortDir, need, precheck.FreeBytes)
 }
 
 func (in *inspector) checkPlacement(context.Context) precheck.Finding {

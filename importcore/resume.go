@@ -19,6 +19,7 @@ import (
 	"github.com/sluicedb/sluice/importcore/cluster"
 	"github.com/sluicedb/sluice/importcore/fault"
 	"github.com/sluicedb/sluice/importcore/sortkv"
+	"github.com/sluicedb/sluice/importcore/source"
 	"github.com/sluicedb/sluice/importcore/table"
 )
 
@@ -141,6 +142,34 @@ func (r *run) graceful(ctx context.Context) (work context.Context, stop func()) 
 	}
 }
 
+// IsAway tells whether an error says that a part of the cluster doesn't answer, or not now, and
+// nothing about what was asked for. ctx is that of the call.
+func IsAway(ctx context.Context, err error) bool {
+	if err == nil || ctx.Err() != nil || errors.Is(err, ErrNotOwner) || errors.Is(err, source.ErrAway) {
+		return false
+	}
+	// A context that has ended within a call that has not was a limit of the call's own.
+	return errors.Is(err, ErrAway) || fault.IsRetryable(err) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
+}
+
+// interrupted returns the error of a job that keeps what it has done because it can go on when
+// the source or the cluster is back, or the sort directory has room again; nil if err is not like that.
+func (r *run) interrupted(ctx context.Context, err error) error {
+	switch {
+	case err == nil || !r.durable():
+		return nil
+	case errors.Is(err, source.ErrAway):
+		return r.plan.orLater(err)
+	case ctx.Err() != nil:
+		return nil
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return fmt.Errorf("%w: %w", ErrDiskFull, err)
+	case IsAway(ctx, err):
+		return fmt.Errorf("%w: %w", ErrAway, err)
+	}
+	return nil
+}
+
 // paused tells whether a job that ended with err did so to go on later.
 func (r *run) paused(ctx context.Context, err error) bool {
 	if !r.durable() || !errors.Is(context.Cause(ctx), ErrPaused) {
@@ -221,7 +250,7 @@ func (r *run) closeSorting(keep bool) error {
 	err := r.closeConflicts()
 	if keep && r.saved.Encoded.Dir != "" {
 		if r.sorter != nil {
-			err = errors.Join(err, r.sorter.CloseKeep())
+			err = errors.Join(err, r.sorter.CloseKeep(), r.trimSorting())
 		}
 		return errors.Join(err, r.dir.release())
 	}
@@ -229,6 +258,19 @@ func (r *run) closeSorting(keep bool) error {
 		err = errors.Join(err, r.sorter.Close())
 	}
 	return errors.Join(err, r.dir.remove())
+}
+
+// trimSorting removes, behind a job that goes on later, what its checkpoint doesn't need: it may have
+// ended because the disk is full.
+func (r *run) trimSorting() error {
+	if r.saved.Encoded.Dir != r.dir.path {
+		return nil // the directory of the checkpoint is another one, which was not to be had
+	}
+	trimmed, err := sortkv.Reopen(r.sortOptions(r.plan.splitMemory(r.plan.Task.MemoryBudget)), r.saved.Encoded.Runs)
+	if err != nil {
+		return err
+	}
+	return trimmed.CloseKeep()
 }
 
 // Abandon gives up a job that was paused or interrupted: it puts the table back

@@ -140,6 +140,7 @@ func (p *process) build() (err error) {
 		S3:                 cfg.Storage.S3.Source(),
 		SourcePatience:     time.Duration(cfg.Storage.Patience),
 		SortDir:            cfg.Import.SortDir,
+		DiskQuota:          int64(cfg.Import.DiskQuota),
 		SortCompression:    cfg.Import.SortCompression,
 		CheckpointBytes:    int64(cfg.Import.CheckpointBytes),
 		CheckpointInterval: time.Duration(cfg.Import.CheckpointInterval),

@@ -14,10 +14,10 @@ import (
 // the lease of a job that has no owner it works on one that still has none.
 
 // Claim moves a pending job to running. ErrLost when it was cancelled, paused or
-// given up meanwhile.
+// given up meanwhile. It may be repeated when its outcome is unknown.
 func (s *Store) Claim(ctx context.Context, l job.Lease) error {
 	return s.change(ctx, "claim job", "status = ?, phase = ?, start_time = COALESCE(start_time, "+now+"), lease_until = "+s.until(),
-		[]any{string(job.Running), string(job.PhaseImporting)}, l, job.Pending)
+		[]any{string(job.Running), string(job.PhaseImporting)}, l, job.Pending, job.Running)
 }
 
 // Renew extends the lease and writes the job's progress. It returns what users
@@ -139,9 +139,9 @@ func (s *Store) Pause(ctx context.Context, l job.Lease, message string) error {
 		leave, []any{message}, l, job.Pending, job.Running)
 }
 
-// Release gives a job back: it becomes pending and any Sluice may adopt it.
-func (s *Store) Release(ctx context.Context, l job.Lease) error {
-	return s.change(ctx, "give the job back", "status = 'pending', "+leave, nil, l, job.Pending, job.Running)
+// Release gives a job back: it becomes pending and any Sluice may adopt it. message says what there is to say.
+func (s *Store) Release(ctx context.Context, l job.Lease, message string) error {
+	return s.change(ctx, "give the job back", "status = 'pending', message = ?, "+leave, []any{message}, l, job.Pending, job.Running)
 }
 
 // leave makes a job one without an owner, since now.

@@ -23,6 +23,7 @@ import (
 
 	"github.com/sluicedb/sluice/executor/job"
 	"github.com/sluicedb/sluice/importcore/cluster/sqlconn"
+	"github.com/sluicedb/sluice/importcore/fault"
 )
 
 // Errors that a caller must tell apart.
@@ -133,10 +134,39 @@ func (s *Store) Create(ctx context.Context, j job.Job) (job.Job, error) {
 	if isDuplicateKey(err) {
 		return job.Job{}, ErrTableBusy
 	}
+	if fault.IsRetryable(err) && created.ID != 0 && s.isThere(ctx, &created) {
+		err = nil // only the answer was lost
+	}
 	if err != nil {
 		return job.Job{}, fmt.Errorf("create job: %w", err)
 	}
 	return created, nil
+}
+
+// How long a job that may have been accepted is looked for, and how often.
+const (
+	lookLimit = 20 * time.Second
+	lookPause = 200 * time.Millisecond
+)
+
+// isThere looks for a job whose transaction may have been committed. No other one has its id, its
+// owner and the very moment of its making.
+func (s *Store) isThere(ctx context.Context, j *job.Job) bool {
+	ctx, cancel := context.WithTimeout(ctx, lookLimit)
+	defer cancel()
+	for {
+		have, err := s.Get(ctx, j.ID)
+		if err == nil || errors.Is(err, ErrNotFound) {
+			return err == nil && have.Lease == j.Lease && have.CreateTime.Equal(j.CreateTime)
+		}
+		wait := time.NewTimer(lookPause)
+		select {
+		case <-wait.C:
+		case <-ctx.Done():
+			wait.Stop()
+			return false
+		}
+	}
 }
 
 // nextID counts in a row of its own: TiDB's auto-increment would hand out

@@ -13,6 +13,8 @@ import (
 	"github.com/sluicedb/sluice/importcore/fault"
 )
 
+var errNoAddress = errors.New("no server has noted one")
+
 // statusAddrs returns the status addresses (host:port) of the TiDB servers.
 func (c *Cluster) statusAddrs(ctx context.Context) ([]string, error) {
 	if c.cfg.StatusAddr != "" {
@@ -24,7 +26,8 @@ func (c *Cluster) statusAddrs(ctx context.Context) ([]string, error) {
 		return nil, failed(err, "find TiDB's status address")
 	}
 	if len(addrs) == 0 {
-		return nil, fault.New(fault.Cluster, 0, "TiDB does not know its status address")
+		// Servers note theirs in PD, and do so again when PD was away.
+		return nil, fault.Wrap(fault.Retryable(errNoAddress), fault.Cluster, 0, "TiDB does not know its status address")
 	}
 	return addrs, nil
 }

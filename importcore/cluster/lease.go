@@ -376,7 +376,7 @@ func (l *Lease) lose(err error) {
 	if l.mu.err != nil {
 		return
 	}
-	l.mu.err = fault.Wrap(err, fault.Cluster, 0, "the %s lease of %s was lost", l.spec.kind, l.spec.owner)
+	l.mu.err = fault.Wrap(fault.Retryable(err), fault.Cluster, 0, "the %s lease of %s was lost", l.spec.kind, l.spec.owner)
 	close(l.lost)
 }
 

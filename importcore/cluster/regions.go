@@ -9,6 +9,7 @@ import (
 	pd "github.com/tikv/pd/client"
 
 	"github.com/sluicedb/sluice/importcore/cluster/region"
+	"github.com/sluicedb/sluice/importcore/fault"
 )
 
 const (
@@ -40,7 +41,7 @@ func (c *Cluster) ScanRegions(ctx context.Context, start, end []byte) ([]region.
 			return nil, context.Cause(ctx)
 		}
 	}
-	return nil, failed(err, "find the regions of [%x, %x)", start, end)
+	return nil, failed(fault.Retryable(err), "find the regions of [%x, %x)", start, end)
 }
 
 // scanOnce reads all pages and checks that they cover the range.

@@ -39,6 +39,11 @@ func (f *failure) whose() fault.Whose {
 	}
 }
 
+// passes tells whether the failure may be over some time, whoever is to see to that.
+func (f *failure) passes() bool {
+	return f.whose() == fault.Cluster && f.kind != KindDiskFull && f.kind != KindRefused
+}
+
 // writeMarks are pieces of the text of TiKV's write errors, which arrive as
 // gRPC status UNKNOWN with the debug form of a Rust enum. The first that
 // matches counts. "staler" and "ahead" are what stores before 7.5 say.

@@ -187,7 +187,11 @@ func (j *job) giveUp(stage Stage, f *failure) error {
 	if fault.As(f.cause) != nil {
 		return fmt.Errorf("%s: %w", what, f.cause)
 	}
-	return fault.Wrap(f.cause, f.whose(), 0, "%s", what)
+	cause := f.cause
+	if f.passes() {
+		cause = fault.Retryable(cause)
+	}
+	return fault.Wrap(cause, f.whose(), 0, "%s", what)
 }
 
 // ingested and retried add to the run's statistics and tell the observers.

@@ -110,6 +110,15 @@ func (p *Pool) dialOne(ctx context.Context, s *server) (net.Conn, error) {
 	return &counted{Conn: conn, release: sync.OnceFunc(func() { p.count(s, -1) })}, nil
 }
 
+// answersTimeout is how long a server may take to greet somebody who asks whether it is there.
+const answersTimeout = 3 * time.Second
+
+// Answers tells whether the server of a connection that Dial has returned takes
+// connections at the moment. The connection may have ended.
+func (p *Pool) Answers(ctx context.Context, conn net.Conn) bool {
+	return probe(ctx, conn.RemoteAddr().String(), answersTimeout) == nil
+}
+
 // ranked returns the healthy servers by number of connections; all of them when
 // none is healthy.
 func (p *Pool) ranked() []*server {

@@ -80,6 +80,9 @@ func (c *Config) validate(f *findings) {
 	if !slices.Contains([]string{"none", "snappy", "zstd"}, c.Import.SortCompression) {
 		f.addf("import.sort-compression must be none, snappy or zstd, not %q", c.Import.SortCompression)
 	}
+	if c.Import.DiskQuota < 0 {
+		f.addf("import.disk-quota must not be negative")
+	}
 	if c.Import.CheckpointBytes <= 0 {
 		f.addf("import.checkpoint-bytes must be positive")
 	}

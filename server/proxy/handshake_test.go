@@ -86,6 +86,8 @@ func (noBackend) Dial(context.Context) (net.Conn, error) {
 	return nil, errors.New("no TiDB server is reachable (tried 2)")
 }
 
+func (noBackend) Answers(context.Context, net.Conn) bool { return false }
+
 func TestNoBackend(t *testing.T) {
 	t.Parallel()
 	server, err := New(Options{Dialer: noBackend{}})

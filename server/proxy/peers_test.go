@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -105,7 +106,10 @@ type dialer struct {
 	t      testing.TB
 	script func(*peer)
 	done   sync.WaitGroup
+	away   atomic.Bool
 }
+
+func (d *dialer) Answers(context.Context, net.Conn) bool { return !d.away.Load() }
 
 func (d *dialer) Dial(context.Context) (net.Conn, error) {
 	near, far := loopback(d.t)
@@ -137,6 +141,7 @@ type setup struct {
 	t      testing.TB
 	server *Server
 	addr   string
+	dialer *dialer
 }
 
 // newSetup starts a proxy. Each backend connection authenticates whoever comes
@@ -169,7 +174,7 @@ func newRawSetup(t testing.TB, options Options, script func(*peer)) *setup {
 		require.NoError(t, <-served)
 		d.done.Wait()
 	})
-	return &setup{t: t, server: server, addr: l.Addr().String()}
+	return &setup{t: t, server: server, addr: l.Addr().String(), dialer: d}
 }
 
 // dial opens a client connection without a handshake.

@@ -17,6 +17,9 @@ type Dialer interface {
 	// Dial connects to one of the cluster's TiDB servers. The caller closes the
 	// connection. The error is shown to clients, so it must name no secrets.
 	Dial(ctx context.Context) (net.Conn, error)
+	// Answers tells whether the server of a connection that Dial has returned takes
+	// connections at the moment. The connection may have ended.
+	Answers(ctx context.Context, conn net.Conn) bool
 }
 
 // Options are what a Server is built from. Zero durations mean the defaults.

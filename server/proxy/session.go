@@ -71,7 +71,7 @@ func (s *session) serve() {
 		go func() {
 			defer s.workers.Done()
 			pump := backendPump{session: s}
-			s.end(pump.run())
+			s.backendEnded(pump.run())
 		}()
 		pump := newClientPump(s)
 		err := pump.run()
@@ -121,15 +121,17 @@ func (s *session) setBackend(conn net.Conn) error {
 	return nil
 }
 
-// end makes the session end because of reason; only the first reason counts. A
+// end makes the session end because of reason; only the first reason counts, unless it is
+// that TiDB has gone, see backendEnded. A
 // statement of ours is cancelled and keeps the connections until it has answered;
 // otherwise they are closed at once.
 func (s *session) end(reason error) {
 	s.mu.Lock()
 	if s.mu.reason == nil {
 		s.mu.reason = reason
+	} else if !errors.Is(s.mu.reason, errBackendGone) {
+		reason = s.mu.reason
 	}
-	reason = s.mu.reason
 	ours := s.mu.ours
 	if ours != nil {
 		ours.failLocked(reason)
@@ -141,6 +143,31 @@ func (s *session) end(reason error) {
 		return
 	}
 	ours.cancel(reason)
+}
+
+// backendEnded is called when nothing more comes from the backend. A statement of ours needs it no more: if
+// TiDB is away, and has not just closed this one connection (which is what KILL does), the statement goes on, is answered, and
+// only then the session ends.
+func (s *session) backendEnded(reason error) {
+	if !errors.Is(reason, errBackendGone) || !s.ourTurn() || s.server.options.Dialer.Answers(s.server.ctx, s.backend) {
+		s.end(reason)
+		return
+	}
+	s.mu.Lock()
+	if s.mu.reason == nil {
+		s.mu.reason = reason
+	}
+	ours := s.mu.ours
+	if ours != nil {
+		ours.failLocked(reason)
+	}
+	s.mu.changed.Broadcast()
+	s.mu.Unlock()
+	if ours == nil { // it has ended meanwhile
+		s.cut()
+		return
+	}
+	s.logger().Info("TiDB is away, the statement goes on without it", zap.Error(reason))
 }
 
 // cut closes both connections. Calling it again does no harm.

@@ -207,6 +207,62 @@ func TestKillDuringAStatement(t *testing.T) {
 	c.gone()
 }
 
+// TestTiDBGoesAwayDuringAStatement: the statement goes on and is answered; only then the session ends. Its
+// client can go away meanwhile.
+func TestTiDBGoesAwayDuringAStatement(t *testing.T) {
+	t.Parallel()
+	for _, leaves := range []bool{false, true} {
+		running, finish, cause := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+		o := &ours{run: func(ctx context.Context, session executor.Session) (*executor.Result, error) {
+			close(running)
+			select {
+			case <-ctx.Done():
+				cause <- context.Cause(ctx)
+				return nil, context.Cause(ctx)
+			case <-finish:
+			}
+			_, err := session.Query(ctx, "SELECT 1")
+			cause <- err
+			return &executor.Result{}, nil
+		}}
+		away := make(chan struct{})
+		s := newSetup(t, Options{Interceptor: o}, func(p *peer) {
+			answered := make(chan struct{})
+			go func() { obliging(nil)(p); close(answered) }()
+			<-away
+			closeQuietly(p.conn)
+			<-answered
+		})
+		c := s.client()
+		c.command("\x03OURS")
+		<-running
+		s.dialer.away.Store(true)
+		close(away)
+		if leaves {
+			require.NoError(t, c.conn.Close())
+			require.ErrorIs(t, <-cause, errClientGone)
+			continue
+		}
+		require.Eventually(t, func() bool {
+			s.server.mu.Lock()
+			defer s.server.mu.Unlock()
+			for session := range s.server.mu.sessions {
+				session.mu.Lock()
+				gone := session.mu.reason != nil
+				session.mu.Unlock()
+				if gone {
+					return true
+				}
+			}
+			return false
+		}, patience, time.Millisecond)
+		close(finish)
+		require.ErrorIs(t, <-cause, errBackendGone)
+		require.Equal(t, byte(wire.OKHeader), c.receive()[0])
+		c.gone()
+	}
+}
+
 func TestShutdownDuringAStatement(t *testing.T) {
 	t.Parallel()
 	o, running, cause := blocked()

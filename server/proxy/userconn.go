@@ -71,7 +71,7 @@ func (u *userConn) exchange(ctx context.Context, cmd wire.Command, payload []byt
 	}
 	frame, _ := wire.AppendPacket(nil, payload, 0)
 	if _, err := u.backend.Write(frame); err != nil {
-		u.end(because(errBackendGone, err))
+		u.backendEnded(because(errBackendGone, err))
 	}
 	select {
 	case <-a.done:

@@ -129,10 +129,10 @@ func (w *world) live(t *testing.T, core *importcore.Core, task importcore.Import
 	return summary, plan, err
 }
 
-func openCore(t *testing.T, pg *playground.Cluster, dir string) *importcore.Core {
+func openCore(t *testing.T, pg *playground.Cluster, dir string, quota ...int64) *importcore.Core {
 	t.Helper()
 	core, err := importcore.New(t.Context(), importcore.Config{
-		Cluster: cluster.Config{TiDB: []string{pg.TiDB}, User: "root", Logger: zap.NewNop()}, SortDir: dir,
+		Cluster: cluster.Config{TiDB: []string{pg.TiDB}, User: "root", Logger: zap.NewNop()}, SortDir: dir, DiskQuota: append(quota, 0)[0],
 		CheckpointBytes: 1, // a checkpoint behind every block
 		MemoryBudget:    importcore.MinMemoryBudget, Logger: zaptest.NewLogger(t, zaptest.Level(zap.WarnLevel)),
 	})

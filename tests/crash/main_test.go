@@ -20,9 +20,11 @@ type reporting struct{ m *testing.M }
 
 func (r reporting) Run() int {
 	code := r.m.Run()
-	if err := report.finish(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return max(code, 1)
+	for _, r := range []*tally{report, faultReport} {
+		if err := r.finish(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = max(code, 1)
+		}
 	}
 	return code
 }

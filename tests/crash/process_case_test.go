@@ -112,8 +112,8 @@ func (c *killCase) steering() playground.Steering {
 func (c *killCase) nothingMoreHeld(before playground.Steering) {
 	require.EventuallyWithT(c.T, func(t *assert.CollectT) {
 		now, err := c.pg.Steering(c.T.Context())
-		require.NoError(t, err)
-		require.Equal(t, before, now, "something is left in the cluster")
+		assert.NoError(t, err)
+		assert.Equal(t, before, now, "something is left in the cluster")
 	}, 5*time.Minute, 50*time.Millisecond)
 }
 

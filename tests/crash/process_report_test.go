@@ -15,6 +15,9 @@ const (
 	killsEnv  = "SLUICE_CRASH_KILLS"  // how many, over all kinds
 	seedEnv   = "SLUICE_SEED"         // repeats a run
 	reportEnv = "SLUICE_CRASH_REPORT" // file for the report
+
+	faultsEnv      = "SLUICE_FAULTS" // how many other faults
+	faultReportEnv = "SLUICE_FAULTS_REPORT"
 )
 
 // shortKills is the number of cases of each kind in the short form.
@@ -26,13 +29,19 @@ var longKills = func() int {
 	return n
 }()
 
+// longFaults is how many faults the long form makes; 0 asks for the short one.
+var longFaults = func() int {
+	n, _ := strconv.Atoi(os.Getenv(faultsEnv))
+	return n
+}()
+
 // seed is where all that is drawn comes from. The short form has a fixed one, so that a test
 // run means the same everywhere.
 var seed = func() uint64 {
 	if s, err := strconv.ParseUint(os.Getenv(seedEnv), 10, 64); err == nil {
 		return s
 	}
-	if longKills > 0 {
+	if longKills > 0 || longFaults > 0 {
 		return uint64(time.Now().UnixNano()) % 1_000_000_007
 	}
 	return 20240229
@@ -40,14 +49,19 @@ var seed = func() uint64 {
 
 // tally is what was done and what came of it.
 type tally struct {
-	mu           sync.Mutex
-	kills, wrong int
-	kinds        []string
-	counts       map[string]map[string]int // by kind
-	wrongs       []string
+	name, what, env string // "crash", "kills", and the variable with the report's path
+	mu              sync.Mutex
+	kills, wrong    int
+	kinds           []string
+	counts          map[string]map[string]int // by kind
+	wrongs          []string
 }
 
-var report = &tally{counts: map[string]map[string]int{}}
+// The reports of kills and of other faults.
+var (
+	report      = &tally{name: "crash", what: "kills", env: reportEnv, counts: map[string]map[string]int{}}
+	faultReport = &tally{name: "faults", what: "faults", env: faultReportEnv, counts: map[string]map[string]int{}}
+)
 
 // killed counts a kill, and what it was like.
 func (r *tally) killed(kind string, what ...string) {
@@ -84,7 +98,7 @@ func (r *tally) text() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var b strings.Builder
-	fmt.Fprintf(&b, "crash: %s=%d\n", seedEnv, seed)
+	fmt.Fprintf(&b, "%s: %s=%d\n", r.name, seedEnv, seed)
 	for _, kind := range r.kinds {
 		counts := r.counts[kind]
 		var parts []string
@@ -98,12 +112,12 @@ func (r *tally) text() string {
 			_, b, _ := strings.Cut(y, " ")
 			return strings.Compare(a, b)
 		})
-		fmt.Fprintf(&b, "crash: %s: %d kills: %s\n", kind, counts["kills"], strings.Join(parts, ", "))
+		fmt.Fprintf(&b, "%s: %s: %d %s: %s\n", r.name, kind, counts["kills"], r.what, strings.Join(parts, ", "))
 	}
 	for _, name := range r.wrongs {
-		fmt.Fprintf(&b, "crash: wrong: %s\n", name)
+		fmt.Fprintf(&b, "%s: wrong: %s\n", r.name, name)
 	}
-	fmt.Fprintf(&b, "crash: %d kills, %d wrong\n", r.kills, r.wrong)
+	fmt.Fprintf(&b, "%s: %d %s, %d wrong\n", r.name, r.kills, r.what, r.wrong)
 	return b.String()
 }
 
@@ -114,7 +128,7 @@ func (r *tally) finish() error {
 	}
 	text := r.text()
 	fmt.Print(text)
-	if path := os.Getenv(reportEnv); path != "" {
+	if path := os.Getenv(r.env); path != "" {
 		return os.WriteFile(path, []byte(text), 0o600)
 	}
 	return nil

@@ -123,15 +123,16 @@ type node struct {
 	dead bool
 }
 
-// startNode starts a Sluice for which everything is small.
-func (b *processBench) startNode(t *testing.T) *node {
+// startNode starts a Sluice for which everything is small, in front of the cluster's TiDB or those at the addresses.
+func (b *processBench) startNode(t *testing.T, tidb ...string) *node {
 	t.Helper()
-	n := &node{log: &follower{}, sql: newSQLRelay(t, b.pg.TiDB)}
+	tidb = append(tidb, b.pg.TiDB)
+	n := &node{log: &follower{}, sql: newSQLRelay(t, tidb[0])}
 	ctx, cancel := context.WithTimeout(t.Context(), startLimit)
 	defer cancel()
 	var err error
 	n.Instance, err = instance.Start(ctx, instance.Options{
-		TiDB: n.sql.addr(), Top: fmt.Sprintf("instance = \"crash-%d\"\ngraceful-wait = \"0s\"", b.rnd.Uint64()),
+		TiDB: n.sql.addr(), MoreTiDB: tidb[1:max(1, len(tidb)-1)], Top: fmt.Sprintf("instance = \"crash-%d\"\ngraceful-wait = \"0s\"", b.rnd.Uint64()),
 		Import: "memory-budget = \"160MiB\"\nthreads = 2\ncheckpoint-bytes = \"32KiB\"", Log: "level = \"debug\"\nformat = \"json\"",
 		OnLog: n.log.follow,
 	})

@@ -22,7 +22,8 @@ type sqlRelay struct {
 
 	mu struct {
 		sync.Mutex
-		count, at int // commands since arm; the one to crash at, 0 for never
+		count, at int  // commands since arm; the one to crash at, 0 for never
+		answered  bool // TiDB gets that one, and only its answer is lost
 		crash     func()
 		hit       chan struct{} // closed right before
 		conns     []net.Conn
@@ -142,7 +143,7 @@ const (
 	dieAfter
 )
 
-// command counts one. Of those at which Sluice dies every other one reaches TiDB.
+// command counts one.
 func (r *sqlRelay) command() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -150,10 +151,10 @@ func (r *sqlRelay) command() int {
 	switch {
 	case r.mu.at == 0 || r.mu.count != r.mu.at:
 		return goOn
-	case r.mu.at%2 == 0:
-		return dieBefore
+	case r.mu.answered:
+		return dieAfter
 	}
-	return dieAfter
+	return dieBefore
 }
 
 func (r *sqlRelay) fire() {
@@ -169,9 +170,13 @@ func (r *sqlRelay) fire() {
 
 // arm makes Sluice crash at the n-th command from now on, before TiDB has it if n is even, and otherwise when TiDB has
 // answered it; 0 is never. The channel is closed then.
-func (r *sqlRelay) arm(n int, crash func()) <-chan struct{} {
+func (r *sqlRelay) arm(n int, crash func()) <-chan struct{} { return r.armAt(n, n%2 == 1, crash) }
+
+// armAt is arm for a command that reaches TiDB and is answered, or doesn't.
+func (r *sqlRelay) armAt(n int, answered bool, crash func()) <-chan struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.mu.answered = answered
 	r.mu.count, r.mu.at, r.mu.crash, r.mu.hit = 0, n, crash, make(chan struct{})
 	return r.mu.hit
 }

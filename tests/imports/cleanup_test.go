@@ -121,7 +121,10 @@ func moments() []moment {
 					require.NoError(c.t, os.RemoveAll(dir))
 				}
 			}},
-		{name: "leases", untouched: true, arm: hold(rpcSwitch, fault.ServerIsBusy), reached: fired(rpcSwitch)},
+		// A store that can't be switched is waited for.
+		{name: "leases", untouched: true, ways: []way{byCancel, byClient, byKill, bySignal, byPause},
+			arm:     func(c *cleanupCase) { c.inject(fault.Rule{RPC: rpcSwitch, Kind: fault.Hold, Count: 1}) },
+			reached: fired(rpcSwitch)},
 		// A split that fails costs speed only. TiDB splits as well, when a table is
 		// made, so the rule stays until the job has gone.
 		{name: "split", untouched: true, ways: []way{byCancel, byClient, byKill, bySignal, byPause},

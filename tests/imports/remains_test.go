@@ -57,12 +57,14 @@ func TestWhatRemainsInAFilledTable(t *testing.T) {
 		options, remains string
 		// Rows of the 500 that were there are there still, and of the job's this many, -1 for some.
 		before, job int
+		// cancelled says that the job, which a request holds, is cancelled; others fail.
+		cancelled bool
 	}{
 		{name: "collision", options: "on_duplicate='error'", before: 500},
 		{name: "leases, nothing replaced", options: "on_duplicate='ignore'", before: 500,
-			fail: []fault.Rule{{RPC: rpcSwitch, Kind: fault.ServerIsBusy}}},
+			cancelled: true, fail: []fault.Rule{{RPC: rpcSwitch, Kind: fault.Hold}}},
 		{name: "leases", options: "on_duplicate='replace'", before: 200,
-			remains: "no row of this job; " + deleted, fail: []fault.Rule{{RPC: rpcSwitch, Kind: fault.ServerIsBusy}}},
+			remains: "no row of this job; " + deleted, cancelled: true, fail: []fault.Rule{{RPC: rpcSwitch, Kind: fault.Hold}}},
 		{name: "write", options: "on_duplicate='replace'", before: 200,
 			remains: "no row of this job; " + deleted, fail: []fault.Rule{{RPC: rpcWrite, Kind: fault.DiskFull}}},
 		{name: "ingest", options: "on_duplicate='replace', thread=1", before: 200, job: -1,
@@ -88,9 +90,15 @@ func TestWhatRemainsInAFilledTable(t *testing.T) {
 				b.exec("INSERT INTO t VALUES (7000, 'theirs', 0, 'x')")
 				require.NoError(t, b.cluster.ClearFaults(t.Context()))
 			}
+			status := "failed"
+			if tc.cancelled {
+				status = "cancelled"
+				eventually(t, func() bool { return b.fired(rpcSwitch) > 0 })
+				b.exec("CANCEL IMPORT JOB " + row["Job_ID"])
+			}
 			ended := b.ended(row["Job_ID"])
 			require.NoError(t, b.cluster.ClearFaults(t.Context()))
-			require.Equal(t, "failed", ended["Status"])
+			require.Equal(t, status, ended["Status"])
 			message := ended["Result_Message"]
 			if tc.remains == "" {
 				require.NotContains(t, message, "; table")

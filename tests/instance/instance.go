@@ -18,6 +18,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -38,6 +39,8 @@ const (
 type Options struct {
 	// TiDB is the SQL address of the cluster; required.
 	TiDB string
+	// MoreTiDB are further addresses.
+	MoreTiDB []string
 	// Import holds further lines of the configuration's [import] section.
 	Import string
 	// Top holds further lines of the configuration before its sections.
@@ -155,7 +158,7 @@ file = %q
 %s
 
 [backend]
-addresses = [%q]
+addresses = [%s]
 
 [service-account]
 user = %q
@@ -164,10 +167,22 @@ password = %q
 [import]
 sort-dir = %q
 %s
-`, opts.Top, logFile, opts.Log, opts.TiDB, in.user(), in.Password, in.SortDir(), opts.Import)
+`, opts.Top, logFile, opts.Log, quoted(append([]string{opts.TiDB}, opts.MoreTiDB...)), in.user(), in.Password, in.SortDir(), opts.Import)
 	path := filepath.Join(in.Dir, "sluice.toml")
 	return path, os.WriteFile(path, []byte(text), 0o600)
 }
+
+// quoted writes strings as the members of a TOML array.
+func quoted(all []string) string {
+	out := make([]string, len(all))
+	for i, s := range all {
+		out[i] = strconv.Quote(s)
+	}
+	return strings.Join(out, ", ")
+}
+
+// Account is the name of the service account.
+func (in *Instance) Account() string { return in.user() }
 
 // LogFile is where Sluice logs, SortDir where its jobs sort.
 func (in *Instance) LogFile() string { return filepath.Join(in.Dir, "sluice.log") }

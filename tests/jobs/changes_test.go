@@ -44,7 +44,7 @@ func testChanges(t *testing.T, p jobstore.Params) {
 
 	mode.TTL = time.Hour
 	require.NoError(t, a.NoteChange(t.Context(), mode))
-	require.NoError(t, a.Release(t.Context(), j.Lease))
+	require.NoError(t, a.Release(t.Context(), j.Lease, ""))
 	require.NoError(t, a.ForgetChange(t.Context(), alone))
 	list, err = again.Changes(t.Context())
 	require.NoError(t, err)

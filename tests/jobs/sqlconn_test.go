@@ -10,6 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicedb/sluice/importcore/cluster/sqlconn"
+	"github.com/sluicedb/sluice/importcore/fault"
+	"github.com/sluicedb/sluice/tests/playground/door"
 )
 
 // TestSQLConn holds the pool of connections against both kinds of server.
@@ -28,6 +30,45 @@ func TestSQLConn(t *testing.T) {
 			require.NotContains(t, err.Error(), wrong.Password)
 		})
 	}
+}
+
+// TestAServerThatHangs: a statement without a limit ends when its server hangs, and the next one goes to another server,
+// also if there were idle sessions. A server that only takes its time is waited for.
+func TestAServerThatHangs(t *testing.T) {
+	t.Parallel()
+	p := onTiDB(t)
+	d, err := door.Listen(t.Context())
+	require.NoError(t, err)
+	relay := door.Serve(d, p.Backends[0])
+	defer func() { require.NoError(t, relay.Close()) }()
+	pool := sqlconn.New(sqlconn.Config{Addrs: []string{d.Addr().String(), p.Backends[0]}, User: p.User, Password: p.Password, Silence: 50 * time.Millisecond})
+	defer func() { require.NoError(t, pool.Close()) }()
+	use := func(sql string) error {
+		return pool.Use(t.Context(), func(s *sqlconn.Session) error {
+			_, err := s.Exec(sql)
+			return err
+		})
+	}
+	require.NoError(t, use("SELECT SLEEP(1)"))
+	require.NoError(t, pool.Use(t.Context(), func(s *sqlconn.Session) error { // a second idle session
+		return use("SELECT 1")
+	}))
+	started := make(chan struct{})
+	ended := make(chan error, 1)
+	go func() {
+		ended <- pool.Use(t.Context(), func(s *sqlconn.Session) error {
+			close(started)
+			_, err := s.Exec("SELECT SLEEP(600)")
+			return err
+		})
+	}()
+	<-started
+	require.NoError(t, relay.Set(door.Hanging))
+	err = <-ended
+	require.ErrorContains(t, err, "takes no connections")
+	require.True(t, fault.IsRetryable(err))
+	require.NoError(t, use("SELECT 1"))
+	require.NoError(t, relay.Set(door.Open))
 }
 
 func ask(t *testing.T, s *sqlconn.Session, sql string, args ...any) string {

@@ -36,7 +36,7 @@ func testSteps(t *testing.T, p jobstore.Params) {
 	first := begin(1)
 	require.Equal(t, spent[:1], get(first.ID).Spent)
 	require.InDelta(t, 60, get(first.ID).Current.Percent, 0)
-	require.NoError(t, s.Release(ctx, first.Lease))
+	require.NoError(t, s.Release(ctx, first.Lease, ""))
 	lease, err := s.Adopt(ctx, job.Lease{JobID: first.ID, Term: first.Lease.Term})
 	require.NoError(t, err)
 	require.NoError(t, s.Claim(ctx, lease))

@@ -98,7 +98,7 @@ func testLife(t *testing.T, p jobstore.Params) {
 	require.ErrorIs(t, err, jobstore.ErrNotFound)
 
 	require.NoError(t, s.Claim(ctx, j.Lease))
-	require.ErrorIs(t, s.Claim(ctx, j.Lease), jobstore.ErrLost, "a running job can't be claimed")
+	require.NoError(t, s.Claim(ctx, j.Lease), "the answer to the first call may have been lost")
 	progress := job.Progress{Phase: job.PhaseValidating, Step: "checksum", Rows: ptr(12), Percent: 98.25,
 		Current: job.Meter{Done: 3, Size: 1 << 40, Speed: 5, Left: 25 * time.Hour},
 		Total:   job.Meter{Done: 7, Size: math.MaxInt64, Speed: 9, Left: time.Second}}

@@ -63,7 +63,7 @@ func testPause(t *testing.T, p jobstore.Params) {
 	_, err = s.Create(ctx, aJob(7))
 	require.ErrorIs(t, err, jobstore.ErrTableBusy, "a paused job holds its table")
 	for _, late := range []error{
-		s.Pause(ctx, j.Lease, ""), s.Release(ctx, j.Lease), s.End(ctx, j.Lease, job.Outcome{Status: job.Finished}), s.Claim(ctx, j.Lease),
+		s.Pause(ctx, j.Lease, ""), s.Release(ctx, j.Lease, ""), s.End(ctx, j.Lease, job.Outcome{Status: job.Finished}), s.Claim(ctx, j.Lease),
 		s.SaveCheckpoint(ctx, j.Lease, []byte("late")), s.AddBadRows(ctx, j.Lease, 1, []badrows.Record{{}}),
 	} {
 		require.ErrorIs(t, late, jobstore.ErrLost)
@@ -229,8 +229,8 @@ func testTakeover(t *testing.T, p jobstore.Params) {
 	h = heldJob(t, other, kept.ID)
 	require.False(t, h.Expired || h.Abandoned || h.Checkpoint)
 
-	require.NoError(t, alive.Release(ctx, lost.Lease))
-	require.ErrorIs(t, other.Release(ctx, lost.Lease), jobstore.ErrLost, "once is enough")
+	require.NoError(t, alive.Release(ctx, lost.Lease, ""))
+	require.ErrorIs(t, other.Release(ctx, lost.Lease, ""), jobstore.ErrLost, "once is enough")
 	_, err := dead.Renew(ctx, lost.Lease, job.Progress{})
 	require.ErrorIs(t, err, jobstore.ErrLost, "the late owner is fenced")
 	require.ErrorIs(t, dead.SaveCheckpoint(ctx, lost.Lease, []byte("late")), jobstore.ErrLost)
@@ -248,7 +248,7 @@ func testTakeover(t *testing.T, p jobstore.Params) {
 	require.NoError(t, alive.Claim(ctx, mine))
 	require.Equal(t, mine, state(t, other, lost.ID).Lease)
 	// The same instance again, with the term of its earlier life.
-	require.NoError(t, alive.Release(ctx, mine))
+	require.NoError(t, alive.Release(ctx, mine, ""))
 	again, err := dead.Adopt(ctx, job.Lease{JobID: lost.ID, Term: 2})
 	require.NoError(t, err)
 	require.EqualValues(t, 3, again.Term)

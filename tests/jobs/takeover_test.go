@@ -258,7 +258,7 @@ func deadJob(t *testing.T, f *fakeEngine, s *session, schema string) *jobstore.S
 	dead := open(t, onTiDB(t), schema, "dead:1", time.Minute)
 	// Its process goes on, but the row is another's from here on.
 	lease := job.Lease{JobID: 1, Owner: "dead:1", Term: 1}
-	require.NoError(t, dead.Release(t.Context(), lease))
+	require.NoError(t, dead.Release(t.Context(), lease, ""))
 	_, err := connect(t, onTiDB(t)).Execute("UPDATE `" + strings.ReplaceAll(schema, "`", "``") + "`.jobs SET owner = 'gone:1', " +
 		"status = 'running', term = 5, step = 'encode', process = '', lease_until = UTC_TIMESTAMP(6) + INTERVAL 1 HOUR WHERE id = 1")
 	require.NoError(t, err)

@@ -42,6 +42,12 @@ func (c *Cluster) PDLeaderAway(ctx context.Context, away bool) error {
 	return c.control(ctx, http.MethodPost, PathLeaderAway, LeaderAway{Away: away}, nil)
 }
 
+// SetDoor makes a part of the cluster away, hang, or be back at the address that it had. Nothing that a part
+// holds in memory is lost while it is away; a store that is not there leads no region, if others are.
+func (c *Cluster) SetDoor(ctx context.Context, d Door) error {
+	return c.control(ctx, http.MethodPost, PathDoor, d, nil)
+}
+
 // State tells what clients have left behind in the stores.
 func (c *Cluster) State(ctx context.Context) (State, error) {
 	var state State

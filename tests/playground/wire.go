@@ -5,13 +5,15 @@ import "github.com/sluicedb/sluice/tests/playground/fault"
 // Ready is the one line that the playground program prints on its standard
 // output when the cluster accepts connections. All addresses are host:port.
 type Ready struct {
-	PD         string  `json:"pd"`
-	TiDB       string  `json:"tidb"`
-	TiDBStatus string  `json:"tidb_status"`
-	Stores     []Store `json:"stores"`
-	Control    string  `json:"control"`
-	PID        int     `json:"pid"`
-	Dir        string  `json:"dir"`
+	PD         string `json:"pd"`
+	TiDB       string `json:"tidb"`
+	TiDBStatus string `json:"tidb_status"`
+	// TiDB2 is another address of the same TiDB, which can be away on its own.
+	TiDB2   string  `json:"tidb2"`
+	Stores  []Store `json:"stores"`
+	Control string  `json:"control"`
+	PID     int     `json:"pid"`
+	Dir     string  `json:"dir"`
 }
 
 // Store is one TiKV store.
@@ -30,6 +32,8 @@ const (
 	PathFaults = "/faults"
 	// PathLeaderAway: POST LeaderAway.
 	PathLeaderAway = "/pd/leader-away"
+	// PathDoor: POST Door.
+	PathDoor = "/door"
 	// PathState: GET -> State.
 	PathState = "/state"
 	// PathSplit: POST Split -> SplitResult.
@@ -42,6 +46,26 @@ const (
 type LeaderAway struct {
 	Away bool `json:"away"`
 }
+
+// Door makes parts of the cluster away, hang, or be back: see package door.
+type Door struct {
+	Part Part `json:"part"`
+	// Store is one of the stores, 0 all of them; for PartStore only.
+	Store uint64 `json:"store,omitempty"`
+	// State is "away", "hanging" or "open".
+	State string `json:"state"`
+}
+
+// Part is a part of the cluster that can be away.
+type Part string
+
+// The parts. PartTiDB2 is TiDB as seen at Ready.TiDB2.
+const (
+	PartPD    Part = "pd"
+	PartStore Part = "store"
+	PartTiDB  Part = "tidb"
+	PartTiDB2 Part = "tidb2"
+)
 
 // Split cuts regions at raw keys (as TiDB encodes them, not memcomparable),
 // each in hexadecimal.

@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/go-mysql-org/go-mysql/client"
+
+	"github.com/sluicedb/sluice/importcore/fault"
 )
 
-// dial tries every address once.
+// dial tries every address once. An address that fails is not the next one to begin with.
 func (p *Pool) dial(ctx context.Context) (*Session, error) {
 	p.mu.Lock()
 	first := p.mu.first
@@ -18,7 +21,7 @@ func (p *Pool) dial(ctx context.Context) (*Session, error) {
 	errs := []error{}
 	for i := range p.cfg.Addrs {
 		at := (first + i) % len(p.cfg.Addrs)
-		s := &Session{addr: p.cfg.Addrs[at]}
+		s := &Session{pool: p, addr: p.cfg.Addrs[at]}
 		conn, err := p.connect(ctx, s.addr, dialTimeout, func(c *client.Conn) error { return p.setup(c, s) })
 		if err == nil {
 			p.mu.Lock()
@@ -27,6 +30,7 @@ func (p *Pool) dial(ctx context.Context) (*Session, error) {
 			s.conn = conn
 			return s, nil
 		}
+		p.avoid(s.addr)
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
@@ -35,7 +39,29 @@ func (p *Pool) dial(ctx context.Context) (*Session, error) {
 	if len(errs) == 0 {
 		errs = append(errs, errors.New("no address is configured"))
 	}
-	return nil, fmt.Errorf("connect as %q: %w", p.cfg.User, errors.Join(errs...))
+	err := fmt.Errorf("connect as %q: %w", p.cfg.User, errors.Join(errs...))
+	for _, e := range errs {
+		if code := Code(e); code == 0 || fault.IsRetryable(markAnswered(e, code)) {
+			return nil, fault.Retryable(err)
+		}
+	}
+	return nil, err
+}
+
+// avoid makes the next session begin with another address than one that doesn't
+// answer, and closes the idle sessions there: each would cost as long to find out.
+func (p *Pool) avoid(addr string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n := len(p.cfg.Addrs); n > 0 && p.cfg.Addrs[p.mu.first] == addr {
+		p.mu.first = (p.mu.first + 1) % n
+	}
+	p.mu.idle = slices.DeleteFunc(p.mu.idle, func(s *Session) bool {
+		if s.addr == addr {
+			_ = s.conn.Close()
+		}
+		return s.addr == addr
+	})
 }
 
 // setup runs what comes before a session's first use.

@@ -4,12 +4,16 @@
 //	pool.go     who has which session
 //	dial.go     opening one: the addresses in turn, what is set at connect
 //	session.go  statements and transactions
+//	watch.go    statements of a server that hangs
+//	away.go     which errors say that the cluster is away
 //
 // # Rules
 //
 //   - A session has one user at a time and is bound to that user's context.
 //     When the context ends, the socket is cut off, so that the user returns at
 //     once; then the statement is killed in the cluster. Close waits for that.
+//   - A statement may take any time, as long as its server takes connections. Otherwise it is
+//     cut off, and the next session begins with another server.
 //   - A session is used again only if the protocol is in a known state and its
 //     user has not discarded it.
 //   - Errors may name addresses and the account, never the password.
@@ -29,6 +33,7 @@ import (
 const (
 	maxSessions = 8
 	dialTimeout = 10 * time.Second
+	pingTimeout = 5 * time.Second
 	killTimeout = 3 * time.Second
 )
 
@@ -47,14 +52,18 @@ type Config struct {
 	Setup []string
 	// Limit bounds each Use and Transact once it has a session; 0 means no bound.
 	Limit time.Duration
+	// Silence is how long a statement may take before its server is asked, again and again, whether it
+	// is still there; 0 means 15 s.
+	Silence time.Duration
 }
 
 // Pool lends sessions. At most 8 are open; whoever needs one more waits. It is
 // safe for concurrent use.
 type Pool struct {
-	cfg   Config
-	slots chan struct{}
-	kills sync.WaitGroup // grows only while the pool is not closed
+	cfg     Config
+	silence time.Duration
+	slots   chan struct{}
+	kills   sync.WaitGroup // grows only while the pool is not closed
 
 	mu struct {
 		sync.Mutex
@@ -66,7 +75,10 @@ type Pool struct {
 
 // New returns a pool that has no connection yet. The caller closes it.
 func New(cfg Config) *Pool {
-	return &Pool{cfg: cfg, slots: make(chan struct{}, maxSessions)}
+	if cfg.Silence <= 0 {
+		cfg.Silence = defaultSilence
+	}
+	return &Pool{cfg: cfg, silence: cfg.Silence, slots: make(chan struct{}, maxSessions)}
 }
 
 // Use runs f with a session that nobody else uses and that is f's until it
@@ -121,10 +133,15 @@ func (p *Pool) get(ctx context.Context) (*Session, error) {
 			return nil, net.ErrClosed
 		case s == nil:
 			return p.dial(ctx)
-		case s.ping(ctx) == nil:
+		}
+		err := s.ping(ctx)
+		if err == nil {
 			return s, nil
 		}
 		_ = s.conn.Close()
+		if errors.Is(err, context.DeadlineExceeded) { // and not one that was closed while it was idle
+			p.avoid(s.addr)
+		}
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}

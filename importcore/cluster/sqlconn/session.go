@@ -8,12 +8,14 @@ import (
 	"github.com/go-mysql-org/go-mysql/client"
 	"github.com/go-mysql-org/go-mysql/mysql"
 
+	"github.com/sluicedb/sluice/importcore/fault"
 	"github.com/sluicedb/sluice/importcore/fence"
 )
 
 // Session is one connection, lent by a Pool. It may be used by one goroutine
 // at a time, and not after the function that it was lent to has returned.
 type Session struct {
+	pool *Pool
 	addr string
 	conn *client.Conn
 	id   uint64          // of the connection in the cluster
@@ -23,22 +25,36 @@ type Session struct {
 
 // Exec runs one statement and returns its result, which the caller owns. args
 // replace ? in it. The error is the server's *mysql.MyError, the cause of a
-// context that has ended, or that of a connection which then is not used again.
+// context that has ended, or that of a connection which then is not used again; it
+// is marked (fault.IsRetryable) if it says that the cluster is away and nothing about
+// the statement. Whether that was done is unknown then.
 func (s *Session) Exec(sql string, args ...any) (*mysql.Result, error) {
 	if err := fence.Check(s.ctx); err != nil {
 		return nil, err
 	}
+	stop := s.pool.watch(s)
 	res, err := s.conn.Execute(sql, args...)
+	silent := stop()
 	if err == nil {
+		if silent { // it was about to be cut off
+			s.bad = true
+		}
 		return res, nil
 	}
-	if Code(err) == 0 {
-		s.bad = true // the protocol is in an unknown state
-		if s.ctx.Err() != nil {
-			err = context.Cause(s.ctx)
+	if code := Code(err); code != 0 {
+		return nil, markAnswered(err, code)
+	}
+	s.bad = true // the protocol is in an unknown state
+	if silent {
+		s.pool.avoid(s.addr)
+		return nil, fault.Retryable(errSilent)
+	}
+	if s.ctx.Err() != nil {
+		if err = context.Cause(s.ctx); !errors.Is(err, errTimeout) {
+			return nil, err
 		}
 	}
-	return nil, err
+	return nil, fault.Retryable(err)
 }
 
 // Discard makes the session be closed after its use, because its state is
@@ -67,7 +83,7 @@ func (p *Pool) Transact(ctx context.Context, f func(*Session) error) error {
 }
 
 func (s *Session) ping(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { cut(s.conn) })
 	err := s.conn.Ping()

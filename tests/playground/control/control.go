@@ -16,6 +16,7 @@ import (
 	"github.com/pingcap/tidb/pkg/util/codec"
 
 	"github.com/sluicedb/sluice/tests/playground"
+	"github.com/sluicedb/sluice/tests/playground/door"
 	"github.com/sluicedb/sluice/tests/playground/fault"
 	"github.com/sluicedb/sluice/tests/playground/topology"
 )
@@ -30,6 +31,8 @@ type Parts struct {
 	// LeaderAway takes PD's leader away or brings it back.
 	LeaderAway func(away bool)
 	State      func() (playground.State, error)
+	// SetDoor makes a part away, hang, or be back.
+	SetDoor func(part playground.Part, store uint64, to door.State) error
 }
 
 // Server is a running control port. The one who started it must Close it.
@@ -86,6 +89,13 @@ func (p Parts) routes() http.Handler {
 	mux.HandleFunc("POST "+playground.PathLeaderAway, handle(func(req playground.LeaderAway) (any, error) {
 		p.LeaderAway(req.Away)
 		return struct{}{}, nil
+	}))
+	mux.HandleFunc("POST "+playground.PathDoor, handle(func(req playground.Door) (any, error) {
+		to, err := door.ParseState(req.State)
+		if err == nil {
+			err = p.SetDoor(req.Part, req.Store, to)
+		}
+		return struct{}{}, err
 	}))
 	mux.HandleFunc("GET "+playground.PathState, handle(func(struct{}) (any, error) {
 		return p.State()

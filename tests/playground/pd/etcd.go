@@ -38,17 +38,16 @@ type etcdHooks struct {
 }
 
 // startEtcd starts a single-member etcd on a client port of the system's
-// choice and returns it when it serves. The port is picked by listening first
-// because etcd advertises the address of its config, and clients of TiDB
-// re-read the advertised one.
-func startEtcd(ctx context.Context, dir string, lg *zap.Logger, hooks etcdHooks) (*embed.Etcd, string, error) {
+// choice and returns it, and the address it listens on, when it serves. It tells
+// its clients another address, that of its door.
+func startEtcd(ctx context.Context, dir, advertised string, lg *zap.Logger, hooks etcdHooks) (*embed.Etcd, string, error) {
 	var lastErr error
 	for range listenAttempts {
 		addr, err := freeAddr(ctx)
 		if err != nil {
 			return nil, "", err
 		}
-		e, err := embed.StartEtcd(etcdConfig(dir, addr, lg, hooks))
+		e, err := embed.StartEtcd(etcdConfig(dir, addr, advertised, lg, hooks))
 		if err != nil {
 			if isAddrInUse(err) {
 				lastErr = err
@@ -67,7 +66,7 @@ func startEtcd(ctx context.Context, dir string, lg *zap.Logger, hooks etcdHooks)
 	return nil, "", fmt.Errorf("no free port after %d tries: %w", listenAttempts, lastErr)
 }
 
-func etcdConfig(dir, addr string, lg *zap.Logger, hooks etcdHooks) *embed.Config {
+func etcdConfig(dir, addr, advertised string, lg *zap.Logger, hooks etcdHooks) *embed.Config {
 	cfg := embed.NewConfig()
 	cfg.Name = memberName
 	cfg.Dir = dir
@@ -76,7 +75,7 @@ func etcdConfig(dir, addr string, lg *zap.Logger, hooks etcdHooks) *embed.Config
 	// not be known.
 	peer := url.URL{Scheme: "http", Host: "127.0.0.1:0"}
 	cfg.ListenClientUrls = []url.URL{client}
-	cfg.AdvertiseClientUrls = []url.URL{client}
+	cfg.AdvertiseClientUrls = []url.URL{{Scheme: "http", Host: advertised}}
 	cfg.ListenPeerUrls = []url.URL{peer}
 	cfg.AdvertisePeerUrls = []url.URL{peer}
 	cfg.InitialCluster = cfg.InitialClusterFromName(cfg.Name)

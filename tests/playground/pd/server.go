@@ -20,6 +20,7 @@ import (
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
 
+	"github.com/sluicedb/sluice/tests/playground/door"
 	"github.com/sluicedb/sluice/tests/playground/topology"
 )
 
@@ -36,7 +37,8 @@ type Server struct {
 	etcd      *embed.Etcd
 	cli       *clientv3.Client
 	grpc      atomic.Pointer[grpc.Server]
-	addr      string
+	door      *door.Relay
+	addr      string // the door's
 	clusterID uint64
 
 	// Set once before ready turns true, which every request checks first.
@@ -74,18 +76,24 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 	}
 	s := &Server{opts: opts, log: opts.Logger, started: opts.Now()}
 	s.stopped, s.stop = context.WithCancel(context.Background())
-	e, addr, err := startEtcd(ctx, opts.DataDir, opts.Logger, etcdHooks{register: s.register, handler: s.httpHandler()})
+	front, err := door.Listen(ctx)
 	if err != nil {
 		s.stop()
 		return nil, fmt.Errorf("pd: %w", err)
 	}
-	s.etcd, s.addr = e, addr
+	s.addr = front.Addr().String()
+	e, inner, err := startEtcd(ctx, opts.DataDir, s.addr, opts.Logger, etcdHooks{register: s.register, handler: s.httpHandler()})
+	if err != nil {
+		s.stop()
+		return nil, errors.Join(fmt.Errorf("pd: %w", err), front.Close())
+	}
+	s.etcd, s.door = e, door.Serve(front, inner)
 	s.cli = v3client.New(e.Server)
 	if err := s.load(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("pd: %w", err), s.Close())
 	}
 	s.ready.Store(true)
-	s.log.Info("pd is ready", zap.String("addr", addr), zap.Uint64("cluster-id", s.clusterID))
+	s.log.Info("pd is ready", zap.String("addr", s.addr), zap.Uint64("cluster-id", s.clusterID))
 	return s, nil
 }
 
@@ -217,6 +225,10 @@ func (s *Server) SetLeaderAway(away bool) {
 	}
 }
 
+// SetDoor makes PD away, hang, or be back. Other than with SetLeaderAway nothing is
+// lost that is held in memory only.
+func (s *Server) SetDoor(to door.State) error { return s.door.Set(to) }
+
 // Close stops serving, ends open streams, waits for etcd's goroutines and
 // leaves the data directory to the caller. Closing twice is safe.
 func (s *Server) Close() error {
@@ -225,6 +237,9 @@ func (s *Server) Close() error {
 		s.stop()
 		if gs := s.grpc.Load(); gs != nil {
 			stopGRPC(s.etcd, gs)
+		}
+		if err := s.door.Close(); err != nil {
+			s.log.Warn("close PD's door", zap.Error(err))
 		}
 		// Ends the in-process watchers; it has no connection that could fail.
 		if err := s.cli.Close(); err != nil && !errors.Is(err, context.Canceled) {

@@ -7,6 +7,5 @@
 // several processes (see package playground).
 //
 // Layout: server.go starts and stops the parts in TiDB's own order, config.go
-// fills its global configuration, ports.go finds ports that TiDB can still
-// take after it has announced them in etcd.
+// fills its global configuration, doors.go has the ports that clients know.
 package tidb

@@ -27,6 +27,8 @@ import (
 	"github.com/pingcap/tidb/pkg/util/logutil"
 	"github.com/pingcap/tidb/pkg/util/metricsutil"
 	"github.com/tikv/client-go/v2/tikv"
+
+	"github.com/sluicedb/sluice/tests/playground/door"
 )
 
 // How long Close lets running statements finish, and then how long it waits
@@ -58,6 +60,7 @@ type Server struct {
 	workers sync.WaitGroup
 	// runErr receives the result of the accept loops once.
 	runErr    chan error
+	doors     doors
 	closeOnce sync.Once
 	closeErr  error
 }
@@ -87,35 +90,36 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 	if !started.CompareAndSwap(false, true) {
 		return nil, errors.New("this process has already started a TiDB server")
 	}
-	port, err := reservePort(ctx)
+	doors, err := openDoors(ctx)
 	if err != nil {
 		return nil, err
 	}
-	statusPort, err := reservePort(ctx)
+	// What it tells the cluster are the doors' ports, see serve for its own.
+	cfg, err := storeGlobalConfig(opts, port(doors.sql[0]), port(doors.status))
+	if err == nil {
+		err = applyConfig(cfg)
+	}
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, doors.close())
 	}
-	cfg, err := storeGlobalConfig(opts, port, statusPort)
-	if err != nil {
-		return nil, err
-	}
-	if err := applyConfig(cfg); err != nil {
-		return nil, err
-	}
-	if err := metricsutil.RegisterMetrics(); err != nil {
-		return nil, fmt.Errorf("metrics of TiDB: %w", err)
-	}
-	if err := disk.InitializeTempDir(); err != nil {
-		return nil, fmt.Errorf("temporary directory of TiDB: %w", err)
-	}
-	s := &Server{cfg: cfg, runErr: make(chan error, 1)}
-	if err := s.open(ctx); err != nil {
-		return nil, errors.Join(err, s.Close())
-	}
-	if err := s.serve(ctx); err != nil {
+	s := &Server{cfg: cfg, doors: doors, runErr: make(chan error, 1)}
+	if err := s.start(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
+}
+
+func (s *Server) start(ctx context.Context) error {
+	if err := metricsutil.RegisterMetrics(); err != nil {
+		return fmt.Errorf("metrics of TiDB: %w", err)
+	}
+	if err := disk.InitializeTempDir(); err != nil {
+		return fmt.Errorf("temporary directory of TiDB: %w", err)
+	}
+	if err := s.open(ctx); err != nil {
+		return err
+	}
+	return s.serve(ctx)
 }
 
 // open connects to the cluster and creates or loads the system tables.
@@ -165,7 +169,13 @@ func (s *Server) commitInTwoPhases(ctx context.Context) error {
 
 // serve starts the MySQL and status listeners and waits until they accept.
 func (s *Server) serve(ctx context.Context) error {
-	srv, err := server.NewServer(s.cfg, server.NewTiDBDriver(s.storage))
+	// TiDB fills in the ports that it gets, with this switch, which also closes the
+	// channel once the listeners are up, the only sign of readiness that TiDB gives.
+	server.RunInGoTest = true
+	server.RunInGoTestChan = make(chan struct{})
+	own := *s.cfg
+	own.Port, own.Status.StatusPort = 0, 0
+	srv, err := server.NewServer(&own, server.NewTiDBDriver(s.storage))
 	if err != nil {
 		return fmt.Errorf("TiDB server: %w", err)
 	}
@@ -183,13 +193,10 @@ func (s *Server) serve(ctx context.Context) error {
 		}()
 	}
 	s.dom.InfoSyncer().SetSessionManager(srv)
-	// With fixed ports this switch does no more than close the channel once
-	// the listeners are up, the only sign of readiness that TiDB gives.
-	server.RunInGoTest = true
-	server.RunInGoTestChan = make(chan struct{})
 	go func() { s.runErr <- srv.Run(s.dom) }()
 	select {
 	case <-server.RunInGoTestChan:
+		s.doors.serve(int(own.Port), int(own.Status.StatusPort))
 		return nil
 	case err := <-s.runErr:
 		s.runErr <- err
@@ -203,6 +210,15 @@ func (s *Server) serve(ctx context.Context) error {
 func (s *Server) Addr() string {
 	return net.JoinHostPort(s.cfg.Host, strconv.FormatUint(uint64(s.cfg.Port), 10))
 }
+
+// SecondAddr returns host:port of another door to the same server, which is away on
+// its own: for clients that know two servers and have to do with one.
+func (s *Server) SecondAddr() string { return s.doors.sql[1].Addr().String() }
+
+// SetDoor makes the first or the second SQL address away, hang, or be back; the status
+// port goes with the first. Behind an address that is away, statements are not ended
+// as they are with a process that dies: TiDB finds out that their client has gone.
+func (s *Server) SetDoor(second bool, to door.State) error { return s.doors.set(second, to) }
 
 // StatusAddr returns host:port of the HTTP status port.
 func (s *Server) StatusAddr() string {
@@ -246,5 +262,5 @@ func (s *Server) close() error {
 	resourcemanager.InstanceResourceManager.Stop()
 	executor.Stop()
 	disk.CleanUp()
-	return errors.Join(errs...)
+	return errors.Join(append(errs, s.doors.close())...)
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"sync"
 
+	"github.com/sluicedb/sluice/tests/playground/door"
 	"github.com/sluicedb/sluice/tests/playground/topology"
 )
 
@@ -23,6 +24,7 @@ type Cluster struct {
 	mu struct {
 		sync.Mutex
 		violations []string
+		silent     map[uint64]bool // stores whose door is not open
 	}
 }
 
@@ -50,6 +52,7 @@ func Start(ctx context.Context, opts Options) (_ *Cluster, err error) {
 		}
 	}
 	c := &Cluster{opts: opts}
+	c.mu.silent = make(map[uint64]bool)
 	defer func() {
 		if err != nil {
 			err = errors.Join(fmt.Errorf("tikv: start: %w", err), c.stop())
@@ -162,4 +165,31 @@ func (c *Cluster) violate(format string, args ...any) error {
 	defer c.mu.Unlock()
 	c.mu.violations = append(c.mu.violations, msg)
 	return errors.New("playground violation: " + msg)
+}
+
+// SetDoor makes a store away, hang, or be back. While it does not answer, other
+// stores lead its regions, as raft would have them after a while; data and
+// leaders stay where they are when it is back.
+func (c *Cluster) SetDoor(storeID uint64, to door.State) error {
+	s := c.store(storeID)
+	if s == nil {
+		return fmt.Errorf("tikv: no store %d", storeID)
+	}
+	var errs []error
+	for _, d := range s.doors {
+		errs = append(errs, d.Set(to))
+	}
+	c.mu.Lock()
+	c.mu.silent[storeID] = to != door.Open
+	var live []uint64
+	for _, s := range c.stores {
+		if !c.mu.silent[s.id] {
+			live = append(live, s.id)
+		}
+	}
+	c.mu.Unlock()
+	if to != door.Open {
+		c.regions.leadElsewhere(storeID, live)
+	}
+	return errors.Join(errs...)
 }

@@ -185,6 +185,20 @@ func (rs *regions) moveLeader(id, from uint64) bool {
 	return false
 }
 
+// leadElsewhere makes the given stores lead, in turn, what another one leads.
+func (rs *regions) leadElsewhere(from uint64, to []uint64) {
+	if len(to) == 0 {
+		return
+	}
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	for i, r := range rs.mu.sorted {
+		if next := to[i%len(to)]; r.leader.Load() == from && r.peerOn(next) != nil {
+			r.leader.Store(next)
+		}
+	}
+}
+
 // bumpEpoch raises both counters of the region's epoch, as a merge does that is
 // prepared and then rolled back, and returns the region as it is now; nil for
 // an unknown region.

@@ -19,9 +19,9 @@ import (
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
-)
 
-const listenAddr = "127.0.0.1:0"
+	"github.com/sluicedb/sluice/tests/playground/door"
+)
 
 // grpcWindow is TiKV's grpc-stream-initial-window-size.
 const grpcWindow = 2 << 20
@@ -40,6 +40,8 @@ type store struct {
 	regions    *regions
 	imports    *importer
 
+	// doors are those of the two servers.
+	doors  [2]*door.Door
 	conns  *trackedListener
 	grpc   *grpc.Server
 	status *http.Server
@@ -51,19 +53,18 @@ type store struct {
 }
 
 func startStore(ctx context.Context, c *Cluster, id uint64) (_ *store, err error) {
-	var lc net.ListenConfig
-	lis, err := lc.Listen(ctx, "tcp", listenAddr)
+	lis, err := door.Listen(ctx)
 	if err != nil {
 		return nil, err
 	}
-	statusLis, err := lc.Listen(ctx, "tcp", listenAddr)
+	statusLis, err := door.Listen(ctx)
 	if err != nil {
 		return nil, errors.Join(err, lis.Close())
 	}
 	s := &store{
 		id: id, addr: lis.Addr().String(), statusAddr: statusLis.Addr().String(), started: time.Now(),
 		cluster: c, engine: c.engine, regions: c.regions,
-		conns: newTrackedListener(lis),
+		doors: [2]*door.Door{lis, statusLis}, conns: newTrackedListener(lis),
 	}
 	rm := &storeView{regions: c.regions, storeID: id, addr: s.addr}
 	s.Server = unistore.NewServer(rm, c.engine.mvcc, unistore.NewStandAlongInnerServer(c.engine.bundle))

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sluicedb/sluice/tests/playground"
 	"github.com/sluicedb/sluice/tests/playground/control"
+	"github.com/sluicedb/sluice/tests/playground/door"
 	"github.com/sluicedb/sluice/tests/playground/fault"
 	"github.com/sluicedb/sluice/tests/playground/pd"
 	"github.com/sluicedb/sluice/tests/playground/tidb"
@@ -67,11 +68,12 @@ func startCluster(ctx context.Context, s settings) (_ *cluster, err error) {
 	c.stops = append(c.stops, c.tidb.Close)
 	c.control, err = control.Start(ctx, control.Parts{
 		Faults: faults, View: c.tikv.View(), LeaderAway: c.pd.SetLeaderAway, State: c.state,
+		SetDoor: c.setDoor,
 	})
 	if err != nil {
 		return nil, err
 	}
-	c.stops = append(c.stops, c.control.Close)
+	c.stops = append(c.stops, c.openDoors, c.control.Close)
 	return c, nil
 }
 
@@ -92,6 +94,37 @@ func (c *cluster) storeOptions(s settings, faults *fault.Set) tikv.Options {
 	return opts
 }
 
+// setDoor makes a part away, hang, or be back.
+func (c *cluster) setDoor(part playground.Part, store uint64, to door.State) error {
+	switch part {
+	case playground.PartPD:
+		return c.pd.SetDoor(to)
+	case playground.PartTiDB, playground.PartTiDB2:
+		return c.tidb.SetDoor(part == playground.PartTiDB2, to)
+	case playground.PartStore:
+		var errs []error
+		for _, s := range c.tikv.Stores() {
+			if store == 0 || store == s.ID {
+				errs = append(errs, c.tikv.SetDoor(s.ID, to))
+			}
+		}
+		if len(errs) == 0 {
+			return fmt.Errorf("no store %d", store)
+		}
+		return errors.Join(errs...)
+	}
+	return fmt.Errorf("no part %q", part)
+}
+
+// openDoors brings everything back that is away: nothing ends without the rest.
+func (c *cluster) openDoors() error {
+	var errs []error
+	for _, part := range []playground.Part{playground.PartPD, playground.PartStore, playground.PartTiDB, playground.PartTiDB2} {
+		errs = append(errs, c.setDoor(part, 0, door.Open))
+	}
+	return errors.Join(errs...)
+}
+
 // stop stops what runs, the last started part first, and goes on after a part
 // that fails.
 func (c *cluster) stop() error {
@@ -108,6 +141,7 @@ func (c *cluster) ready() playground.Ready {
 		PD:         c.pd.Addr(),
 		TiDB:       c.tidb.Addr(),
 		TiDBStatus: c.tidb.StatusAddr(),
+		TiDB2:      c.tidb.SecondAddr(),
 		Control:    c.control.Addr(),
 		PID:        os.Getpid(),
 		Dir:        c.dir,

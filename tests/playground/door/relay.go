@@ -1,0 +1,93 @@
+package door
+
+import (
+	"context"
+	"io"
+	"net"
+	"sync"
+)
+
+// Relay serves a Door for a server that listens by itself somewhere else.
+type Relay struct {
+	*Door
+	to      string
+	running sync.WaitGroup
+
+	mu struct {
+		sync.Mutex
+		conns  map[net.Conn]struct{}
+		closed bool
+	}
+}
+
+// Serve forwards all connections through the door to a server's address, until
+// Close, which closes the door too.
+func Serve(d *Door, to string) *Relay {
+	r := &Relay{Door: d, to: to}
+	r.mu.conns = map[net.Conn]struct{}{}
+	r.running.Go(func() {
+		for {
+			client, err := d.Accept()
+			if err != nil {
+				return
+			}
+			r.running.Go(func() { r.serve(client) })
+		}
+	})
+	return r
+}
+
+// Close cuts all connections and returns when nothing runs any more.
+func (r *Relay) Close() error {
+	err := r.Door.Close()
+	r.mu.Lock()
+	r.mu.closed = true
+	for c := range r.mu.conns {
+		_ = c.Close()
+	}
+	r.mu.Unlock()
+	r.running.Wait()
+	return err
+}
+
+// track notes a connection for Close; false after it.
+func (r *Relay) track(c net.Conn) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.mu.closed {
+		return false
+	}
+	r.mu.conns[c] = struct{}{}
+	return true
+}
+
+func (r *Relay) forget(c net.Conn) {
+	_ = c.Close()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.mu.conns, c)
+}
+
+func (r *Relay) serve(client net.Conn) {
+	defer r.forget(client)
+	if !r.track(client) {
+		return
+	}
+	var dialer net.Dialer
+	server, err := dialer.DialContext(context.Background(), "tcp4", r.to)
+	if err != nil {
+		return
+	}
+	defer r.forget(server)
+	if !r.track(server) {
+		return
+	}
+	var back sync.WaitGroup
+	back.Go(func() {
+		_, _ = io.Copy(client, server) // whoever ends first ends the other
+		_ = client.Close()
+	})
+	_, _ = io.Copy(server, client)
+	_ = server.Close()
+	back.Wait()
+}
