@@ -111,7 +111,7 @@ func (p *pieces) Read(b []byte) (int, error) {
 // sluiceRows returns the rows as Sluice reads them from blocks of the given size, and checks their places.
 func sluiceRows(t testing.TB, cfg csv.Config, input string, blockBytes int) (rows []string, failed bool) {
 	ctx := context.Background()
-	pool := format.NewBlockPool(blockBytes, 2)
+	pool := format.NewBlockPool(blockBytes, 2, format.LimitedRoom(csv.MaxRowBytes))
 	store := memory{input}
 	file := store.file()
 	splitter, err := csv.NewSplitter(ctx, store, &file, 0, cfg, pool)
