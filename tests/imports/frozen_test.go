@@ -316,7 +316,16 @@ func (b *bench) thawAll(cases []*frozenCase) {
 	require.NotContains(b.t, fmt.Sprint(before.Steering.Labels), "sluice-job")
 	for _, c := range cases {
 		c.thaw()
-		require.Equal(b.t, before, b.left(cases), c.at)
+		now := b.left(cases)
+		if c.at == "write" {
+			// The rest of a stream that was past its last check when the owner was frozen can't be
+			// recalled. The store then has one more file, which nobody ingests.
+			for i := range now.Written {
+				require.LessOrEqual(b.t, now.Written[i], before.Written[i]+1)
+			}
+			before.Written = now.Written
+		}
+		require.Equal(b.t, before, now, c.at)
 		require.True(b.t, c.lost, "%s: the owner says that it has ended the job", c.at)
 	}
 }
