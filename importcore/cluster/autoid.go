@@ -132,19 +132,17 @@ func (c *Cluster) rebaseAutoIncrement(ctx context.Context, name string, used uin
 func (c *Cluster) rebaseRowID(ctx context.Context, name string, used uint64) error {
 	return c.sql.Use(ctx, func(s *sqlconn.Session) error {
 		s.Discard()
-		for _, sql := range []string{
-			"SET SESSION sql_mode = '', foreign_key_checks = 0, tidb_opt_write_row_id = 1",
-			"BEGIN OPTIMISTIC", // which does not look for duplicates before the end
-		} {
-			if _, err := s.Exec(sql); err != nil {
-				return err
-			}
+		if _, err := s.Exec("SET SESSION sql_mode = '', foreign_key_checks = 0, tidb_opt_write_row_id = 1"); err != nil {
+			return err
+		}
+		if err := s.Begin("BEGIN OPTIMISTIC"); err != nil { // which does not look for duplicates before the end
+			return err
 		}
 		_, err := s.Exec(fmt.Sprintf("INSERT INTO %s (_tidb_rowid) VALUES (%d)", name, used))
 		if sqlconn.Code(err) == codeNoPartition {
 			err = nil // the row fits none, but it was made up
 		}
-		if _, undone := s.Exec("ROLLBACK"); err == nil {
+		if undone := s.Rollback(); err == nil {
 			err = undone
 		}
 		return err

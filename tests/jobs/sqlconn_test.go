@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -24,6 +25,7 @@ func TestSQLConn(t *testing.T) {
 			cfg := sqlconn.Config{Addrs: p.Backends, User: p.User, Password: p.Password, Setup: []string{"SET @x = 'new'"}}
 			t.Run("Cut", func(t *testing.T) { t.Parallel(); testCut(t, cfg) })
 			t.Run("Reuse", func(t *testing.T) { t.Parallel(); testReuse(t, cfg) })
+			t.Run("GivenUp", func(t *testing.T) { t.Parallel(); testGivenUp(t, cfg) })
 			wrong := sqlconn.Config{Addrs: p.Backends, User: p.User, Password: "not-this-one"}
 			err := sqlconn.New(wrong).Use(t.Context(), func(*sqlconn.Session) error { return nil })
 			require.EqualValues(t, 1045, sqlconn.Code(err))
@@ -104,6 +106,41 @@ func testCut(t *testing.T, cfg sqlconn.Config) {
 		})
 		return err == nil && gone
 	}, 5*time.Minute, 20*time.Millisecond)
+}
+
+// testGivenUp: transactions that are given up at any moment, within statements and between two of them, leave nothing,
+// and do the server no harm.
+func testGivenUp(t *testing.T, cfg sqlconn.Config) {
+	pool := sqlconn.New(cfg)
+	defer func() { require.NoError(t, pool.Close()) }()
+	table := sqlconn.QuoteName(newSchema()) + ".t"
+	exec := func(sql string) {
+		require.NoError(t, pool.Use(t.Context(), func(s *sqlconn.Session) error {
+			_, err := s.Exec(sql)
+			return err
+		}))
+	}
+	exec("CREATE DATABASE " + strings.TrimSuffix(table, ".t"))
+	exec("CREATE TABLE " + table + " (id INT PRIMARY KEY AUTO_INCREMENT, v LONGTEXT)")
+	enough := errors.New("enough")
+	for i := range 60 {
+		ctx, giveUp := context.WithTimeout(t.Context(), time.Duration(i)*3*time.Millisecond)
+		require.Error(t, pool.Transact(ctx, func(s *sqlconn.Session) error {
+			for range 50 {
+				_, err := s.Exec("INSERT INTO " + table + " (v) WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM s WHERE n < 900) " +
+					"SELECT REPEAT('x', 100) FROM s")
+				if err != nil {
+					return err
+				}
+			}
+			return enough
+		}))
+		giveUp()
+	}
+	require.NoError(t, pool.Use(t.Context(), func(s *sqlconn.Session) error {
+		require.Equal(t, "0", ask(t, s, "SELECT COUNT(*) FROM "+table))
+		return nil
+	}))
 }
 
 // testReuse: a session is used again unless it was discarded, and a transaction

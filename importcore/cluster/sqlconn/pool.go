@@ -11,7 +11,8 @@
 //
 //   - A session has one user at a time and is bound to that user's context.
 //     When the context ends, the socket is cut off, so that the user returns at
-//     once; then the statement is killed in the cluster. Close waits for that.
+//     once; then the statement is killed in the cluster, unless it is one of a
+//     transaction. Close waits for that.
 //   - A statement may take any time, as long as its server takes connections. Otherwise it is
 //     cut off, and the next session begins with another server.
 //   - A session is used again only if the protocol is in a known state and its
@@ -105,7 +106,7 @@ func (p *Pool) UseFor(ctx context.Context, limit time.Duration, f func(*Session)
 		ctx, cancel = context.WithTimeoutCause(ctx, limit, fmt.Errorf("%w (%v)", errTimeout, limit))
 		defer cancel()
 	}
-	s.ctx = ctx
+	s.ctx, s.open = ctx, false
 	stop := context.AfterFunc(ctx, func() { cut(s.conn) })
 	defer func() {
 		if stop() {
@@ -163,10 +164,15 @@ func (p *Pool) put(s *Session) {
 }
 
 // retire ends a session whose socket was cut off. Its user does not wait for
-// that: a job's lease goes on running out meanwhile.
+// that: a job's lease goes on running out meanwhile. In a transaction nothing is killed: a KILL that finds
+// the session between two statements makes TiDB 8.5 close it, and its server ends with a panic when it rolls back with the
+// signal still up (session.Close, memory.Tracker.Consume). The statement, which is short or waits for a
+// lock, comes to its own end then, and finds nobody to go on with the transaction.
 func (p *Pool) retire(s *Session) {
 	end := func() {
-		p.kill(s)
+		if !s.open {
+			p.kill(s)
+		}
 		_ = s.conn.Close()
 		<-p.slots
 	}

@@ -21,6 +21,7 @@ type Session struct {
 	id   uint64          // of the connection in the cluster
 	ctx  context.Context // of the present use
 	bad  bool            // to be closed rather than reused
+	open bool            // there may be a transaction
 }
 
 // Exec runs one statement and returns its result, which the caller owns. args
@@ -61,12 +62,30 @@ func (s *Session) Exec(sql string, args ...any) (*mysql.Result, error) {
 // another than that of a new one.
 func (s *Session) Discard() { s.bad = true }
 
+// Begin starts a transaction with the statement given, of which the dialects have several. Rollback ends it.
+func (s *Session) Begin(sql string) error {
+	s.open = true
+	_, err := s.Exec(sql)
+	return err
+}
+
+// Rollback ends a transaction. Where that fails the session is closed, which does the same.
+func (s *Session) Rollback() error {
+	_, err := s.Exec("ROLLBACK")
+	if err != nil {
+		s.bad = true
+		return err
+	}
+	s.open = false
+	return nil
+}
+
 // Transact is Use within a pessimistic transaction, which is committed when f
 // returns nil and rolled back otherwise.
 func (p *Pool) Transact(ctx context.Context, f func(*Session) error) error {
 	return p.Use(ctx, func(s *Session) error {
 		// Whatever the cluster's default is. MariaDB reads a comment.
-		if _, err := s.Exec("BEGIN /*T! PESSIMISTIC */"); err != nil {
+		if err := s.Begin("BEGIN /*T! PESSIMISTIC */"); err != nil {
 			return err
 		}
 		err := f(s)
@@ -74,11 +93,11 @@ func (p *Pool) Transact(ctx context.Context, f func(*Session) error) error {
 			_, err = s.Exec("COMMIT")
 		}
 		if err != nil {
-			if _, undone := s.Exec("ROLLBACK"); undone != nil {
-				s.bad = true
-			}
+			_ = s.Rollback()
+			return err
 		}
-		return err
+		s.open = false
+		return nil
 	})
 }
 
