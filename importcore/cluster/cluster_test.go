@@ -317,6 +317,50 @@ func TestLeaseOfAnother(t *testing.T) {
 	require.Empty(t, k.held())
 }
 
+// fencedLedger asks before it sends anything, as statements do.
+type fencedLedger struct{ noted, forgotten int }
+
+// Note implements Ledger.
+func (l *fencedLedger) Note(ctx context.Context, _ Change) error {
+	l.noted++
+	return fence.Check(ctx)
+}
+
+// Forget implements Ledger.
+func (l *fencedLedger) Forget(ctx context.Context, _ Change) error {
+	if err := fence.Check(ctx); err != nil {
+		return err
+	}
+	l.forgotten++
+	return nil
+}
+
+// TestLeaseUndoneBehindItsJob: a job that is paused doesn't wait long for its leases. What is undone when it has been
+// given back is no longer noted all the same.
+func TestLeaseUndoneBehindItsJob(t *testing.T) {
+	t.Parallel()
+	ledger, l := &fencedLedger{}, &leaseCounter{}
+	k := newKeeper(zap.NewNop(), ledger)
+	var lost atomic.Bool
+	ctx := fence.With(t.Context(), func(context.Context) error {
+		if lost.Load() {
+			return errors.New("the job has been given back")
+		}
+		return nil
+	})
+	spec := l.spec(time.Hour)
+	undo := spec.undo
+	spec.undo = func(ctx context.Context) error {
+		lost.Store(true)
+		return undo(ctx)
+	}
+	lease, err := k.take(ctx, spec)
+	require.NoError(t, err)
+	require.NoError(t, k.release(ctx, lease))
+	require.EqualValues(t, 1, l.undone.Load())
+	require.Equal(t, fencedLedger{noted: 1, forgotten: 1}, *ledger)
+}
+
 // TestLeaseThatIsSlowToEnd: nobody waits long for a lease that can't be given back, it
 // is in nobody's way, and closing waits for it.
 func TestLeaseThatIsSlowToEnd(t *testing.T) {

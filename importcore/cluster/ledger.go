@@ -12,6 +12,7 @@ import (
 	"github.com/pingcap/kvproto/pkg/import_sstpb"
 
 	"github.com/sluicedb/sluice/importcore/fault"
+	"github.com/sluicedb/sluice/importcore/fence"
 )
 
 // Change is a change to the cluster that is kept as a lease, with all that anybody needs to undo it.
@@ -128,13 +129,14 @@ func (l *Lease) note(ctx context.Context) error {
 	return l.keeper.ledger.Note(ctx, l.change())
 }
 
-// forget takes a lease that was undone out of the ledger. Where that fails it is
+// forget takes a lease that was undone out of the ledger, also when the job, which may
+// have waited for nothing else, has been given back meanwhile. Where that fails it is
 // taken for left behind, and undone again, which does nothing.
 func (l *Lease) forget(ctx context.Context) {
 	if l.keeper.ledger == nil {
 		return
 	}
-	if err := l.keeper.ledger.Forget(ctx, l.change()); err != nil {
+	if err := l.keeper.ledger.Forget(fence.Without(ctx), l.change()); err != nil {
 		l.keeper.log.Warn("cluster: a change that was undone could not be taken out of the ledger",
 			zap.String("kind", l.spec.kind), zap.String("owner", l.spec.owner), zap.Error(err))
 	}

@@ -25,10 +25,13 @@ func With(ctx context.Context, check func(context.Context) error) context.Contex
 	return context.WithValue(ctx, key{}, check)
 }
 
+// Without returns a context without a check, for requests that are right whoever has the job by now.
+func Without(ctx context.Context) context.Context { return With(ctx, nil) }
+
 // Check asks the check of the context, if it has one.
 func Check(ctx context.Context) error {
-	check, ok := ctx.Value(key{}).(func(context.Context) error)
-	if !ok {
+	check, _ := ctx.Value(key{}).(func(context.Context) error)
+	if check == nil {
 		return nil
 	}
 	return check(ctx)
