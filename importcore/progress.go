@@ -44,12 +44,11 @@ type progress struct {
 
 // shape is which steps the job has, and what decides about their sizes.
 type shape struct {
-	numbered, checksum, durable bool
-	memory                      int64 // bytes of runs that stay in memory
-	checkpointBytes             int64
-	checkpointInterval          time.Duration
-	thumb                       float64                                         // bytes of pairs for a byte of source, as long as nothing is encoded
-	before                      struct{ source, rows, ingested, spilled int64 } // what runs before this one have done
+	numbered, checksum bool
+	memory             int64 // bytes of runs that stay in memory
+	checkpoints        due
+	thumb              float64                                         // bytes of pairs for a byte of source, as long as nothing is encoded
+	before             struct{ source, rows, ingested, spilled int64 } // what runs before this one have done
 }
 
 // clock is how long the steps took.
@@ -299,16 +298,17 @@ func (p *progress) expectRuns(source, total, bytes int64, c *clock, s *shape) bo
 	if p.spilled.Load() > 0 || runShare*float64(bytes) > float64(s.memory) {
 		return true
 	}
-	if !s.durable {
+	// A checkpoint brings them to the disk.
+	next, did, all := &s.checkpoints, source-s.before.source, total-s.before.source
+	switch {
+	case next.never:
+		return false
+	case all > next.limit:
+		return true
+	case did <= 0:
 		return false
 	}
-	// A checkpoint brings them to the disk.
-	did := source - s.before.source
-	if did <= 0 || total >= s.checkpointBytes {
-		return total-s.before.source >= s.checkpointBytes
-	}
-	took := float64(c.took[StepEncode]) / float64(did) * float64(total-s.before.source)
-	return took > float64(s.checkpointInterval)
+	return float64(c.took[StepEncode])/float64(did)*float64(all) > float64(next.interval)
 }
 
 // merged is how much of the sorted pairs' bytes the search for duplicates has seen.

@@ -74,9 +74,8 @@ func (r *run) shape() {
 	before := p.progress.mu.before
 	before.ingested = p.progress.sent.Load()
 	p.progress.mu.shape = shape{
-		numbered: p.numbered(), checksum: p.Task.Checksum != ChecksumOff, durable: r.durable(), memory: memory.fits(p.Task.Threads),
-		checkpointBytes: r.core.cfg.CheckpointBytes, checkpointInterval: r.core.cfg.CheckpointInterval,
-		thumb: thumb(p.encoding.PairsPerRow() - 1), before: before,
+		numbered: p.numbered(), checksum: p.Task.Checksum != ChecksumOff, memory: memory.fits(p.Task.Threads),
+		checkpoints: r.newDue(), thumb: thumb(p.encoding.PairsPerRow() - 1), before: before,
 	}
 }
 
