@@ -133,9 +133,7 @@ func (r *runner) waited(since time.Time) {
 
 // lose gives the job up, whatever else has stopped it before.
 func (r *runner) lose() {
-	r.mu.Lock()
-	r.mu.lost = true
-	r.mu.Unlock()
+	r.over()
 	r.stop(errLeaseLost)
 }
 
