@@ -123,30 +123,10 @@ func (c *faultCase) disturbed(before int64) (happened []string) {
 	t := c.T
 	quit := make(chan struct{})
 	var once sync.Once
-	var hit <-chan struct{}
 	began := make(chan error, 1)
-	begin := func() { once.Do(func() { began <- c.begin(c) }) }
-	wait := func() {}
-	switch c.at.place {
-	case inLog:
-		hit = c.node.log.arm(c.at.n, begin)
-	case inSQL:
-		hit = c.node.sql.arm(c.at.n, begin)
-	default:
-		hit, wait = holdRequest(t, c.pg, c.at, begin, quit)
-	}
-	client, err := c.node.Open("root", "", "")
-	require.NoError(t, err)
-	defer func() { _ = client.Close() }()
-	options := ""
-	if c.detached {
-		options = ", detached"
-	}
-	answered := make(chan error, 1)
-	go func() {
-		_, err := client.ExecContext(t.Context(), c.statement(c.schema, c.location, options))
-		answered <- err
-	}()
+	hit, wait := c.node.armFor(t, c.pg, c.at, func() { once.Do(func() { began <- c.begin(c) }) }, quit)
+	answered, leave := c.give(t, c.node, c.detached)
+	defer leave()
 	happened = c.last(hit, began)
 	close(quit)
 	wait()
@@ -156,8 +136,8 @@ func (c *faultCase) disturbed(before int64) (happened []string) {
 		_, err := c.db.ExecContext(t.Context(), "SELECT 1 FROM mysql.user LIMIT 1")
 		return err == nil
 	}, 5*time.Minute, 50*time.Millisecond)
-	c.node.log.arm(0, nil)
-	c.node.sql.arm(0, nil)
+	c.node.disarm()
+	var err error
 	select {
 	case err = <-answered:
 	case <-time.After(waitLimit):

@@ -121,6 +121,25 @@ func (f *follower) takeLines() []string {
 	return lines
 }
 
+// armFor makes do happen at a moment of the job that comes next, unless quit is closed before. The channel is closed then;
+// wait returns when nothing is left of that.
+func (n *node) armFor(t *testing.T, pg *playground.Cluster, m moment, do func(), quit <-chan struct{}) (hit <-chan struct{}, wait func()) {
+	t.Helper()
+	switch m.place {
+	case inLog:
+		return n.log.arm(m.n, do), func() {}
+	case inSQL:
+		return n.sql.arm(m.n, do), func() {}
+	}
+	return holdRequest(t, pg, m, do, quit)
+}
+
+// disarm counts lines and commands anew, and makes nothing happen.
+func (n *node) disarm() {
+	n.log.arm(0, nil)
+	n.sql.arm(0, nil)
+}
+
 // holdRequest makes the cluster hold a request, and sluice crash when it has come, unless quit is closed before. The
 // channel is closed then; wait returns when nothing is left of that.
 func holdRequest(t *testing.T, pg *playground.Cluster, m moment, crash func(), quit <-chan struct{}) (hit <-chan struct{}, wait func()) {

@@ -12,22 +12,12 @@ import (
 func (c *killCase) firstLife() bool {
 	t := c.T
 	quit := make(chan struct{})
-	var hit <-chan struct{}
-	wait := func() {}
-	switch c.at.place {
-	case inLog:
-		hit = c.victim.log.arm(c.at.n, c.victim.Crash)
-	case inSQL:
-		hit = c.victim.sql.arm(c.at.n, c.victim.Crash)
-	default:
-		hit, wait = holdRequest(t, c.pg, c.at, c.victim.Crash, quit)
-	}
+	hit, wait := c.victim.armFor(t, c.pg, c.at, c.victim.Crash, quit)
 	killed := c.statementRuns(hit)
 	close(quit)
 	wait()
 	c.victim.Kill()
-	c.victim.log.arm(0, nil)
-	c.victim.sql.arm(0, nil)
+	c.victim.disarm()
 	c.victim.dead = true
 	require.NoError(t, c.pg.ClearFaults(t.Context()))
 	return killed
@@ -36,18 +26,8 @@ func (c *killCase) firstLife() bool {
 // statementRuns makes the job and returns when hit is closed, or false when the job has ended before.
 func (c *killCase) statementRuns(hit <-chan struct{}) bool {
 	t := c.T
-	client, err := c.victim.Open("root", "", "")
-	require.NoError(t, err)
-	defer func() { _ = client.Close() }()
-	options := ""
-	if c.detached {
-		options = ", detached"
-	}
-	answered := make(chan error, 1)
-	go func() {
-		_, err := client.ExecContext(t.Context(), c.statement(c.schema, c.location, options))
-		answered <- err
-	}()
+	answered, leave := c.give(t, c.victim, c.detached)
+	defer leave()
 	ended := func() bool { return false }
 	limit, tick := time.NewTimer(waitLimit), time.NewTicker(5*time.Millisecond)
 	defer limit.Stop()
@@ -137,11 +117,9 @@ func (c *killCase) repeatLost() {
 		return
 	}
 	t := c.T
-	client, err := c.successor.Open("root", "", "")
-	require.NoError(t, err)
-	defer func() { _ = client.Close() }()
-	_, err = client.ExecContext(t.Context(), c.statement(c.schema, c.location, ", detached"))
-	require.NoError(t, err)
+	answered, leave := c.give(t, c.successor, true)
+	defer leave()
+	require.NoError(t, <-answered)
 	c.job = c.newestJob(t)
 }
 

@@ -72,14 +72,11 @@ func (b *processBench) undisturbed() {
 	b.prepare(b.T, b.db, b.schema)
 	n := b.startNode(b.T)
 	defer n.close(b.T)
-	client, err := n.Open("root", "", "")
-	require.NoError(b, err)
-	defer func() { require.NoError(b, client.Close()) }()
 	countRequests(b.T, b.pg)
-	n.log.arm(0, nil)
-	n.sql.arm(0, nil)
-	_, err = client.ExecContext(b.Context(), b.statement(b.schema, b.location, ""))
-	require.NoError(b, err)
+	n.disarm()
+	answered, leave := b.give(b.T, n, false)
+	defer leave()
+	require.NoError(b, <-answered)
 	b.moments = momentsOf(b.T, b.pg, n.log.counted(), n.sql.counted())
 	b.want = b.outcome(b.T, b.newestJob(b.T))
 	b.Logf("%s: %d moments, %d rows, %d records: %+v", b.name, len(b.moments), len(b.want.rows), len(b.want.records), b.want.job)
@@ -107,6 +104,23 @@ func (b *processBench) kill(n int) {
 	})
 }
 
+// give gives the statement to a node. answered gets what it ends with; leave closes its client.
+func (b *processBench) give(t *testing.T, n *node, detached bool) (answered <-chan error, leave func()) {
+	t.Helper()
+	client, err := n.Open("root", "", "")
+	require.NoError(t, err)
+	options := ""
+	if detached {
+		options = ", detached"
+	}
+	out := make(chan error, 1)
+	go func() {
+		_, err := client.ExecContext(t.Context(), b.statement(b.schema, b.location, options))
+		out <- err
+	}()
+	return out, func() { _ = client.Close() }
+}
+
 // newestJob is the id of the schema's newest job, 0 if there is none.
 func (b *processBench) newestJob(t *testing.T) (id int64) {
 	t.Helper()
@@ -132,7 +146,7 @@ func (b *processBench) startNode(t *testing.T, tidb ...string) *node {
 	defer cancel()
 	var err error
 	n.Instance, err = instance.Start(ctx, instance.Options{
-		TiDB: n.sql.addr(), MoreTiDB: tidb[1:max(1, len(tidb)-1)], Top: fmt.Sprintf("instance = \"crash-%d\"\ngraceful-wait = \"0s\"", b.rnd.Uint64()),
+		TiDB: n.sql.addr, MoreTiDB: tidb[1:max(1, len(tidb)-1)], Top: fmt.Sprintf("instance = \"crash-%d\"\ngraceful-wait = \"0s\"", b.rnd.Uint64()),
 		Import: "memory-budget = \"160MiB\"\nthreads = 2\ncheckpoint-bytes = \"32KiB\"", Log: "level = \"debug\"\nformat = \"json\"",
 		OnLog: n.log.follow,
 	})
@@ -146,7 +160,6 @@ const startLimit = 20 * time.Minute
 // close ends a node and removes what it has.
 func (n *node) close(t *testing.T) {
 	t.Helper()
-	defer n.sql.close()
 	if err := n.Close(); !n.dead {
 		require.NoError(t, err)
 	}

@@ -1,24 +1,17 @@
 package crash_test
 
 import (
-	"bufio"
-	"encoding/binary"
-	"errors"
-	"io"
-	"net"
-	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/go-mysql-org/go-mysql/mysql"
+
+	"github.com/sluicedb/sluice/tests/sqlrelay"
 )
 
 // sqlRelay stands between one Sluice and TiDB and counts the commands that go through it.
 type sqlRelay struct {
-	listener net.Listener
-	tidb     string
-	running  sync.WaitGroup
+	addr string
 
 	mu struct {
 		sync.Mutex
@@ -26,135 +19,36 @@ type sqlRelay struct {
 		answered  bool // TiDB gets that one, and only its answer is lost
 		crash     func()
 		hit       chan struct{} // closed right before
-		conns     []net.Conn
-		closed    bool
 	}
 }
-
-// The first bytes of commands that do nothing.
-const comQuit, comPing = 1, 14
 
 func newSQLRelay(t *testing.T, tidb string) *sqlRelay {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	r := &sqlRelay{listener: listener, tidb: tidb}
-	r.running.Go(func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			r.running.Go(func() { r.serve(conn) })
-		}
-	})
+	r := &sqlRelay{}
+	r.addr = sqlrelay.Start(t, tidb, r.command).Addr().String()
 	return r
 }
 
-func (r *sqlRelay) addr() string { return r.listener.Addr().String() }
-
-// close cuts all connections and returns when nothing runs any more.
-func (r *sqlRelay) close() {
-	_ = r.listener.Close()
+// command is a sqlrelay.Hook.
+func (r *sqlRelay) command(c sqlrelay.Command) (send bool, answered sqlrelay.Answered) {
+	if c.Op == mysql.COM_QUIT || c.Op == mysql.COM_PING {
+		return true, nil // they do nothing
+	}
 	r.mu.Lock()
-	r.mu.closed = true
-	for _, c := range r.mu.conns {
-		_ = c.Close()
-	}
-	r.mu.Unlock()
-	r.running.Wait()
-}
-
-// keep notes connections for close; false after it.
-func (r *sqlRelay) keep(conns ...net.Conn) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.mu.conns = append(r.mu.conns, conns...)
-	return !r.mu.closed
-}
-
-func (r *sqlRelay) serve(client net.Conn) {
-	defer client.Close()
-	server, err := net.Dial("tcp", r.tidb)
-	if err != nil {
-		return
-	}
-	defer server.Close()
-	if !r.keep(client, server) {
-		return
-	}
-	var last atomic.Bool // the answer that comes next is not delivered
-	r.running.Go(func() {
-		defer client.Close()
-		buf := make([]byte, 32<<10)
-		for {
-			n, err := server.Read(buf)
-			if last.Load() {
-				r.fire()
-				return
-			}
-			if _, writeErr := client.Write(buf[:n]); errors.Join(err, writeErr) != nil {
-				return
-			}
-		}
-	})
-	in := bufio.NewReader(client)
-	for {
-		packet, err := readPacket(in)
-		if err != nil {
-			return
-		}
-		if isCommand(packet) {
-			switch r.command() {
-			case dieBefore:
-				r.fire()
-				return
-			case dieAfter:
-				last.Store(true)
-			}
-		}
-		if _, err := server.Write(packet); err != nil {
-			return
-		}
-	}
-}
-
-// readPacket reads a packet with its header of three bytes of length and one of sequence.
-func readPacket(in *bufio.Reader) ([]byte, error) {
-	header := make([]byte, 4)
-	if _, err := io.ReadFull(in, header); err != nil {
-		return nil, err
-	}
-	length := binary.LittleEndian.Uint32(append(slices.Clone(header[:3]), 0))
-	packet := append(header, make([]byte, length)...)
-	_, err := io.ReadFull(in, packet[4:])
-	return packet, err
-}
-
-// isCommand tells whether a packet begins a command that does something; those of a handshake have a sequence.
-func isCommand(packet []byte) bool {
-	return packet[3] == 0 && len(packet) > 4 && packet[4] != comQuit && packet[4] != comPing
-}
-
-// What becomes of Sluice with a command.
-const (
-	goOn = iota
-	dieBefore
-	dieAfter
-)
-
-// command counts one.
-func (r *sqlRelay) command() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.mu.count++
+	here, last := r.mu.at != 0 && r.mu.count == r.mu.at, r.mu.answered
+	r.mu.Unlock()
 	switch {
-	case r.mu.at == 0 || r.mu.count != r.mu.at:
-		return goOn
-	case r.mu.answered:
-		return dieAfter
+	case !here:
+		return true, nil
+	case last:
+		return true, func() bool {
+			r.fire()
+			return false
+		}
 	}
-	return dieBefore
+	r.fire()
+	return false, nil
 }
 
 func (r *sqlRelay) fire() {

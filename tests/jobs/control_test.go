@@ -14,7 +14,6 @@ import (
 	"github.com/sluicedb/sluice/executor"
 	"github.com/sluicedb/sluice/executor/job"
 	"github.com/sluicedb/sluice/sqlext"
-	"github.com/sluicedb/sluice/tests/playground"
 )
 
 const importA = "IMPORT INTO a FROM '/d/a.csv'"
@@ -206,19 +205,14 @@ func TestPriority(t *testing.T) {
 	cfg := config(t, schema, "fake:1")
 	core, logged := observer.New(zap.InfoLevel)
 	cfg.Logger = zap.New(core)
-	e, err := executor.NewWithEngine(cfg, func(context.Context) (executor.Engine, error) { return f, nil })
-	require.NoError(t, err)
-	closeWith(t, e)
-	db, _ := playground.Shared(t).Database(t)
-	s := sessionOf(t, e, "root", "", db)
-	s.must("CREATE TABLE a (i INT PRIMARY KEY)")
+	s, _ := withTableA(t, fakeExecutorWith(t, f, cfg))
 	s.row(importA + " WITH detached")
 	running := <-f.running
 	for _, job := range [][2]string{{"b", "low"}, {"c", "medium"}, {"d", "low"}, {"e", "high"}} {
 		s.must("CREATE TABLE IF NOT EXISTS " + job[0] + " (i INT PRIMARY KEY)")
 		s.row("IMPORT INTO " + job[0] + " FROM '/d/b.csv' WITH detached, job_priority = '" + job[1] + "'")
 	}
-	_, err = s.run(t.Context(), "ALTER IMPORT JOB 4 SET job_priority = 'HIGH'")
+	_, err := s.run(t.Context(), "ALTER IMPORT JOB 4 SET job_priority = 'HIGH'")
 	require.NoError(t, err)
 	waiting := func(job int64, priority sqlext.Priority) func() bool {
 		return func() bool {

@@ -137,10 +137,25 @@ func (p *fakePlan) end(rows int64, err error) {
 // fakeExecutor runs jobs on the fake engine; schema may be shared.
 func fakeExecutor(t *testing.T, f *fakeEngine, schema, instance string) *executor.Executor {
 	t.Helper()
-	e, err := executor.NewWithEngine(config(t, schema, instance), func(context.Context) (executor.Engine, error) { return f, nil })
+	return fakeExecutorWith(t, f, config(t, schema, instance))
+}
+
+// fakeExecutorWith is fakeExecutor with a configuration of its own.
+func fakeExecutorWith(t *testing.T, f *fakeEngine, cfg executor.Config) *executor.Executor {
+	t.Helper()
+	e, err := executor.NewWithEngine(cfg, func(context.Context) (executor.Engine, error) { return f, nil })
 	require.NoError(t, err)
 	closeWith(t, e)
 	return e
+}
+
+// withTableA is a session of root in a new database, which has the table of importA.
+func withTableA(t *testing.T, e *executor.Executor) (s *session, db string) {
+	t.Helper()
+	db, _ = playground.Shared(t).Database(t)
+	s = sessionOf(t, e, "root", "", db)
+	s.must("CREATE TABLE a (i INT PRIMARY KEY)")
+	return s, db
 }
 
 // fakeSetup is an executor, its engine, a session of root and two tables.
@@ -148,9 +163,7 @@ func fakeSetup(t *testing.T) (f *fakeEngine, e *executor.Executor, s *session, s
 	t.Helper()
 	f, schema = newFakeEngine(), newSchema()
 	e = fakeExecutor(t, f, schema, "fake:1")
-	db, _ := playground.Shared(t).Database(t)
-	s = sessionOf(t, e, "root", "", db)
-	s.must("CREATE TABLE a (i INT PRIMARY KEY)")
+	s, _ = withTableA(t, e)
 	s.must("CREATE TABLE b (i INT PRIMARY KEY)")
 	return f, e, s, schema
 }

@@ -7,9 +7,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/sluicedb/sluice/executor"
-	"github.com/sluicedb/sluice/tests/playground"
 )
 
 // TestSlowClusterFailsNoJob: a job whose row can't be written for longer than
@@ -20,12 +17,8 @@ func TestSlowClusterFailsNoJob(t *testing.T) {
 	f, schema := newFakeEngine(), newSchema()
 	cfg := config(t, schema, "slow:1")
 	cfg.Lease = 2 * time.Second
-	e, err := executor.NewWithEngine(cfg, func(context.Context) (executor.Engine, error) { return f, nil })
-	require.NoError(t, err)
-	closeWith(t, e)
-	db, _ := playground.Shared(t).Database(t)
-	s := sessionOf(t, e, "root", "", db)
-	s.must("CREATE TABLE a (i INT PRIMARY KEY)")
+	e := fakeExecutorWith(t, f, cfg)
+	s, db := withTableA(t, e)
 	out := s.background(t.Context(), importA)
 	p := <-f.running
 	require.NoError(t, p.task.Hold(t.Context()))
@@ -54,7 +47,7 @@ func TestSlowClusterFailsNoJob(t *testing.T) {
 	default:
 	}
 
-	_, err = c.Execute("ROLLBACK")
+	_, err := c.Execute("ROLLBACK")
 	require.NoError(t, err)
 	// This Sluice doesn't end its own job, although its row says that it is dead.
 	again := sessionOf(t, e, "root", "", db)

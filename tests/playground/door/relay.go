@@ -11,6 +11,7 @@ import (
 type Relay struct {
 	*Door
 	to      string
+	pumps   Pumps
 	running sync.WaitGroup
 
 	mu struct {
@@ -20,10 +21,22 @@ type Relay struct {
 	}
 }
 
+// Pump carries what one side says to the other, until one of them ends or it wants them to.
+type Pump func(to io.Writer, from io.Reader)
+
+// Pumps makes those of a new connection: there carries from the client to the server.
+type Pumps func() (there, back Pump)
+
 // Serve forwards all connections through the door to a server's address, until
 // Close, which closes the door too.
 func Serve(d *Door, to string) *Relay {
-	r := &Relay{Door: d, to: to}
+	pass := func(to io.Writer, from io.Reader) { _, _ = io.Copy(to, from) }
+	return ServeWith(d, to, func() (there, back Pump) { return pass, pass })
+}
+
+// ServeWith is Serve with pumps that may look at what they carry. Close waits for them.
+func ServeWith(d *Door, to string, pumps Pumps) *Relay {
+	r := &Relay{Door: d, to: to, pumps: pumps}
 	r.mu.conns = map[net.Conn]struct{}{}
 	r.running.Go(func() {
 		for {
@@ -82,12 +95,13 @@ func (r *Relay) serve(client net.Conn) {
 	if !r.track(server) {
 		return
 	}
-	var back sync.WaitGroup
-	back.Go(func() {
-		_, _ = io.Copy(client, server) // whoever ends first ends the other
+	there, back := r.pumps()
+	var answers sync.WaitGroup
+	answers.Go(func() {
+		back(client, server) // whoever ends first ends the other
 		_ = client.Close()
 	})
-	_, _ = io.Copy(server, client)
+	there(server, client)
 	_ = server.Close()
-	back.Wait()
+	answers.Wait()
 }
