@@ -36,6 +36,7 @@ const codeDiskFull = 1021
 type away struct {
 	since time.Time // of the first one without a step forward; zero if the last one has made one
 	pause time.Duration
+	noted bool // as an event
 }
 
 // again waits before the next attempt at a job whose last one has ended with err. Its error is that
@@ -74,6 +75,10 @@ func (r *runner) waitOut(err error) error {
 	}
 	r.away.pause = min(max(firstAway, 2*r.away.pause), mostAway)
 	r.log.Warn("a part of the cluster is away; the job goes on when it is back", zap.Duration("after", r.away.pause), zap.Error(err))
+	if !r.away.noted { // one event for all attempts, and none while it is the job store that is away
+		_, _, text := MySQLError(err)
+		r.away.noted = r.store.Waits(r.ctx, r.record.Lease, text) == nil
+	}
 	_ = pause(r.ctx, r.away.pause) // the caller looks at the context
 	return nil
 }

@@ -49,7 +49,7 @@ type stopping struct {
 	cause error
 	// patience is how long the statement waits for the state, 0 means as long as it takes.
 	patience time.Duration
-	request  func(*jobstore.Store, context.Context, int64) (bool, error)
+	request  func(store *jobstore.Store, ctx context.Context, id int64, by string) (bool, error)
 }
 
 func (e *Executor) stopJob(ctx context.Context, s Session, id int64, how stopping) (*Result, error) {
@@ -59,11 +59,11 @@ func (e *Executor) stopJob(ctx context.Context, s Session, id int64, how stoppin
 		defer timer.Stop()
 		tired = timer.C
 	}
-	store, _, _, err := e.controlled(ctx, s, id)
+	store, _, state, err := e.controlled(ctx, s, id)
 	if err != nil {
 		return nil, err
 	}
-	active, err := how.request(store, ctx, id)
+	active, err := how.request(store, ctx, id, state.account)
 	if err != nil {
 		return nil, err
 	}

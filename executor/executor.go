@@ -273,6 +273,8 @@ func (e *Executor) dispatch(ctx context.Context, s Session, st sqlext.Statement)
 		return e.showJob(ctx, s, st.ID)
 	case *sqlext.ShowImportErrors:
 		return e.showErrors(ctx, s, st)
+	case *sqlext.ShowImportEvents:
+		return e.showEvents(ctx, s, st.ID)
 	case *sqlext.ShowImportGroups:
 		return e.showGroups(ctx, s, st)
 	case *sqlext.ShowImportClusterState:

@@ -18,7 +18,7 @@ import (
 // resumeJob is RESUME IMPORT JOB n: the job is pending again, and whichever
 // Sluice can read its source goes on with it.
 func (e *Executor) resumeJob(ctx context.Context, s Session, id int64) (*Result, error) {
-	store, j, _, err := e.controlled(ctx, s, id)
+	store, j, state, err := e.controlled(ctx, s, id)
 	if err != nil {
 		return nil, err
 	}
@@ -31,7 +31,7 @@ func (e *Executor) resumeJob(ctx context.Context, s Session, id int64) (*Result,
 			return nil, err
 		}
 	}
-	done, err := store.Resume(ctx, id)
+	done, err := store.Resume(ctx, id, state.account)
 	if err == nil && !done {
 		err = errWrongState("RESUME")
 	}
@@ -48,7 +48,7 @@ func (e *Executor) resumeJob(ctx context.Context, s Session, id int64) (*Result,
 // Any other begins anew, under the prechecks of a new import and with the files
 // as they are now.
 func (e *Executor) retryJob(ctx context.Context, s Session, id int64) (*Result, error) {
-	store, j, _, err := e.controlled(ctx, s, id)
+	store, j, state, err := e.controlled(ctx, s, id)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +84,7 @@ func (e *Executor) retryJob(ctx context.Context, s Session, id int64) (*Result, 
 	if j.Task, err = encodeSpec(spec); err != nil {
 		return nil, err
 	}
-	done, err := store.Retry(ctx, j, fresh)
+	done, err := store.Retry(ctx, j, fresh, state.account)
 	switch {
 	case errors.Is(err, jobstore.ErrTableBusy):
 		return nil, errTableBusy()
@@ -122,11 +122,11 @@ func isLocal(location string) bool {
 // alterJob is ALTER IMPORT JOB n SET option = value, ...: the job goes on, or
 // begins, with the new values.
 func (e *Executor) alterJob(ctx context.Context, s Session, st *sqlext.AlterImportJob) (*Result, error) {
-	store, _, _, err := e.controlled(ctx, s, st.ID)
+	store, _, state, err := e.controlled(ctx, s, st.ID)
 	if err != nil {
 		return nil, err
 	}
-	done, err := store.Alter(ctx, st.ID, func(options, task string) (string, string, error) { return alter(options, task, st) })
+	done, err := store.Alter(ctx, st.ID, state.account, st.Redacted(), func(options, task string) (string, string, error) { return alter(options, task, st) })
 	if err == nil && !done {
 		err = errWrongState("ALTER")
 	}

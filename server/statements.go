@@ -66,6 +66,8 @@ func (s *statement) Kind() string {
 		return "show_import_job"
 	case *sqlext.ShowImportErrors:
 		return "show_import_errors"
+	case *sqlext.ShowImportEvents:
+		return "show_import_events"
 	case *sqlext.ShowImportGroups:
 		return "show_import_groups"
 	case *sqlext.ShowImportClusterState:

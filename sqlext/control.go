@@ -58,6 +58,12 @@ type ShowImportErrors struct {
 	Offset, Count int64
 }
 
+// ShowImportEvents is SHOW IMPORT JOB n EVENTS.
+type ShowImportEvents struct {
+	// ID is the job's id.
+	ID int64
+}
+
 // ShowImportGroups is SHOW IMPORT GROUPS, or SHOW IMPORT GROUP 'key'.
 type ShowImportGroups struct {
 	// Key names one group; nil means all of them.
@@ -92,6 +98,9 @@ func (s *ShowImportErrors) Redacted() string {
 }
 
 // Redacted implements Statement.
+func (s *ShowImportEvents) Redacted() string { return "SHOW IMPORT JOB " + itoa(s.ID) + " EVENTS" }
+
+// Redacted implements Statement.
 func (s *ShowImportGroups) Redacted() string {
 	if s.Key == nil {
 		return "SHOW IMPORT GROUPS"
@@ -110,6 +119,7 @@ func (*ResumeImportJob) statement()          {}
 func (*RetryImportJob) statement()           {}
 func (*AlterImportJob) statement()           {}
 func (*ShowImportErrors) statement()         {}
+func (*ShowImportEvents) statement()         {}
 func (*ShowImportGroups) statement()         {}
 func (*ShowImportClusterState) statement()   {}
 func (*RepairImportClusterState) statement() {}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/pingcap/tidb/pkg/errno"
 	"github.com/pingcap/tidb/pkg/parser/ast"
+	"github.com/pingcap/tidb/pkg/parser/format"
 	"github.com/pingcap/tidb/pkg/parser/mysql"
 	"github.com/pingcap/tidb/pkg/parser/types"
 	driver "github.com/pingcap/tidb/pkg/types/parser_driver"
@@ -18,6 +19,7 @@ import (
 //	PAUSE | RESUME | RETRY IMPORT JOB n
 //	ALTER IMPORT JOB n SET option = value [, ...]
 //	SHOW IMPORT JOB n ERRORS [LIMIT [offset,] count]
+//	SHOW IMPORT JOB n EVENTS
 //	SHOW IMPORT GROUPS
 //	SHOW IMPORT GROUP 'key'
 //	SHOW | REPAIR IMPORT CLUSTER STATE
@@ -106,20 +108,27 @@ func (p *extensionParser) showRule() func() Statement {
 			p.want(p.s.word("STATE"))
 			return &ShowImportClusterState{}
 		}
-	case s.word("JOB") && p.errorsFollow():
+	case !s.word("JOB"):
+	case p.behindID("ERRORS"):
 		return p.showErrors
+	case p.behindID("EVENTS"):
+		return func() Statement {
+			st := &ShowImportEvents{ID: p.id()}
+			p.want(p.s.word("EVENTS"))
+			return st
+		}
 	}
 	return nil
 }
 
-// errorsFollow looks whether ERRORS stands behind what is or should be an id.
-// Without it the text is TiDB's.
-func (p *extensionParser) errorsFollow() bool {
+// behindID looks whether a word stands behind what is or should be an id.
+// Without one the text is TiDB's.
+func (p *extensionParser) behindID(word string) bool {
 	s := p.s
 	s.blanks()
 	at := len(p.sql) - len(s.rest)
 	s.rest = s.rest[len(p.token(at)):]
-	return s.word("ERRORS")
+	return s.word(word)
 }
 
 // later is the rule of a statement that is ours, but can't be run yet.
@@ -193,7 +202,7 @@ func alterOptions(list []*ast.LoadDataOpt) (Options, *Error) {
 func optionsText(list []*ast.LoadDataOpt) string {
 	texts := make([]string, len(list))
 	for i, opt := range list {
-		texts[i] = opt.Name + " = " + exprText(opt.Value)
+		texts[i] = opt.Name + " = " + restored(opt.Value, format.DefaultRestoreFlags|format.RestoreStringWithoutDefaultCharset)
 	}
 	return strings.Join(texts, ", ")
 }

@@ -213,9 +213,11 @@ func checkFormat(st *ImportInto) *Error {
 
 // exprText writes an expression as SQL. String literals come with doubled
 // backslashes, so the text is for sessions without NO_BACKSLASH_ESCAPES.
-func exprText(expr ast.Node) string {
+func exprText(expr ast.Node) string { return restored(expr, format.DefaultRestoreFlags) }
+
+func restored(expr ast.Node, flags format.RestoreFlags) string {
 	var sb strings.Builder
-	if err := expr.Restore(format.NewRestoreCtx(format.DefaultRestoreFlags, &sb)); err != nil {
+	if err := expr.Restore(format.NewRestoreCtx(flags, &sb)); err != nil {
 		return "NULL"
 	}
 	return sb.String()

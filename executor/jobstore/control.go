@@ -8,44 +8,46 @@ import (
 )
 
 // What users ask for: requests to the owner of a job, and the arrows that start
-// at a job without one.
+// at a job without one. by is the user's account.
 
 // RequestCancel asks for a job to be stopped for good. A paused job becomes
 // pending, for whoever sees to that. It returns false when the job has already
 // ended.
-func (s *Store) RequestCancel(ctx context.Context, id int64) (bool, error) {
-	return s.request(ctx, "request cancel", id, "cancel_requested = 1, lease_until = CASE WHEN status = 'paused' THEN "+now+
+func (s *Store) RequestCancel(ctx context.Context, id int64, by string) (bool, error) {
+	return s.request(ctx, "request cancel", id, event{kind: job.EventCancelAsked, account: by}, "cancel_requested = 1, lease_until = CASE WHEN status = 'paused' THEN "+now+
 		" ELSE lease_until END, status = CASE WHEN status = 'paused' THEN 'pending' ELSE status END", job.Pending, job.Running, job.Paused)
 }
 
 // RequestPause asks for a job to be paused. It returns false when it can't be:
 // it is paused, or has ended.
-func (s *Store) RequestPause(ctx context.Context, id int64) (bool, error) {
-	return s.request(ctx, "request pause", id, "pause_requested = 1", job.Pending, job.Running)
+func (s *Store) RequestPause(ctx context.Context, id int64, by string) (bool, error) {
+	return s.request(ctx, "request pause", id, event{kind: job.EventPauseAsked, account: by}, "pause_requested = 1", job.Pending, job.Running)
 }
 
 // Resume makes a paused job pending again, for any Sluice to adopt. It returns
 // false when the job is not paused.
-func (s *Store) Resume(ctx context.Context, id int64) (bool, error) {
-	return s.request(ctx, "resume job", id, "status = 'pending', pause_requested = 0, message = '', lease_until = "+now, job.Paused)
+func (s *Store) Resume(ctx context.Context, id int64, by string) (bool, error) {
+	return s.request(ctx, "resume job", id, event{kind: job.EventResumed, account: by}, "status = 'pending', pause_requested = 0, message = '', lease_until = "+now, job.Paused)
 }
 
-func (s *Store) request(ctx context.Context, what string, id int64, set string, from ...job.Status) (done bool, err error) {
+func (s *Store) request(ctx context.Context, what string, id int64, e event, set string, from ...job.Status) (done bool, err error) {
 	args := []any{id}
 	for _, f := range from {
 		args = append(args, string(f))
 	}
-	err = s.pool.Use(ctx, func(c *sqlconn.Session) error {
+	err = s.pool.Transact(ctx, func(c *sqlconn.Session) error {
 		r, err := c.Exec("UPDATE "+s.schema+".jobs SET "+set+", update_time = "+now+
 			" WHERE id = ? AND status IN ("+placeholders(len(from))+")", args...)
-		if err != nil || r.AffectedRows > 0 {
-			done = err == nil
+		if err != nil {
 			return err
+		}
+		if done = r.AffectedRows > 0; done {
+			return s.note(c, id, e)
 		}
 		_, err = s.get(c, id) // is it the state, or is there no such job?
 		return err
 	})
-	return done, wrap(what, err)
+	return done && err == nil, wrap(what, err)
 }
 
 // Retry makes a failed or cancelled job pending again, for any Sluice to adopt.
@@ -53,7 +55,7 @@ func (s *Store) request(ctx context.Context, what string, id int64, set string, 
 // tells that the job begins from the beginning, without a checkpoint and without
 // the bad rows that it recorded. It returns false when the job is in another
 // state, and ErrTableBusy when another active job holds the table.
-func (s *Store) Retry(ctx context.Context, j *job.Job, fresh bool) (done bool, err error) {
+func (s *Store) Retry(ctx context.Context, j *job.Job, fresh bool, by string) (done bool, err error) {
 	err = s.pool.Transact(ctx, func(c *sqlconn.Session) error {
 		set := "status = 'pending', active_key = ?, table_id = ?, source_bytes = ?, task = ?, error_code = 0, message = '', " +
 			"cancel_requested = 0, pause_requested = 0, start_time = NULL, end_time = NULL, " + leave
@@ -67,8 +69,8 @@ func (s *Store) Retry(ctx context.Context, j *job.Job, fresh bool) (done bool, e
 			return err
 		}
 		done = true
-		if !fresh {
-			return nil
+		if err := s.note(c, j.ID, event{kind: job.EventRetried, account: by}); err != nil || !fresh {
+			return err
 		}
 		for _, table := range []string{"checkpoints", "job_errors"} {
 			if _, err := c.Exec("DELETE FROM "+s.schema+"."+table+" WHERE job_id = ?", j.ID); err != nil {
@@ -84,8 +86,8 @@ func (s *Store) Retry(ctx context.Context, j *job.Job, fresh bool) (done bool, e
 }
 
 // Alter replaces options and task of a job that has not ended by what change
-// makes of them, and tells the owner. It returns false when the job has ended.
-func (s *Store) Alter(ctx context.Context, id int64, change func(options, task string) (string, string, error)) (done bool, err error) {
+// makes of them, and tells the owner. what is the text of it, without secrets. It returns false when the job has ended.
+func (s *Store) Alter(ctx context.Context, id int64, by, what string, change func(options, task string) (string, string, error)) (done bool, err error) {
 	err = s.pool.Transact(ctx, func(c *sqlconn.Session) error {
 		r, err := c.Exec("SELECT options, task FROM "+s.schema+".jobs WHERE id = ? AND status IN ('pending', 'running', 'paused') FOR UPDATE", id)
 		if err != nil || r.RowNumber() == 0 {
@@ -103,8 +105,11 @@ func (s *Store) Alter(ctx context.Context, id int64, change func(options, task s
 		}
 		_, err = c.Exec("UPDATE "+s.schema+".jobs SET options = ?, task = ?, settings = settings + 1, update_time = "+now+" WHERE id = ?",
 			options, nullable(task), id)
-		done = err == nil
-		return err
+		if err != nil {
+			return err
+		}
+		done = true
+		return s.note(c, id, event{kind: job.EventAltered, account: by, message: what})
 	})
 	return done && err == nil, wrap("alter job", err)
 }

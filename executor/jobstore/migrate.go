@@ -118,6 +118,21 @@ var migrations = []migration{
 		`ALTER TABLE %s.jobs ADD COLUMN IF NOT EXISTS step_percent DOUBLE NOT NULL DEFAULT 0`,
 		`ALTER TABLE %s.jobs ADD COLUMN IF NOT EXISTS steps TEXT NULL`,
 	}},
+	{"what happens to jobs", []string{
+		`CREATE TABLE IF NOT EXISTS %s.job_events (
+			job_id BIGINT NOT NULL,
+			seq BIGINT NOT NULL,
+			event VARCHAR(32) NOT NULL,
+			account VARCHAR(300) NOT NULL,
+			instance VARCHAR(255) NOT NULL,
+			term BIGINT NOT NULL,
+			status VARCHAR(16) NOT NULL,
+			message LONGTEXT NOT NULL,
+			event_time DATETIME(6) NOT NULL,
+			PRIMARY KEY (job_id, seq)
+		) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin`,
+		`ALTER TABLE %s.jobs ADD COLUMN IF NOT EXISTS events BIGINT NOT NULL DEFAULT 0`,
+	}},
 }
 
 // migrateLimit bounds the time that all migrations take, waiting for another

@@ -17,7 +17,7 @@ import (
 // given up meanwhile. It may be repeated when its outcome is unknown.
 func (s *Store) Claim(ctx context.Context, l job.Lease) error {
 	return s.change(ctx, "claim job", "status = ?, phase = ?, start_time = COALESCE(start_time, "+now+"), lease_until = "+s.until(),
-		[]any{string(job.Running), string(job.PhaseImporting)}, l, job.Pending, job.Running)
+		[]any{string(job.Running), string(job.PhaseImporting)}, l, event{kind: job.EventStarted}, job.Pending, job.Running)
 }
 
 // Renew extends the lease and writes the job's progress. It returns what users
@@ -105,14 +105,12 @@ func (s *Store) End(ctx context.Context, l job.Lease, o job.Outcome) error {
 		args = append(args, sum.Crc64Xor, sum.TotalKvs, sum.TotalBytes)
 	}
 	set += ", end_time = " + now
-	if o.Status != job.Finished {
-		return s.change(ctx, "end job", set, args, l, from...)
-	}
 	return wrap("end job", s.pool.Transact(ctx, func(c *sqlconn.Session) error {
-		if err := s.changeBy(c, set, args, l, from...); err != nil {
+		err := s.changeBy(c, set, args, l, event{kind: job.EventKind(o.Status), message: o.Message}, from...)
+		if err != nil || o.Status != job.Finished {
 			return err
 		}
-		_, err := c.Exec("DELETE FROM "+s.schema+".checkpoints WHERE job_id = ?", l.JobID)
+		_, err = c.Exec("DELETE FROM "+s.schema+".checkpoints WHERE job_id = ?", l.JobID)
 		return err
 	}))
 }
@@ -136,33 +134,38 @@ func setLast(o *job.Outcome) (set string, args []any, err error) {
 // becomes pending instead, for whoever sees to that.
 func (s *Store) Pause(ctx context.Context, l job.Lease, message string) error {
 	return s.change(ctx, "pause job", "status = CASE WHEN cancel_requested <> 0 THEN 'pending' ELSE 'paused' END, message = ?, "+
-		leave, []any{message}, l, job.Pending, job.Running)
+		leave, []any{message}, l, event{kind: job.EventPaused, message: message}, job.Pending, job.Running)
 }
 
 // Release gives a job back: it becomes pending and any Sluice may adopt it. message says what there is to say.
 func (s *Store) Release(ctx context.Context, l job.Lease, message string) error {
-	return s.change(ctx, "give the job back", "status = 'pending', message = ?, "+leave, []any{message}, l, job.Pending, job.Running)
+	return s.change(ctx, "give the job back", "status = 'pending', message = ?, "+leave, []any{message}, l,
+		event{kind: job.EventGivenBack, message: message}, job.Pending, job.Running)
 }
 
 // leave makes a job one without an owner, since now.
 const leave = "owner = '', process = '', step_speed = 0, step_seconds_left = 0, total_speed = 0, total_seconds_left = 0, lease_until = " + now
 
-// change is the compare-and-set that all writes under a lease go through.
-func (s *Store) change(ctx context.Context, what, set string, args []any, l job.Lease, from ...job.Status) error {
-	return wrap(what, s.pool.Use(ctx, func(c *sqlconn.Session) error { return s.changeBy(c, set, args, l, from...) }))
+// change is the compare-and-set that all of a job's ways from state to state under a lease go through, with the event
+// that it is.
+func (s *Store) change(ctx context.Context, what, set string, args []any, l job.Lease, e event, from ...job.Status) error {
+	return wrap(what, s.pool.Transact(ctx, func(c *sqlconn.Session) error { return s.changeBy(c, set, args, l, e, from...) }))
 }
 
-func (s *Store) changeBy(c *sqlconn.Session, set string, args []any, l job.Lease, from ...job.Status) error {
+func (s *Store) changeBy(c *sqlconn.Session, set string, args []any, l job.Lease, e event, from ...job.Status) error {
 	args = append(args, l.JobID, l.Owner, l.Term)
 	for _, f := range from {
 		args = append(args, string(f))
 	}
 	r, err := c.Exec("UPDATE "+s.schema+".jobs SET "+set+", update_time = "+now+
 		" WHERE id = ? AND owner = ? AND term = ? AND status IN ("+placeholders(len(from))+")", args...)
-	if err == nil && r.AffectedRows == 0 {
-		err = ErrLost
+	if err != nil {
+		return err
 	}
-	return err
+	if r.AffectedRows == 0 {
+		return ErrLost
+	}
+	return s.note(c, l.JobID, e)
 }
 
 // placeholders are the marks of n parameters.

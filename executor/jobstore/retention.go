@@ -42,20 +42,16 @@ func (s *Store) RemoveEnded(ctx context.Context, retention time.Duration) (int64
 }
 
 func (s *Store) removeJob(c *sqlconn.Session, id int64, old string) (gone int64, err error) {
-	for {
-		// A job that is tried again meanwhile is not old any more.
-		r, err := c.Exec(fmt.Sprintf("DELETE FROM %[1]s.job_errors WHERE job_id = ? AND EXISTS (SELECT 1 FROM %[1]s.jobs WHERE id = ? AND %[2]s) LIMIT %[3]d",
-			s.schema, old, removeBatch), id, id)
-		if err != nil {
-			return 0, err
+	for _, table := range []string{"job_errors", "job_events", "checkpoints"} {
+		for left := true; left; {
+			// A job that is tried again meanwhile is not old any more.
+			r, err := c.Exec(fmt.Sprintf("DELETE FROM %[1]s.%[4]s WHERE job_id = ? AND EXISTS (SELECT 1 FROM %[1]s.jobs WHERE id = ? AND %[2]s) LIMIT %[3]d",
+				s.schema, old, removeBatch, table), id, id)
+			if err != nil {
+				return 0, err
+			}
+			left = r.AffectedRows == removeBatch
 		}
-		if r.AffectedRows < removeBatch {
-			break
-		}
-	}
-	if _, err := c.Exec(fmt.Sprintf("DELETE FROM %[1]s.checkpoints WHERE job_id = ? AND EXISTS (SELECT 1 FROM %[1]s.jobs WHERE id = ? AND %[2]s)",
-		s.schema, old), id, id); err != nil {
-		return 0, err
 	}
 	r, err := c.Exec("DELETE FROM "+s.schema+".jobs WHERE id = ? AND "+old, id)
 	if err != nil {

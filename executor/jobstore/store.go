@@ -128,6 +128,9 @@ func (s *Store) Create(ctx context.Context, j job.Job) (job.Job, error) {
 		if err := s.insert(c, id, &j); err != nil {
 			return err
 		}
+		if err := s.note(c, id, event{kind: job.EventAccepted, account: j.CreatedBy}); err != nil {
+			return err
+		}
 		created, err = s.get(c, id)
 		return err
 	})

@@ -76,6 +76,6 @@ func (s *Store) Adopt(ctx context.Context, l job.Lease) (job.Lease, error) {
 	mine := job.Lease{JobID: l.JobID, Owner: s.owner, Term: l.Term + 1}
 	l.Owner = ""
 	err := s.change(ctx, "adopt job", "owner = ?, process = ?, term = ?, lease_until = "+s.until(),
-		[]any{s.owner, s.process, mine.Term}, l, job.Pending)
+		[]any{s.owner, s.process, mine.Term}, l, event{kind: job.EventAdopted}, job.Pending)
 	return mine, err
 }

@@ -45,6 +45,7 @@ func TestPrivileges(t *testing.T) {
 	}{
 		{"SHOW IMPORT JOB 1", denied, nil},
 		{"SHOW IMPORT JOB 1 ERRORS", denied, nil},
+		{"SHOW IMPORT JOB 1 EVENTS", denied, nil},
 		{"PAUSE IMPORT JOB 2", denied, nil},
 		{"ALTER IMPORT JOB 2 SET thread = 1", denied, nil},
 		{"RESUME IMPORT JOB 2", denied, nil},

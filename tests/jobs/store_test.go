@@ -52,7 +52,7 @@ func TestStore(t *testing.T) {
 			for name, f := range map[string]func(*testing.T, jobstore.Params){
 				"Life": testLife, "Guard": testGuard, "GuardRace": testGuardRace, "Fence": testFence,
 				"Cancel": testCancel, "Pause": testPause, "Retry": testRetry, "Alter": testAlter, "Takeover": testTakeover,
-				"Checkpoint": testCheckpoint, "Changes": testChanges, "Steps": testSteps, "RemoveEnded": testRemoveEnded, "Upgrade": testUpgrade, "Migrate": testMigrate,
+				"Checkpoint": testCheckpoint, "Changes": testChanges, "Events": testEvents, "Steps": testSteps, "RemoveEnded": testRemoveEnded, "Upgrade": testUpgrade, "Migrate": testMigrate,
 				"Backends": testBackends, "Context": testContext,
 			} {
 				t.Run(name, func(t *testing.T) {
@@ -242,13 +242,13 @@ func testCancel(t *testing.T, p jobstore.Params) {
 	ctx := t.Context()
 	schema := newSchema()
 	owner, other := open(t, p, schema, "a:1", time.Minute), open(t, p, schema, "b:1", time.Minute)
-	_, err := other.RequestCancel(ctx, 1)
+	_, err := other.RequestCancel(ctx, 1, "u@%")
 	require.ErrorIs(t, err, jobstore.ErrNotFound)
 	j, err := owner.Create(ctx, aJob(7))
 	require.NoError(t, err)
 	require.NoError(t, owner.Claim(ctx, j.Lease))
 	for range 2 {
-		found, err := other.RequestCancel(ctx, j.ID)
+		found, err := other.RequestCancel(ctx, j.ID, "u@%")
 		require.NoError(t, err)
 		require.True(t, found)
 	}
@@ -256,7 +256,7 @@ func testCancel(t *testing.T, p jobstore.Params) {
 	require.NoError(t, err)
 	require.Equal(t, job.Control{CancelRequested: true}, wanted)
 	require.NoError(t, owner.End(ctx, j.Lease, job.Outcome{Status: job.Cancelled, Message: "m"}))
-	found, err := other.RequestCancel(ctx, j.ID)
+	found, err := other.RequestCancel(ctx, j.ID, "u@%")
 	require.NoError(t, err)
 	require.False(t, found)
 	j, err = other.Get(ctx, j.ID)

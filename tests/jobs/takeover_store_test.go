@@ -34,14 +34,14 @@ func running(t *testing.T, s *jobstore.Store, tableID int64) job.Job {
 func testPause(t *testing.T, p jobstore.Params) {
 	ctx := t.Context()
 	s := open(t, p, newSchema(), "a:1", time.Minute)
-	_, err := s.RequestPause(ctx, 9)
+	_, err := s.RequestPause(ctx, 9, "u@%")
 	require.ErrorIs(t, err, jobstore.ErrNotFound)
 	j := running(t, s, 7)
-	done, err := s.Resume(ctx, j.ID)
+	done, err := s.Resume(ctx, j.ID, "u@%")
 	require.NoError(t, err)
 	require.False(t, done, "only a paused job can be resumed")
 	for range 2 {
-		done, err = s.RequestPause(ctx, j.ID)
+		done, err = s.RequestPause(ctx, j.ID, "u@%")
 		require.NoError(t, err)
 		require.True(t, done)
 	}
@@ -68,11 +68,11 @@ func testPause(t *testing.T, p jobstore.Params) {
 	} {
 		require.ErrorIs(t, late, jobstore.ErrLost)
 	}
-	done, err = s.RequestPause(ctx, j.ID)
+	done, err = s.RequestPause(ctx, j.ID, "u@%")
 	require.NoError(t, err)
 	require.False(t, done)
 
-	done, err = s.Resume(ctx, j.ID)
+	done, err = s.Resume(ctx, j.ID, "u@%")
 	require.NoError(t, err)
 	require.True(t, done)
 	again := state(t, s, j.ID)
@@ -85,7 +85,7 @@ func testPause(t *testing.T, p jobstore.Params) {
 
 	// A paused job whose cancellation is asked for is there for whoever sees to that.
 	require.NoError(t, s.Pause(ctx, again.Lease, ""))
-	done, err = s.RequestCancel(ctx, j.ID)
+	done, err = s.RequestCancel(ctx, j.ID, "u@%")
 	require.NoError(t, err)
 	require.True(t, done)
 	again = state(t, s, j.ID)
@@ -105,12 +105,12 @@ func testRetry(t *testing.T, p jobstore.Params) {
 	j := running(t, s, 7)
 	again := state(t, s, j.ID)
 	again.Task = "{}"
-	done, err := s.Retry(ctx, &again, true)
+	done, err := s.Retry(ctx, &again, true, "u@%")
 	require.NoError(t, err)
 	require.False(t, done, "it runs")
 	require.NoError(t, s.SaveCheckpoint(ctx, j.Lease, []byte("c")))
 	require.NoError(t, s.AddBadRows(ctx, j.Lease, 1, []badrows.Record{{File: "f"}}))
-	_, err = s.RequestCancel(ctx, j.ID)
+	_, err = s.RequestCancel(ctx, j.ID, "u@%")
 	require.NoError(t, err)
 	_, err = s.Renew(ctx, j.Lease, job.Progress{Percent: 60, Rows: ptr(3)})
 	require.NoError(t, err)
@@ -118,12 +118,12 @@ func testRetry(t *testing.T, p jobstore.Params) {
 
 	other, err := s.Create(ctx, aJob(7))
 	require.NoError(t, err)
-	_, err = s.Retry(ctx, &again, false)
+	_, err = s.Retry(ctx, &again, false, "u@%")
 	require.ErrorIs(t, err, jobstore.ErrTableBusy)
 	require.Equal(t, job.Failed, state(t, s, j.ID).Status)
 	require.NoError(t, s.End(ctx, other.Lease, job.Outcome{Status: job.Cancelled}))
 
-	done, err = s.Retry(ctx, &again, false)
+	done, err = s.Retry(ctx, &again, false, "u@%")
 	require.NoError(t, err)
 	require.True(t, done)
 	got := state(t, s, j.ID)
@@ -145,7 +145,7 @@ func testRetry(t *testing.T, p jobstore.Params) {
 	require.NoError(t, err)
 	require.NoError(t, s.End(ctx, lease, job.Outcome{Status: job.Failed}))
 	again.TableID, again.SourceBytes, again.Task = 70, 71, `{"x":1}`
-	done, err = s.Retry(ctx, &again, true)
+	done, err = s.Retry(ctx, &again, true, "u@%")
 	require.NoError(t, err)
 	require.True(t, done)
 	got = state(t, s, j.ID)
@@ -172,7 +172,7 @@ func testAlter(t *testing.T, p jobstore.Params) {
 	s := open(t, p, newSchema(), "a:1", time.Minute)
 	j := running(t, s, 7)
 	double := func(options, task string) (string, string, error) { return options + options, task + task, nil }
-	done, err := s.Alter(ctx, j.ID, double)
+	done, err := s.Alter(ctx, j.ID, "u@%", "what", double)
 	require.NoError(t, err)
 	require.True(t, done)
 	wanted, err := s.Renew(ctx, j.Lease, job.Progress{})
@@ -182,11 +182,11 @@ func testAlter(t *testing.T, p jobstore.Params) {
 	task, err := s.Task(ctx, j.ID)
 	require.NoError(t, err)
 	require.Equal(t, strings.Repeat(aJob(7).Task, 2), task)
-	_, err = s.Alter(ctx, j.ID, func(string, string) (string, string, error) { return "", "", errBoom })
+	_, err = s.Alter(ctx, j.ID, "u@%", "what", func(string, string) (string, string, error) { return "", "", errBoom })
 	require.ErrorIs(t, err, errBoom)
 	require.EqualValues(t, 1, state(t, s, j.ID).Settings)
 	require.NoError(t, s.End(ctx, j.Lease, job.Outcome{Status: job.Finished}))
-	done, err = s.Alter(ctx, j.ID, double)
+	done, err = s.Alter(ctx, j.ID, "u@%", "what", double)
 	require.NoError(t, err)
 	require.False(t, done)
 }
@@ -325,6 +325,11 @@ func testRemoveEnded(t *testing.T, p jobstore.Params) {
 		got, err := r.GetInt(0, i)
 		require.NoError(t, err)
 		require.Equal(t, want, got, i)
+	}
+	for id, events := range map[int64]int{old.ID: 0, young.ID: 3, active.ID: 2} {
+		have, err := s.Events(ctx, id)
+		require.NoError(t, err)
+		require.Len(t, have, events)
 	}
 	n, err = s.RemoveEnded(ctx, time.Hour)
 	require.NoError(t, err)

@@ -290,7 +290,7 @@ func TestTakeoverOfACancelledJob(t *testing.T) {
 	t.Parallel()
 	_, _, s, schema := fakeSetup(t)
 	store := deadJob(t, newFakeEngine(), s, schema)
-	_, err := store.RequestCancel(t.Context(), 1)
+	_, err := store.RequestCancel(t.Context(), 1, "u@%")
 	require.NoError(t, err)
 	expire(t, schema)
 	require.Contains(t, waitState(t, s, "1", "cancelled")["Result_Message"], "cancelled by user; the table is as it was")
