@@ -18,12 +18,13 @@ import (
 // Requests are tried again where they are made, for as long as that place knows what
 // it asks for. What is not answered by then ends the attempt at the job, not the job: it keeps what
 // it has done, and this process begins another attempt from the checkpoint, again and again. A
-// client that waits for the job goes on waiting. After awayPatience without a step forward the
+// client that waits for the job goes on waiting. After Config.AwayPatience without a step forward the
 // job is given back, as pending and with a message: any Sluice tries it then, less and less often.
 
+// DefaultAwayPatience is long enough for a cluster that is restarted.
+const DefaultAwayPatience = 10 * time.Minute
+
 const (
-	// awayPatience is how long a job that gets no further is kept by its process.
-	awayPatience = 10 * time.Minute
 	// attempts come after pauses that double from firstAway to mostAway.
 	firstAway = 500 * time.Millisecond
 	mostAway  = 10 * time.Second
@@ -67,11 +68,11 @@ func (r *runner) waitOut(err error) error {
 	if r.stepped() || r.away.since.IsZero() {
 		r.away = away{since: now}
 	}
-	if now.Sub(r.away.since) > awayPatience {
+	if patience := r.e.cfg.AwayPatience; now.Sub(r.away.since) > patience {
 		pause := r.e.backoff.failed(r.record.ID, now)
 		code, _, text := MySQLError(err)
 		r.log.Warn("the cluster doesn't let the job go on; it is given back", zap.Duration("next", pause), zap.Error(err))
-		return &stopError{job.Pending, code, fmt.Sprintf("%s: for %v the job got no further; it is tried again when the cluster is back", text, awayPatience)}
+		return &stopError{job.Pending, code, fmt.Sprintf("%s: for %v the job got no further; it is tried again when the cluster is back", text, patience)}
 	}
 	r.away.pause = min(max(firstAway, 2*r.away.pause), mostAway)
 	r.log.Warn("a part of the cluster is away; the job goes on when it is back", zap.Duration("after", r.away.pause), zap.Error(err))
@@ -111,7 +112,7 @@ func (r *runner) giveUp(cause error) error {
 
 // putRight puts the table back as it was before the job. While the cluster is away it tries again.
 func (r *runner) putRight(ctx context.Context) (fate string, err error) {
-	limited, cancel := context.WithTimeout(ctx, awayPatience)
+	limited, cancel := context.WithTimeout(ctx, r.e.cfg.AwayPatience)
 	defer cancel()
 	for wait := firstAway; ; wait = min(2*wait, mostAway) {
 		fate, err = r.engine.Abandon(ctx, r.task)

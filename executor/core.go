@@ -94,7 +94,7 @@ func coreTask(t *Task) importcore.ImportTask {
 		HeaderNames: t.Options.CSVHeader,
 		Columns:     fieldTargets(t.Fields), Assignments: assignments(t.Assignments),
 		SysVars: t.SysVars, User: t.User, CurrentDB: t.CurrentDB, IgnoreForeignKeys: t.IgnoreForeignKeys, SQLMode: t.SQLMode, TimeZone: t.TimeZone,
-		Threads: t.Threads, MaxWriteSpeed: t.MaxWriteSpeed, MemoryBudget: t.MemoryBudget,
+		Threads: t.Threads, MaxWriteSpeed: t.MaxWriteSpeed, MaxLatency: t.MaxLatency, MemoryBudget: t.MemoryBudget,
 		Checksum: checksumLevel(t.Options.ChecksumTable), DisableImportMode: t.Options.DisableTiKVImportMode,
 		OnDuplicate: onDuplicate(t.Options.OnDuplicate), MaxErrors: t.Options.MaxErrors, BadRows: t.BadRows,
 		AllowNonEmpty: t.Options.AllowNonEmpty, KeepPartial: t.Options.KeepPartial,

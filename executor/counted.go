@@ -55,6 +55,8 @@ func (c *counted) add(p *importcore.Progress) {
 	for i, w := range waitsOf(&p.Waits) {
 		m.waits.WithLabelValues(waitsFor[i]).Add(max(w-before[i], 0).Seconds())
 	}
+	m.slowdowns.Add(float64(max(p.Slowdowns-last.Slowdowns, 0)))
+	m.heldBack.set(c, p.HeldBack)
 	m.spilled.Add(float64(max(p.SpilledBytes-last.SpilledBytes, 0)))
 	c.addLightning(p)
 	*last = *p

@@ -103,7 +103,8 @@ func TestDurableSpecOfStatements(t *testing.T) {
 	for _, sql := range []string{
 		"IMPORT INTO t FROM '/d/a.csv'",
 		"IMPORT INTO t (a, @b) SET c = concat(@b, 'it''s \\\\') , d = if(@B > 1, now(), NULL) FROM '/d/a.csv' WITH thread=3, detached, skip_rows=1",
-		"IMPORT INTO t FROM '/d/a.csv' WITH max_write_speed='1MiB', cloud_storage_uri=''",
+		"IMPORT INTO t FROM '/d/a.csv' WITH max_write_speed='1MiB', max_latency='50ms', cloud_storage_uri=''",
+		"IMPORT INTO t FROM '/d/a.csv' WITH max_latency='0'",
 	} {
 		st, err := sqlext.Parse(sql, mysql.ModeNone)
 		require.NoError(t, err)

@@ -108,6 +108,8 @@ type Task struct {
 	Threads       int
 	MemoryBudget  int64
 	MaxWriteSpeed int64
+	// MaxLatency is importcore.ImportTask's.
+	MaxLatency time.Duration
 	// BadRows keeps rows that are left out, Checkpoints what is done; nil until
 	// the job has a row.
 	BadRows     badrows.Sink

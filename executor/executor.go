@@ -117,6 +117,8 @@ type Config struct {
 	// interruption; 0 means the core's defaults.
 	CheckpointBytes    int64
 	CheckpointInterval time.Duration
+	// MaxLatency is the option max_latency of jobs without one; 0 means none.
+	MaxLatency time.Duration
 	// S3 holds for s3:// locations that don't say otherwise.
 	S3 source.S3
 	// SourcePatience is how long a job waits for a source whose store fails; 0
@@ -135,6 +137,9 @@ type Config struct {
 	// TakeoverTimeout is how long a job without an owner waits for a Sluice that
 	// can read its source before it fails; 0 means DefaultTakeoverTimeout.
 	TakeoverTimeout time.Duration
+	// AwayPatience is how long a job that gets no further, because a part of the cluster is away, is kept
+	// by its process; 0 means DefaultAwayPatience.
+	AwayPatience time.Duration
 	// Retention is for how long ended jobs are kept, with their errors; 0 means for ever.
 	Retention time.Duration
 	// Threads caps the THREAD option and is the base of its default (half of
@@ -211,6 +216,9 @@ func newExecutor(cfg Config, openEngine engineOpener) (*Executor, error) {
 	}
 	if cfg.TakeoverTimeout <= 0 {
 		cfg.TakeoverTimeout = DefaultTakeoverTimeout
+	}
+	if cfg.AwayPatience <= 0 {
+		cfg.AwayPatience = DefaultAwayPatience
 	}
 	if cfg.Concurrency <= 0 {
 		cfg.Concurrency = 1

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/pingcap/tidb/pkg/errno"
 	"go.uber.org/zap"
@@ -107,7 +108,15 @@ func (e *Executor) checkedSpec(ctx context.Context, s Session, st *sqlext.Import
 // task is what this process makes of a Spec.
 func (e *Executor) task(id int64, spec *Spec) Task {
 	return Task{JobID: id, Spec: *spec, Threads: e.threads(spec.Options.Thread), MemoryBudget: e.cfg.JobMemory / int64(e.cfg.Concurrency),
-		MaxWriteSpeed: spec.Options.MaxWriteSpeed}
+		MaxWriteSpeed: spec.Options.MaxWriteSpeed, MaxLatency: e.maxLatency(&spec.Options)}
+}
+
+// maxLatency is what the job's options say, or else this process's configuration.
+func (e *Executor) maxLatency(o *sqlext.Options) time.Duration {
+	if o.MaxLatency != nil {
+		return *o.MaxLatency
+	}
+	return e.cfg.MaxLatency
 }
 
 func (e *Executor) isSystemSchema(db string) bool {

@@ -1,6 +1,7 @@
 package executor
 
 import (
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -22,6 +23,9 @@ type metrics struct {
 	waits                                     *prometheus.CounterVec
 	spilled                                   prometheus.Counter
 	checkpoints                               prometheus.Counter
+	slowdowns                                 prometheus.Counter
+	readLatency                               prometheus.Histogram
+	heldBack                                  heldBack
 	lightning                                 *lightningMetrics
 }
 
@@ -51,8 +55,17 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		waits:       vector("wait_seconds_total", "Time that goroutines of jobs waited, by what for.", "for"),
 		spilled:     counter("spilled_bytes_total", "Bytes of sorted runs written to the sort directory."),
 		checkpoints: counter("checkpoints_total", "Checkpoints saved."),
+		slowdowns:   counter("slowdowns_total", "Times that a store was slow and was written to more slowly, because of max_latency."),
+		readLatency: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: "sluice", Subsystem: "import", Name: "read_latency_seconds", Help: "Time that stores took to answer the small reads that are made for max_latency.",
+			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 16),
+		}),
 	}
-	all = append(all, m.running)
+	m.heldBack.gauge = prometheus.NewGauge(prometheus.GaugeOpts{
+		Namespace: "sluice", Subsystem: "import", Name: "held_back_bytes_per_second",
+		Help: "What the store that is held back most because of max_latency may get; 0 if none is held back.",
+	})
+	all = append(all, m.running, m.readLatency, m.heldBack.gauge)
 	var lightning []prometheus.Collector
 	m.lightning, lightning = newLightningMetrics()
 	all = append(all, lightning...)
@@ -102,4 +115,37 @@ func (m *metrics) Encoded(bytes int64) { m.lightning.readBytes.Observe(float64(b
 // Stored implements importcore.Observer.
 func (m *metrics) Stored(stage ingest.Stage, took time.Duration) {
 	m.lightning.sstSeconds.WithLabelValues(stage.String()).Observe(took.Seconds())
+}
+
+// Answered implements importcore.Observer.
+func (m *metrics) Answered(took time.Duration) { m.readLatency.Observe(took.Seconds()) }
+
+// heldBack is the lowest speed at which jobs of this process hold a store back.
+type heldBack struct {
+	gauge prometheus.Gauge
+	mu    struct {
+		sync.Mutex
+		jobs map[*counted]int64 // bytes per second
+	}
+}
+
+// set notes a job's; 0 is none.
+func (h *heldBack) set(job *counted, speed int64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if speed == 0 {
+		delete(h.mu.jobs, job)
+	} else {
+		if h.mu.jobs == nil {
+			h.mu.jobs = map[*counted]int64{}
+		}
+		h.mu.jobs[job] = speed
+	}
+	lowest := int64(0)
+	for _, s := range h.mu.jobs {
+		if lowest == 0 || s < lowest {
+			lowest = s
+		}
+	}
+	h.gauge.Set(float64(lowest))
 }

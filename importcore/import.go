@@ -93,6 +93,7 @@ func (c *Core) Import(ctx context.Context, plan *Plan, events func(Event)) (_ *S
 	if err == nil {
 		r.dropSorting()
 		r.summary.Warnings = append(r.summary.Warnings, plan.troubles.told()...)
+		r.summary.Warnings = append(r.summary.Warnings, plan.held.told(plan.Task.MaxLatency)...)
 		return &r.summary, nil
 	}
 	if r.paused(ctx, err) {

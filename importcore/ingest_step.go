@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -86,6 +87,7 @@ func (r *run) ingestUnder(ctx context.Context, src *content, ranges []sortkv.Ran
 	stats, err := ingest.Run(ctx, r.core.cluster, src, r.missing(ranges), r.ingestOptions(src, limits, memory, keeper))
 	close(stop)
 	keeping.Wait()
+	r.plan.held.end(time.Now())
 	if errors.Is(err, ingest.ErrStopped) {
 		return ErrPaused
 	}
@@ -105,6 +107,7 @@ func (r *run) ingestOptions(src *content, limits cluster.RegionLimits, memory me
 		RegionSplitSize: limits.SplitSize,
 		RegionSplitKeys: limits.SplitKeys,
 		WriteSpeedLimit: r.plan.Task.MaxWriteSpeed,
+		Care:            r.care(),
 		Total:           ingest.Total{Pairs: int64(want.Pairs) - pairs, Bytes: int64(want.Bytes) - size},
 		CommitTS:        r.committed.ts,
 		MemoryBudget:    memory.ingest,

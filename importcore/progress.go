@@ -176,6 +176,7 @@ func (p *Plan) Progress() Progress {
 		memory, disk := s.Waits()
 		out.Waits.Memory, out.Waits.Disk = memory, out.Waits.Disk+disk
 	}
+	out.Slowdowns, out.HeldBack = p.held.now()
 	g.mu.Lock()
 	c, shape := g.mu.clock, g.mu.shape
 	g.mu.Unlock()

@@ -24,7 +24,7 @@ import (
 // notInBasis are the fields of a task that don't decide what becomes of a row.
 var notInBasis = map[string]bool{
 	"JobID": true, "DB": true, "Table": true, "Location": true, // the table's id and the files stand for them
-	"Threads": true, "MaxWriteSpeed": true, "Checksum": true, "DisableImportMode": true, "KeepPartial": true, "MemoryBudget": true,
+	"Threads": true, "MaxWriteSpeed": true, "MaxLatency": true, "Checksum": true, "DisableImportMode": true, "KeepPartial": true, "MemoryBudget": true,
 	"BadRows": true, "Observer": true, "Owned": true, "Hold": true, "Checkpoints": true, "SkipPrechecks": true,
 	"Now": true, // the checkpoint has its own
 }

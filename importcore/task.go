@@ -100,6 +100,9 @@ type ImportTask struct {
 	Threads int
 	// MaxWriteSpeed is in bytes per second and TiKV store; 0 means no limit.
 	MaxWriteSpeed int64
+	// MaxLatency is what a small read at a TiKV store may take before the store is written to more slowly, see
+	// ingest.Care; 0 means any time.
+	MaxLatency time.Duration
 	// Checksum is what the comparison with the cluster means.
 	Checksum ChecksumLevel
 	// DisableImportMode leaves the stores in normal mode.
@@ -201,6 +204,9 @@ type Progress struct {
 	SpilledBytes int64
 	// Waits are of this run of the job.
 	Waits Waits
+	// Slowdowns is how often a store was slow and got less because of MaxLatency, in this run; HeldBack is what the one that
+	// is held back most may get at present, in bytes per second, 0 if none is.
+	Slowdowns, HeldBack int64
 }
 
 // StepProgress is where a step is.
@@ -227,7 +233,7 @@ type Waits struct {
 	// Source: encoders for the source to be read. Memory: encoders for memory to become free. Disk: encoders that wrote
 	// sorted runs or waited for a checkpoint.
 	Source, Memory, Disk time.Duration
-	// Store: for a store to take pairs or to ingest them. Limit: for max_write_speed. Backoff: after errors of stores.
+	// Store: for a store to take pairs or to ingest them. Limit: for max_write_speed and max_latency. Backoff: after errors of stores.
 	Store, Limit, Backoff time.Duration
 }
 
@@ -237,6 +243,8 @@ type Observer interface {
 	Encoded(bytes int64)
 	// Stored is called for every SST that was written to the stores, and for every one that was ingested.
 	Stored(stage ingest.Stage, took time.Duration)
+	// Answered is called for every read that was made for MaxLatency.
+	Answered(took time.Duration)
 }
 
 // Event tells that a job entered a step, or that something happened in it
@@ -286,6 +294,7 @@ type Plan struct {
 	saved    checkpoint.State
 	progress progress
 	troubles troubles
+	held     heldBack
 }
 
 // Now is what NOW() gives for every row of the job.

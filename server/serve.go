@@ -144,6 +144,7 @@ func (p *process) build() (err error) {
 		SortCompression:    cfg.Import.SortCompression,
 		CheckpointBytes:    int64(cfg.Import.CheckpointBytes),
 		CheckpointInterval: time.Duration(cfg.Import.CheckpointInterval),
+		MaxLatency:         time.Duration(cfg.Import.MaxLatency),
 		JobMemory:          int64(cfg.JobMemory()),
 		MemoryAdvice: func(job int64) string {
 			return fmt.Sprintf("import.memory-budget = %q", cfg.BudgetFor(job))

@@ -25,7 +25,7 @@ type AlterImportJob struct {
 	// ID is the job's id.
 	ID int64
 	// Options holds the values of those that Options.Specified names: thread,
-	// max_write_speed and job_priority.
+	// max_write_speed, max_latency and job_priority.
 	Options Options
 
 	redacted string
@@ -37,16 +37,17 @@ func (s *AlterImportJob) Apply(to *Options) {
 		to.Specified = map[string]any{}
 	}
 	for name, value := range s.Options.Specified {
-		switch name {
-		case "thread":
-			to.Thread = s.Options.Thread
-		case "max_write_speed":
-			to.MaxWriteSpeed = s.Options.MaxWriteSpeed
-		case "job_priority":
-			to.Priority = s.Options.Priority
-		}
+		alterable[name](to, &s.Options)
 		to.Specified[name] = value
 	}
+}
+
+// alterable are the options that can be changed while a job runs, with what brings one from the statement's to the job's.
+var alterable = map[string]func(to, from *Options){
+	"thread":          func(to, from *Options) { to.Thread = from.Thread },
+	"max_write_speed": func(to, from *Options) { to.MaxWriteSpeed = from.MaxWriteSpeed },
+	"max_latency":     func(to, from *Options) { to.MaxLatency = from.MaxLatency },
+	"job_priority":    func(to, from *Options) { to.Priority = from.Priority },
 }
 
 // ShowImportErrors is SHOW IMPORT JOB n ERRORS [LIMIT [offset,] count].

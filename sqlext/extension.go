@@ -192,7 +192,7 @@ func (p *extensionParser) alter() Statement {
 func alterOptions(list []*ast.LoadDataOpt) (Options, *Error) {
 	for _, opt := range list {
 		_, known := optionSpecs[opt.Name]
-		if known && opt.Name != "thread" && opt.Name != "max_write_speed" && opt.Name != "job_priority" {
+		if _, alterable := alterable[opt.Name]; known && !alterable {
 			return Options{}, newError(errno.ErrLoadDataUnsupportedOption, opt.Name, "ALTER IMPORT JOB")
 		}
 	}

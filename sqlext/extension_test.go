@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pingcap/tidb/pkg/errno"
 	"github.com/pingcap/tidb/pkg/parser/mysql"
@@ -39,6 +40,14 @@ func TestParseControl(t *testing.T) {
 	require.EqualValues(t, 3, o.Thread)
 	require.EqualValues(t, 1<<20, o.MaxWriteSpeed)
 	require.Equal(t, map[string]any{"thread": int64(3), "skip_rows": int64(1), "max_write_speed": "1MiB"}, o.Specified)
+	require.Nil(t, o.MaxLatency)
+	mustParse(t, "ALTER IMPORT JOB 7 SET max_latency='50ms', max_write_speed='0', job_priority='low'").(*AlterImportJob).Apply(&o)
+	require.Equal(t, 50*time.Millisecond, *o.MaxLatency)
+	require.Zero(t, o.MaxWriteSpeed)
+	require.Equal(t, PriorityLow, o.Priority)
+	require.EqualValues(t, 3, o.Thread)
+	mustParse(t, "ALTER IMPORT JOB 7 SET max_latency='0'").(*AlterImportJob).Apply(&o)
+	require.Zero(t, *o.MaxLatency, "none, whatever is configured")
 }
 
 // A statement's own text means the same, in the mode that it is written for.
@@ -47,6 +56,7 @@ func TestRedactedControl(t *testing.T) {
 	for _, sql := range []string{
 		"PAUSE IMPORT JOB 7", "RESUME IMPORT JOB 7", "RETRY IMPORT JOB 7", "SHOW IMPORT JOB 7 ERRORS", "SHOW IMPORT JOB 7 EVENTS", "SHOW IMPORT JOB 7 ERRORS LIMIT 1, 2",
 		"SHOW IMPORT GROUPS", `SHOW IMPORT GROUP 'it''s \\ "x"'`, "ALTER IMPORT JOB 7 SET thread=3, max_write_speed='1MiB'",
+		"ALTER IMPORT JOB 7 SET max_latency='50ms'",
 	} {
 		st := mustParse(t, sql)
 		again := mustParse(t, st.Redacted())
@@ -67,6 +77,7 @@ func TestControlErrors(t *testing.T) {
 		text string
 	}{
 		{"ALTER IMPORT JOB 1 SET thread=0", 8164, "Invalid option value for thread"},
+		{"ALTER IMPORT JOB 1 SET max_latency='4 ms'", 8164, "Invalid option value for max_latency, should be a time from '1ms' to '1m'"},
 		{"ALTER IMPORT JOB 1 SET thread='4'", 8164, "Invalid option value for thread"},
 		{"ALTER IMPORT JOB 1 SET thread=4, thread=5", 8165, "Option thread specified more than once"},
 		{"ALTER IMPORT JOB 1 SET foo=4", 8163, "Unknown option foo"},

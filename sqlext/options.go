@@ -3,6 +3,7 @@ package sqlext
 import (
 	"math"
 	"strings"
+	"time"
 
 	"github.com/docker/go-units"
 	"github.com/pingcap/tidb/pkg/errno"
@@ -71,6 +72,9 @@ type Options struct {
 	Thread int64
 	// MaxWriteSpeed in bytes per second and TiKV; 0 = unlimited.
 	MaxWriteSpeed int64
+	// MaxLatency is what a read at a TiKV may take before that is written to more slowly; nil = not
+	// given, 0 = any time.
+	MaxLatency *time.Duration
 	// ChecksumTable is ChecksumRequired unless given.
 	ChecksumTable Checksum
 	// RecordErrors is validated as in TiDB, which doesn't use it either.
@@ -117,7 +121,9 @@ type Options struct {
 type optionSpec struct {
 	flag    bool
 	csvOnly bool
-	set     func(o *Options, v *literal) bool
+	// wants says in an error what the value should be; "" where TiDB says nothing.
+	wants string
+	set   func(o *Options, v *literal) bool
 }
 
 // optionSpecs is the table of all options by lower-case name.
@@ -155,6 +161,7 @@ var optionSpecs = map[string]optionSpec{
 	"max_write_speed": {set: func(o *Options, v *literal) bool {
 		return v.size(&o.MaxWriteSpeed) && o.MaxWriteSpeed >= 0
 	}},
+	"max_latency":    {wants: "a time from '1ms' to '1m', or '0' for any", set: setMaxLatency},
 	"checksum_table": {set: setChecksum},
 	"record_errors": {set: func(o *Options, v *literal) bool {
 		return v.int(&o.RecordErrors) && o.RecordErrors >= -1
@@ -222,8 +229,8 @@ func parseOptions(list []*ast.LoadDataOpt, f Format) (Options, *Error) {
 	}
 	for _, opt := range list {
 		v := literalOf(opt.Value)
-		if !optionSpecs[opt.Name].set(&o, v) {
-			return o, newError(errno.ErrInvalidOptionVal, opt.Name)
+		if spec := optionSpecs[opt.Name]; !spec.set(&o, v) {
+			return o, newError(errno.ErrInvalidOptionVal, spec.refusal(opt.Name))
 		}
 		o.Specified[opt.Name] = v.forRow(opt.Name)
 	}
@@ -234,6 +241,30 @@ func parseOptions(list []*ast.LoadDataOpt, f Format) (Options, *Error) {
 		return o, newError(errno.ErrInvalidOptionVal, "lines_terminated_by, should not be empty when use split_file")
 	}
 	return o, nil
+}
+
+// refusal is what an error says of an option with a bad value.
+func (s optionSpec) refusal(name string) string {
+	if s.wants == "" {
+		return name
+	}
+	return name + ", should be " + s.wants
+}
+
+func setMaxLatency(o *Options, v *literal) bool {
+	var s string
+	if !v.string(&s) {
+		return false
+	}
+	d, err := time.ParseDuration(s)
+	o.MaxLatency = &d
+	return err == nil && ValidMaxLatency(d)
+}
+
+// ValidMaxLatency tells whether a latency can be the bound of one: 0, which is none, or from a millisecond, less
+// than which no network takes, to a minute.
+func ValidMaxLatency(d time.Duration) bool {
+	return d == 0 || d >= time.Millisecond && d <= time.Minute
 }
 
 func setChecksum(o *Options, v *literal) bool {

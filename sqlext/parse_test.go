@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pingcap/tidb/pkg/parser/mysql"
 	"github.com/stretchr/testify/require"
@@ -96,6 +97,12 @@ func TestParseOptionValues(t *testing.T) {
 			"__max_engine_size": "1MiB", "__force_merge_step": nil,
 		},
 	}, o)
+	require.Nil(t, o.MaxLatency)
+	for value, want := range map[string]time.Duration{"50ms": 50 * time.Millisecond, "1.5s": 1500 * time.Millisecond, "1m": time.Minute, "1000us": time.Millisecond, "0": 0, "0s": 0} {
+		o := mustParse(t, "IMPORT INTO t FROM '/a.csv' WITH max_latency='"+value+"'").(*ImportInto).Options
+		require.Equal(t, want, *o.MaxLatency)
+		require.Equal(t, value, o.Specified["max_latency"])
+	}
 	for value, want := range map[string]Checksum{"off": ChecksumOff, "FALSE": ChecksumOff, "optional": ChecksumOptional} {
 		st := mustParse(t, "IMPORT INTO t FROM '/a.csv' WITH checksum_table='"+value+"'").(*ImportInto)
 		require.Equal(t, want, st.Options.ChecksumTable)
@@ -185,6 +192,15 @@ func TestParseErrors(t *testing.T) {
 		{with("job_priority='urgent'"), 8164, "Invalid option value for job_priority"},
 		{with("job_priority=1"), 8164, "Invalid option value for job_priority"},
 		{with("max_write_speed=100"), 8164, "Invalid option value for max_write_speed"},
+		{with("max_latency"), 8164, "Invalid option value for max_latency"},
+		{with("max_latency=50"), 8164, "Invalid option value for max_latency, should be a time from '1ms' to '1m', or '0' for any"},
+		{with("max_latency='50'"), 8164, "Invalid option value for max_latency, should be..."},
+		{with("max_latency='50 ms'"), 8164, "Invalid option value for max_latency, should be..."},
+		{with("max_latency='50 parsecs'"), 8164, "Invalid option value for max_latency, should be..."},
+		{with("max_latency='999us'"), 8164, "Invalid option value for max_latency, should be..."},
+		{with("max_latency='61s'"), 8164, "Invalid option value for max_latency, should be..."},
+		{with("max_latency='-50ms'"), 8164, "Invalid option value for max_latency, should be..."},
+		{with("max_latency='1s', MAX_LATENCY='2s'"), 8165, "Option max_latency specified more than once"},
 		{with("max_write_speed='-1'"), 8164, "Invalid option value for max_write_speed"},
 		{with("checksum_table=true"), 8164, "Invalid option value for checksum_table"},
 		{with("checksum_table='maybe'"), 8164, "Invalid option value for checksum_table"},

@@ -68,6 +68,7 @@ type Cluster struct {
 	admin  adminAPI
 	pdAt   []string // PD's client addresses as of Open
 	stores *storePool
+	probes *storePool // for Probe, without what jobs send
 	keeper *keeper
 	mode   importMode
 	kv     kvClient
@@ -121,7 +122,8 @@ func newCluster(cfg Config) *Cluster {
 		keeper: newKeeper(cfg.Logger, cfg.Ledger),
 		mode:   importMode{turn: make(chan struct{}, 1)},
 	}
-	c.stores = newStorePool(func(ctx context.Context, id uint64) (*metapb.Store, error) { return c.pd.GetStore(ctx, id) })
+	lookup := func(ctx context.Context, id uint64) (*metapb.Store, error) { return c.pd.GetStore(ctx, id) }
+	c.stores, c.probes = newStorePool(lookup), newStorePool(lookup)
 	return c
 }
 
@@ -166,7 +168,7 @@ func (p pdConn) Close() {
 func (c *Cluster) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), releaseTimeout)
 	defer cancel()
-	errs := []error{c.keeper.releaseAll(ctx), c.stores.close()}
+	errs := []error{c.keeper.releaseAll(ctx), c.stores.close(), c.probes.close()}
 	errs = append(errs, c.kv.close())
 	if c.labels != nil {
 		c.labels.Close()

@@ -77,6 +77,8 @@ type Options struct {
 	// WriteSpeedLimit is in bytes of keys and values per second and store; 0 is
 	// no limit.
 	WriteSpeedLimit int64
+	// Care holds back further from stores that suffer.
+	Care Care
 	// Total is what the ranges hold together; a run that ingested anything else fails.
 	Total Total
 	// CommitTS is the timestamp of every pair. It must stay the same when a job
@@ -123,7 +125,7 @@ type Observer interface {
 
 // Waits is for how long the goroutines of runs waited, all together.
 type Waits struct {
-	// Store: for a store to take pairs, or to build and ingest an SST. Limit: for WriteSpeedLimit.
+	// Store: for a store to take pairs, or to build and ingest an SST. Limit: for WriteSpeedLimit and Care.
 	// Backoff: after errors.
 	Store, Limit, Backoff Wait
 }

@@ -60,6 +60,13 @@
 // find the files gone when it is applied, and the store would crash. So
 // not_leader always means new files. The price is one more write.
 //
+// # Pace
+//
+// Each store has a token bucket (limiter.go), which every message to it takes its bytes from.
+// Options.WriteSpeedLimit fills all of them. With Options.Care a goroutine per store reads there a few times a second
+// (care.go), and sets the store's bucket to what the answers allow (pace.go): halved while they are slow, raised
+// by half when they are fast again, and never below a speed at which the run ends.
+//
 // # Why no pair is lost or doubled
 //
 // The cursor moves only after the leader said that it has applied the SST,

@@ -55,6 +55,7 @@ type runner struct {
 	src     Pairs
 	opts    Options
 	limits  *limiters
+	careful *careful
 	stats   struct {
 		sync.Mutex
 		sum     Stats
@@ -71,7 +72,7 @@ func Run(ctx context.Context, c Cluster, src Pairs, ranges []Range, opts Options
 	if err := validate(ranges, opts); err != nil {
 		return Stats{}, err
 	}
-	r := &runner{cluster: c, src: src, opts: opts.withDefaults(), limits: newLimiters(opts.WriteSpeedLimit)}
+	r := &runner{cluster: c, src: src, opts: opts.withDefaults(), limits: newLimiters(opts.WriteSpeedLimit, opts.Care.MaxLatency > 0)}
 	r.stats.sum.Retries = make(map[Kind]int64)
 	r.stats.regions = make(map[uint64]struct{})
 	if len(ranges) == 0 {
@@ -80,7 +81,9 @@ func Run(ctx context.Context, c Cluster, src Pairs, ranges []Range, opts Options
 	if err := r.prepare(ctx, ranges); err != nil {
 		return r.total(), err
 	}
+	r.careful = newCareful(ctx, &r.opts, r.limits)
 	err := r.runJobs(ctx, ranges)
+	r.careful.close()
 	total := r.total()
 	if err == nil {
 		err = checkTotal(total, opts.Total)

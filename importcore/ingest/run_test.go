@@ -294,8 +294,8 @@ func TestRunOfNothing(t *testing.T) {
 
 func TestLimitersWait(t *testing.T) {
 	t.Parallel()
-	require.NoError(t, newLimiters(0).wait(t.Context(), 1, 1<<30), "no limit")
-	l := newLimiters(1 << 20)
+	require.NoError(t, newLimiters(0, false).wait(t.Context(), 1, 1<<30), "no limit")
+	l := newLimiters(1<<20, false)
 	require.NoError(t, l.wait(t.Context(), 1, 1<<16), "the first tenth of a second is free")
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()

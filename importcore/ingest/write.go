@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/pingcap/kvproto/pkg/import_sstpb"
+	"github.com/pingcap/kvproto/pkg/metapb"
 	"google.golang.org/grpc"
 
 	"github.com/sluicedb/sluice/importcore/cluster/region"
@@ -68,8 +69,12 @@ func (j *job) write(ctx context.Context) *failure {
 // share a store's limit, so each has to expect its part of it only.
 func (j *job) writeTimeout() time.Duration {
 	t := writeTimeout
-	if limit := j.opts.WriteSpeedLimit; limit > 0 {
-		seconds := float64(j.opts.RegionSplitSize) * float64(j.opts.Concurrency) / float64(limit)
+	limit := float64(j.opts.WriteSpeedLimit)
+	if j.careful != nil {
+		limit = leastOf(limit)
+	}
+	if limit > 0 {
+		seconds := float64(j.opts.RegionSplitSize) * float64(j.opts.Concurrency) / limit
 		t += 2 * time.Duration(min(seconds, maxLimitedWrite.Seconds())*float64(time.Second))
 	}
 	return t
@@ -196,6 +201,9 @@ func (j *job) openStreams(ctx context.Context, first []byte) ([]peerStream, *fai
 		s := peerStream{store: p.GetStoreId(), peer: p.GetId(), stream: stream}
 		if f := s.send(rawMessage(msg)); f != nil {
 			return nil, f
+		}
+		if p.GetRole() != metapb.PeerRole_Learner { // TiFlash, or on its way
+			j.careful.follow(s.store)
 		}
 		streams = append(streams, s)
 	}

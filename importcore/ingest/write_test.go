@@ -26,6 +26,9 @@ func TestWriteTimeoutLeavesTimeForTheLimit(t *testing.T) {
 			require.Greater(t, got, fair, "%+v", opts)
 		}
 	}
+	// Care may bring the limit down to the least that there is.
+	held := Options{RegionSplitSize: 96 << 20, Concurrency: 16}
+	require.Greater(t, (&job{runner: &runner{opts: held, careful: &careful{}}}).writeTimeout(), 16*96*time.Second)
 	slowest := Options{WriteSpeedLimit: 1, RegionSplitSize: 1 << 40, Concurrency: 1 << 10}
 	require.Positive(t, (&job{runner: &runner{opts: slowest}}).writeTimeout())
 }

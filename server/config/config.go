@@ -83,6 +83,8 @@ type Import struct {
 	CheckpointInterval Duration `toml:"checkpoint-interval"`
 	// MemoryBudget is the memory of the process, see memory.go.
 	MemoryBudget Size `toml:"memory-budget"`
+	// MaxLatency is the option max_latency of jobs without one; 0 means none.
+	MaxLatency Duration `toml:"max-latency"`
 	// Threads caps what one job may use; 0 means the number of CPUs.
 	Threads int `toml:"threads"`
 }

@@ -84,6 +84,7 @@ sort-compression = "lz4"
 checkpoint-bytes = "0"
 checkpoint-interval = "-1m"
 memory-budget = "1MiB"
+max-latency = "10us"
 threads = -1
 [jobs]
 concurrency = 0
@@ -100,6 +101,7 @@ on = true
 		"backend.addresses[3]: port", "backend.dial-timeout", "service-account.user", "exclude each other",
 		"import.sort-dir", `import.sort-compression must be none, snappy or zstd, not "lz4"`, "import.memory-budget must be at least 160MiB (128MiB for the process, 32MiB for each of the 1 jobs that run at a time), not 1MiB", "jobs.concurrency", "import.threads",
 		"jobs.retention must not be negative", "jobs.takeover-timeout must be more than 0",
+		"import.max-latency must be from 1ms to 1m, or 0s for any, not 10µs",
 		"import.checkpoint-bytes must be positive", "import.checkpoint-interval",
 	} {
 		require.Contains(t, err.Error(), want)

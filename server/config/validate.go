@@ -7,8 +7,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/sluicedb/sluice/importcore/source"
+	"github.com/sluicedb/sluice/sqlext"
 )
 
 // findings gathers what is wrong.
@@ -93,6 +95,9 @@ func (c *Config) validate(f *findings) {
 	if least := c.leastBudget(); c.Import.MemoryBudget < least {
 		f.addf("import.memory-budget must be at least %s (%s for the process, %s for each of the %d jobs that run at a time), not %s",
 			least, ProcessReserve, minJobMemory, c.jobs(), c.Import.MemoryBudget)
+	}
+	if !sqlext.ValidMaxLatency(time.Duration(c.Import.MaxLatency)) {
+		f.addf("import.max-latency must be from 1ms to 1m, or 0s for any, not %s", c.Import.MaxLatency)
 	}
 	if c.Import.Threads < 0 {
 		f.addf("import.threads must not be negative")

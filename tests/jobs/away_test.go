@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicedb/sluice/executor"
 	"github.com/sluicedb/sluice/importcore"
+	"github.com/sluicedb/sluice/importcore/cluster/sqlconn"
 	"github.com/sluicedb/sluice/importcore/fault"
 )
 
@@ -37,6 +39,47 @@ func TestAJobWaitsForItsCluster(t *testing.T) {
 	require.Equal(t, "3", row["Imported_Rows"])
 	require.Empty(t, row["Result_Message"])
 	require.Empty(t, f.cleaned)
+}
+
+// TestAJobIsGivenBackWhenItsClusterStaysAway: every step forward gives the cluster new time; without one the job waits
+// for any Sluice, with what it has done, and the client hears why.
+func TestAJobIsGivenBackWhenItsClusterStaysAway(t *testing.T) {
+	t.Parallel()
+	f, schema := newFakeEngine(), newSchema()
+	f.unreadable = func(string) error { return errBoom } // so it doesn't take the job again itself
+	cfg := config(t, schema, "fake:1")
+	cfg.AwayPatience = time.Nanosecond
+	s, _ := withTableA(t, fakeExecutorWith(t, f, cfg))
+	out := s.background(t.Context(), importA)
+	noAnswer := fmt.Errorf("%w: %w", importcore.ErrAway, errPartAway)
+	for step := range 3 {
+		p := <-f.running
+		require.NoError(t, p.task.Checkpoints.Save(t.Context(), fmt.Append(nil, "step ", step)))
+		p.end(0, noAnswer)
+	}
+	(<-f.running).end(0, noAnswer)
+	_, _, text := executor.MySQLError((<-out).err)
+	const why = "cannot ask the cluster: no answer: for 1ns the job got no further; it is tried again when the cluster is back"
+	require.Contains(t, text, why)
+	row := s.row("SHOW IMPORT JOB 1")
+	require.Equal(t, "pending", row["Status"])
+	require.Contains(t, row["Result_Message"], why)
+	owner, err := s.must("SELECT owner FROM "+sqlconn.QuoteName(schema)+".jobs WHERE id = 1").GetString(0, 0)
+	require.NoError(t, err)
+	require.Empty(t, owner)
+
+	other := newFakeEngine()
+	fakeExecutor(t, other, schema, "fake:2")
+	p := <-other.running
+	done, err := p.task.Checkpoints.Load(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "step 2", string(done))
+	p.end(3, nil)
+	row = waitState(t, s, "1", "finished")
+	require.Equal(t, "3", row["Imported_Rows"])
+	require.Empty(t, row["Result_Message"])
+	require.Empty(t, f.cleaned)
+	require.Empty(t, other.cleaned)
 }
 
 // TestCancelWhileTheClusterIsAway: between two attempts nobody but the runner can put right what the job has done.
