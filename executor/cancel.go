@@ -76,7 +76,7 @@ func (e *Executor) stopJob(ctx context.Context, s Session, id int64, how stoppin
 	e.mu.Unlock()
 	if mine != nil {
 		// No need to wait for the heartbeat to find the mark.
-		mine.stop(how.cause)
+		mine.stopFor(how.cause)
 		select {
 		case <-mine.done:
 		case <-tired:

@@ -69,11 +69,19 @@ func (r *runner) heartbeat(quit <-chan struct{}) {
 func (r *runner) obey(wanted job.Control) {
 	switch {
 	case wanted.CancelRequested:
-		r.stop(errCancelled)
+		r.stopFor(errCancelled)
 	case wanted.PauseRequested:
-		r.stop(errPaused)
+		r.stopFor(errPaused)
 	default:
 		r.alter(wanted.Settings)
+	}
+}
+
+// stopFor stops the job because users want that. One that is run only to put right what it has left is cancelled
+// already, and would leave the table as it is if it were stopped.
+func (r *runner) stopFor(cause error) {
+	if !r.began.cancel {
+		r.stop(cause)
 	}
 }
 

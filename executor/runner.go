@@ -327,6 +327,8 @@ func (r *runner) abandon() error {
 // has done and waits for somebody to look after it, or for the cluster.
 func (r *runner) cantGoOn(err error) error {
 	switch {
+	case r.ctx.Err() != nil && r.began.checkpoint:
+		return r.giveUp(context.Cause(r.ctx))
 	case r.ctx.Err() != nil:
 		return err
 	case importcore.IsAway(r.ctx, err):

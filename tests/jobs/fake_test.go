@@ -24,6 +24,8 @@ type fakeEngine struct {
 	// unreadable is what keeps the engine from the source of a location.
 	unreadable func(location string) error
 	abandonErr error
+	// abandoning is called before a job is cleaned up behind.
+	abandoning func(ctx context.Context) error
 	plans      atomic.Int64
 	running    chan *fakePlan
 	closed     atomic.Bool
@@ -88,6 +90,11 @@ func (f *fakeEngine) Readable(_ context.Context, s *executor.Spec) error {
 
 // Abandon implements executor.Engine.
 func (f *fakeEngine) Abandon(ctx context.Context, t executor.Task) (string, error) {
+	if f.abandoning != nil {
+		if err := f.abandoning(ctx); err != nil {
+			return "", err
+		}
+	}
 	f.cleaned <- t
 	return "was emptied again", errors.Join(f.abandonErr, t.Checkpoints.Save(ctx, nil))
 }

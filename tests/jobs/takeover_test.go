@@ -139,6 +139,55 @@ func TestCancelOfAPausedJob(t *testing.T) {
 	require.Equal(t, "cancelled by user; table `"+s.conn.GetDB()+"`.`a` was emptied again", row["Result_Message"])
 }
 
+// TestCleanUpIsNotStopped: what a cancelled job has left is put right to the end, though its row says all the while
+// that it is to be cancelled, and its user says it again.
+func TestCleanUpIsNotStopped(t *testing.T) {
+	t.Parallel()
+	f, _, s, _ := fakeSetup(t)
+	begun, goOn := make(chan struct{}), make(chan struct{})
+	f.abandoning = func(ctx context.Context) error {
+		close(begun)
+		<-goOn
+		return context.Cause(ctx)
+	}
+	s.row(importA + " WITH detached")
+	p := <-f.running
+	require.NoError(t, p.task.Checkpoints.Save(t.Context(), []byte("half")))
+	_, err := s.run(t.Context(), "PAUSE IMPORT JOB 1")
+	require.NoError(t, err)
+	_, err = s.run(t.Context(), "CANCEL IMPORT JOB 1")
+	require.NoError(t, err)
+	<-begun
+	_, err = s.run(t.Context(), "CANCEL IMPORT JOB 1") // answers after a while, in which the heartbeat looks too
+	require.NoError(t, err)
+	close(goOn)
+	require.Contains(t, waitState(t, s, "1", "cancelled")["Result_Message"], "was emptied again")
+}
+
+// TestCancelBeforeAJobGoesOn: a job that is cancelled while it is looked at anew has what it left put right.
+func TestCancelBeforeAJobGoesOn(t *testing.T) {
+	t.Parallel()
+	f, _, s, _ := fakeSetup(t)
+	s.row(importA + " WITH detached")
+	p := <-f.running
+	require.NoError(t, p.task.Checkpoints.Save(t.Context(), []byte("half")))
+	_, err := s.run(t.Context(), "PAUSE IMPORT JOB 1")
+	require.NoError(t, err)
+	planning, goOn := make(chan struct{}), make(chan struct{})
+	f.planErr = func(int64) error { // nobody plans meanwhile
+		close(planning)
+		<-goOn
+		return context.Canceled // by then
+	}
+	_, err = s.run(t.Context(), "RESUME IMPORT JOB 1")
+	require.NoError(t, err)
+	<-planning
+	_, err = s.run(t.Context(), "CANCEL IMPORT JOB 1")
+	require.NoError(t, err)
+	close(goOn)
+	require.Contains(t, waitState(t, s, "1", "cancelled")["Result_Message"], "was emptied again")
+}
+
 // TestRetry of a failed job begins anew, with the table and the files as they are.
 func TestRetry(t *testing.T) {
 	t.Parallel()
