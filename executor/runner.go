@@ -178,12 +178,12 @@ func (r *runner) work() (summary Summary, err error) {
 	}
 	free, err := r.slot()
 	if err != nil {
-		return Summary{}, err
+		return Summary{}, r.notBegun(err)
 	}
 	defer free()
 	r.learn(r.ctx)
 	if err := r.claim(); err != nil {
-		return Summary{}, err
+		return Summary{}, r.notBegun(err)
 	}
 	for {
 		summary, err = r.attempt()
@@ -202,7 +202,7 @@ func (r *runner) attempt() (Summary, error) {
 	ctx, cancel := context.WithCancelCause(r.ctx)
 	defer cancel(nil)
 	if err := r.settings(cancel); err != nil {
-		return Summary{}, err
+		return Summary{}, r.cantGoOn(err)
 	}
 	plan, err := r.plan(ctx)
 	if err != nil {
@@ -321,6 +321,15 @@ func (r *runner) abandon() error {
 		return fmt.Errorf("%w; table %s %s", errCancelled, privilege.QuoteTable(r.record.DB, r.record.Table), fate)
 	}
 	return errCancelled
+}
+
+// notBegun is the end of a job before its turn. If it is cancelled and has left something, whoever takes it from here
+// puts that right: it was adopted, so its row says that it is to be cancelled.
+func (r *runner) notBegun(err error) error {
+	if r.began.checkpoint && errors.Is(context.Cause(r.ctx), errCancelled) {
+		return &stopError{job.Pending, errCancelled.code, errCancelled.text}
+	}
+	return err
 }
 
 // cantGoOn decides about a job with a checkpoint that can't be planned: it keeps what it

@@ -182,7 +182,7 @@ func (w *watcher) adopt(ctx context.Context, store *jobstore.Store, h *jobstore.
 	if last, ok := w.refused[h.Lease]; ok && time.Since(last.last) < refusalPause {
 		return nil
 	}
-	if w.e.busy() && h.Waiting < busyPatience || !w.e.backoff.over(h.Lease.JobID, time.Now()) {
+	if w.e.busy() && h.Waiting < busyPatience && !h.CancelRequested || !w.e.backoff.over(h.Lease.JobID, time.Now()) {
 		return nil
 	}
 	task, err := store.Task(ctx, h.Lease.JobID)

@@ -188,6 +188,32 @@ func TestCancelBeforeAJobGoesOn(t *testing.T) {
 	require.Contains(t, waitState(t, s, "1", "cancelled")["Result_Message"], "was emptied again")
 }
 
+// TestCancelBeforeAJobsTurn: a job that has left something and waits for its turn when it is cancelled, or for its
+// claim, has that put right.
+func TestCancelBeforeAJobsTurn(t *testing.T) {
+	t.Parallel()
+	f, _, s, _ := fakeSetup(t)
+	s.row(importA + " WITH detached")
+	p := <-f.running
+	require.NoError(t, p.task.Checkpoints.Save(t.Context(), []byte("half")))
+	_, err := s.run(t.Context(), "PAUSE IMPORT JOB 1")
+	require.NoError(t, err)
+	s.row("IMPORT INTO b FROM '/d/b.csv' WITH detached")
+	busy := <-f.running
+	_, err = s.run(t.Context(), "RESUME IMPORT JOB 1")
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { // until it has an owner again
+		r, err := s.run(t.Context(), "SHOW IMPORT JOB 1 EVENTS")
+		require.NoError(t, err)
+		return string(r.Rows[len(r.Rows)-1][2]) == string(job.EventAdopted)
+	}, 5*time.Minute, 20*time.Millisecond)
+	_, err = s.run(t.Context(), "CANCEL IMPORT JOB 1")
+	require.NoError(t, err)
+	require.Contains(t, waitState(t, s, "1", "cancelled")["Result_Message"], "was emptied again")
+	busy.end(1, nil)
+	waitState(t, s, "2", "finished")
+}
+
 // TestRetry of a failed job begins anew, with the table and the files as they are.
 func TestRetry(t *testing.T) {
 	t.Parallel()
