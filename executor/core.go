@@ -29,7 +29,7 @@ func openCore(ctx context.Context, cfg Config, ledger cluster.Ledger) (Engine, e
 			TiDB: cfg.Backends, User: cfg.ServiceAccount.User, Password: cfg.ServiceAccount.Password,
 			Ledger: ledger, Logger: cfg.Logger,
 		},
-		SortDir: cfg.SortDir, DiskQuota: cfg.DiskQuota, SortCompression: cfg.SortCompression,
+		SortDir: cfg.SortDir, SortCompression: cfg.SortCompression,
 		CheckpointBytes: cfg.CheckpointBytes, CheckpointInterval: cfg.CheckpointInterval, MemoryAdvice: cfg.MemoryAdvice, Logger: cfg.Logger,
 		Source: source.Config{S3: cfg.S3, Patience: cfg.SourcePatience},
 	})
@@ -94,7 +94,7 @@ func coreTask(t *Task) importcore.ImportTask {
 		HeaderNames: t.Options.CSVHeader,
 		Columns:     fieldTargets(t.Fields), Assignments: assignments(t.Assignments),
 		SysVars: t.SysVars, User: t.User, CurrentDB: t.CurrentDB, IgnoreForeignKeys: t.IgnoreForeignKeys, SQLMode: t.SQLMode, TimeZone: t.TimeZone,
-		Threads: t.Threads, MaxWriteSpeed: t.MaxWriteSpeed, MaxLatency: t.MaxLatency, MemoryBudget: t.MemoryBudget,
+		Threads: t.Threads, MaxWriteSpeed: t.MaxWriteSpeed, MaxLatency: t.MaxLatency, MemoryBudget: t.MemoryBudget, DiskQuota: t.DiskQuota,
 		Checksum: checksumLevel(t.Options.ChecksumTable), DisableImportMode: t.Options.DisableTiKVImportMode,
 		OnDuplicate: onDuplicate(t.Options.OnDuplicate), MaxErrors: t.Options.MaxErrors, BadRows: t.BadRows,
 		AllowNonEmpty: t.Options.AllowNonEmpty, KeepPartial: t.Options.KeepPartial,

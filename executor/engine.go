@@ -110,6 +110,8 @@ type Task struct {
 	MaxWriteSpeed int64
 	// MaxLatency is importcore.ImportTask's.
 	MaxLatency time.Duration
+	// DiskQuota is in bytes; 0 means any number.
+	DiskQuota int64
 	// BadRows keeps rows that are left out, Checkpoints what is done; nil until
 	// the job has a row.
 	BadRows     badrows.Sink

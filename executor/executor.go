@@ -109,8 +109,6 @@ type Config struct {
 	Backends []string
 	// SortDir is the local directory for sorting, absolute.
 	SortDir string
-	// DiskQuota is how many bytes SortDir may hold; 0 means any number.
-	DiskQuota int64
 	// SortCompression of what is spilled to SortDir; see importcore.Config.
 	SortCompression string
 	// CheckpointBytes and CheckpointInterval bound what is done again after an
@@ -129,6 +127,8 @@ type Config struct {
 	JobMemory int64
 	// MemoryAdvice tells users how to give each job so many bytes; nil only tells their number.
 	MemoryAdvice func(job int64) string
+	// DiskQuota is how many bytes a job may have in SortDir whose statement says nothing else; 0 means any number.
+	DiskQuota int64
 	// Concurrency is how many jobs run at a time; 0 means 1.
 	Concurrency int
 	// Lease is how long a job's owner may be silent before others may count it

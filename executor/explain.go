@@ -97,7 +97,9 @@ func estimateRows(est *importcore.Estimate, threads int) [][]Value {
 		add("rows", status, -1, "unknown")
 		add("sorted_size", status, est.PairBytes, "%s; %s", size(est.PairBytes), basis)
 	}
-	if est.Spill > 0 {
+	if est.Rounds > 0 {
+		add("sort_disk", statusEstimate, est.Spill, "%s in the sort directory, because of disk_quota: the source is imported in about %d parts", size(est.Spill), est.Rounds)
+	} else if est.Spill > 0 {
 		add("sort_disk", statusEstimate, est.Spill, "%s in the sort directory, because sorting has %s of memory", size(est.Spill), size(est.SortMemory))
 	} else {
 		add("sort_disk", statusEstimate, 0, "none: sorting has %s of memory", size(est.SortMemory))

@@ -1,6 +1,7 @@
 package executor
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -108,7 +109,8 @@ func (e *Executor) checkedSpec(ctx context.Context, s Session, st *sqlext.Import
 // task is what this process makes of a Spec.
 func (e *Executor) task(id int64, spec *Spec) Task {
 	return Task{JobID: id, Spec: *spec, Threads: e.threads(spec.Options.Thread), MemoryBudget: e.cfg.JobMemory / int64(e.cfg.Concurrency),
-		MaxWriteSpeed: spec.Options.MaxWriteSpeed, MaxLatency: e.maxLatency(&spec.Options)}
+		MaxWriteSpeed: spec.Options.MaxWriteSpeed, MaxLatency: e.maxLatency(&spec.Options),
+		DiskQuota: cmp.Or(spec.Options.DiskQuota, e.cfg.DiskQuota)}
 }
 
 // maxLatency is what the job's options say, or else this process's configuration.

@@ -74,7 +74,7 @@ func TestCheckSupported(t *testing.T) {
 		"IMPORT INTO t (a, @b) SET c=@b FROM '/d/a.csv'":                                      "",
 		"IMPORT INTO t FROM '/d/a.csv' WITH character_set='gbk', csv_header='columns'":        "",
 		"IMPORT INTO t FROM '/d/a.csv' WITH split_file, lines_terminated_by='\\n'":            "SPLIT_FILE",
-		"IMPORT INTO t FROM '/d/a.csv' WITH disk_quota='1GiB'":                                "DISK_QUOTA",
+		"IMPORT INTO t FROM '/d/a.csv' WITH disk_quota='1GiB', max_errors=3":                  "",
 		"IMPORT INTO t FROM '/d/a.csv' WITH cloud_storage_uri='s3://b/x'":                     "CLOUD_STORAGE_URI",
 		"IMPORT INTO t FROM '/d/a.csv' WITH __max_engine_size='1GiB'":                         "__MAX_ENGINE_SIZE",
 		"IMPORT INTO t FROM '/d/a.csv' WITH __force_merge_step":                               "__FORCE_MERGE_STEP",
@@ -89,6 +89,35 @@ func TestCheckSupported(t *testing.T) {
 		code, _, message := MySQLError(err)
 		require.EqualValues(t, 1235, code, sql)
 		require.Equal(t, refused+" is not supported yet", message)
+	}
+}
+
+func TestDiskQuota(t *testing.T) {
+	t.Parallel()
+	e := &Executor{}
+	e.cfg.DiskQuota, e.cfg.Concurrency = 7<<30, 1
+	for _, c := range []struct {
+		with    string
+		quota   int64
+		message string // of the refusal
+	}{
+		{"", 7 << 30, ""},
+		{" WITH disk_quota='1MiB'", 1 << 20, ""},
+		{" WITH disk_quota='1048575'", 0, "Invalid option value for disk_quota: the least is 1MiB"},
+		{" WITH on_duplicate='replace'", 7 << 30, ""},
+		{" WITH allow_non_empty, disk_quota='50GiB'", 50 << 30, ""},
+	} {
+		st, err := sqlext.Parse("IMPORT INTO t FROM '/d/a.csv'"+c.with, mysql.ModeNone)
+		require.NoError(t, err, c.with)
+		in := st.(*sqlext.ImportInto)
+		if err = checkSupported(in); c.message != "" {
+			code, _, message := MySQLError(err)
+			require.EqualValues(t, 8164, code, c.with)
+			require.Equal(t, c.message, message)
+			continue
+		}
+		require.NoError(t, err, c.with)
+		require.Equal(t, c.quota, e.task(1, &Spec{Options: in.Options}).DiskQuota, c.with)
 	}
 }
 

@@ -4,6 +4,9 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/pingcap/tidb/pkg/errno"
+
+	"github.com/sluicedb/sluice/importcore"
 	"github.com/sluicedb/sluice/sqlext"
 )
 
@@ -20,14 +23,16 @@ func checkSupported(st *sqlext.ImportInto) error {
 		return notSupportedYet("a compressed data file")
 	case o.SplitFile:
 		return notSupportedYet("SPLIT_FILE")
-	case o.DiskQuota != 0:
-		return notSupportedYet("DISK_QUOTA")
 	case o.CloudStorageURI != nil && *o.CloudStorageURI != "":
 		return notSupportedYet("CLOUD_STORAGE_URI")
 	case o.MaxEngineSize != 0:
 		return notSupportedYet("__MAX_ENGINE_SIZE")
 	case o.ForceMergeStep:
 		return notSupportedYet("__FORCE_MERGE_STEP")
+	}
+	if q := o.DiskQuota; q != 0 && q < importcore.MinDiskQuota {
+		return &sqlext.Error{Code: errno.ErrInvalidOptionVal, Message: tidbText(errno.ErrInvalidOptionVal, "disk_quota") +
+			": the least is " + size(importcore.MinDiskQuota)}
 	}
 	return checkPrechecks(o)
 }

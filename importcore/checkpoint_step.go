@@ -13,6 +13,7 @@ import (
 	"github.com/sluicedb/sluice/importcore/cluster"
 	"github.com/sluicedb/sluice/importcore/encode"
 	"github.com/sluicedb/sluice/importcore/fault"
+	"github.com/sluicedb/sluice/importcore/kv"
 )
 
 // What is done again after an interruption, at most, unless configured otherwise.
@@ -156,7 +157,7 @@ func (s *encodedSaver) begin(ctx context.Context, next checkpoint.Place) error {
 			return err
 		}
 	}
-	r.plan.progress.spilled.Store(e.Runs.Spilled())
+	r.plan.progress.spilled.Store(r.spilledBefore() + e.Runs.Spilled())
 	s.saving = make(chan error, 1)
 	go func() { s.saving <- fault.Contain(func() error { return s.save(e, syncBlocks) })() }()
 	return nil
@@ -176,11 +177,11 @@ func (s *encodedSaver) save(e checkpoint.Encoded, syncBlocks func() error) error
 	return r.save(s.ctx)
 }
 
-// saveBegin notes, before the first pair is sent, what is going to be sent.
-func (r *run) saveBegin(ctx context.Context) (err error) {
+// saveBegin notes, before the first pair is sent, what is going to be sent: pairs with this sum.
+func (r *run) saveBegin(ctx context.Context, sum kv.Checksum) (err error) {
 	r.saved.Ingest = &checkpoint.Ingest{
 		CommitTS: r.committed.ts, Alone: r.committed.alone, Used: encode.MaxIDs(r.committed.used), IDs: encode.MaxIDs(r.ids),
-		Sum: r.summary.Local, Before: r.before, Verifiable: !r.unverified,
+		Sum: sum, End: r.end, Before: r.before, Verifiable: !r.unverified,
 		Rows: r.summary.Rows, LostRows: r.summary.LostRows, DeletedRows: r.summary.DeletedRows,
 		Warnings: r.summary.Warnings,
 	}
@@ -290,6 +291,7 @@ func (r *run) restore() {
 	if r.saved.Deleting {
 		r.left, r.moreDeleted = leftNone, r.saved.Ingest == nil
 	}
+	r.restoreRounds()
 	in := r.saved.Ingest
 	if in != nil {
 		r.committed = commit{ts: in.CommitTS, alone: in.Alone, used: cluster.AutoIDs(in.Used)}
@@ -299,16 +301,17 @@ func (r *run) restore() {
 		r.left = leftPart
 		r.sent.Store(true)
 		_, size := in.Done.Total()
-		r.plan.progress.sent.Store(size)
-		r.plan.progress.ingested.Store(size)
-		r.plan.progress.settle(int64(in.Sum.Pairs), int64(in.Sum.Bytes))
+		r.plan.progress.sent.Add(size)
+		r.plan.progress.ingested.Add(size)
+		r.settle(in.Sum, in.End == nil)
 		r.plan.progress.tableBytes.Store(int64(in.Before.Bytes))
 		r.plan.progress.lostRows.Store(in.LostRows)
 	}
 	if in != nil && in.Complete {
-		r.summary.Local, r.summary.Rows, r.summary.LostRows = in.Sum, in.Rows, in.LostRows
+		r.summary.Local, r.summary.Rows, r.summary.LostRows = r.total(in.Sum), in.Rows, in.LostRows
 		r.summary.SourceBytes, r.summary.Warnings = r.plan.SourceBytes, in.Warnings
-		r.plan.progress.resume(in.Rows+in.LostRows, r.plan.SourceBytes, int64(len(r.plan.Files)), int64(in.Sum.Pairs), int64(in.Sum.Bytes), 0)
+		r.plan.progress.resume(in.Rows+in.LostRows, r.plan.SourceBytes, int64(len(r.plan.Files)), r.summary.Local, 0)
+		r.summary.Rounds = r.roundsBefore() + 1
 		r.left = leftUnverified
 	}
 }

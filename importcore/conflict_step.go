@@ -128,7 +128,7 @@ var strategies = map[OnDuplicate]conflict.Strategy{
 func (r *run) decision(sorted *sortkv.Sorted, memory memorySplit) conflict.Config {
 	return conflict.Config{
 		Sorted: sorted, Keys: r.uniqueKeys(), Strategy: strategies[r.plan.Task.OnDuplicate],
-		Dir: r.dir.path, MemoryBudget: memory.conflicts, Threads: r.plan.Task.Threads, Logger: r.log,
+		Dir: r.dir.path, FS: r.sortFS, MemoryBudget: memory.conflicts, Threads: r.plan.Task.Threads, Logger: r.log,
 		Scanned: func(done, parts int) { raise(&r.plan.progress.looked, int64(lookedScanned*done/parts)) },
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"go.uber.org/zap"
 
 	"github.com/sluicedb/sluice/importcore/cluster"
@@ -29,9 +28,6 @@ type Config struct {
 	// SortDir is the directory in which jobs sort, each in a directory of its own
 	// that it removes. It is made when missing.
 	SortDir string
-	// DiskQuota is how many bytes SortDir may hold, of all jobs and processes that sort there; 0
-	// means any number. A job that needs more ends with ErrDiskFull.
-	DiskQuota int64
 	// SortCompression of what is spilled to SortDir: none (or empty), snappy or zstd.
 	SortCompression string
 	// CheckpointBytes of source, or what takes CheckpointInterval, is encoded again at
@@ -53,7 +49,6 @@ type Config struct {
 type Core struct {
 	cfg         Config
 	compression sortkv.Compression
-	sortFS      vfs.FS
 	cluster     *cluster.Cluster
 	load        load
 	sampling    chan struct{} // holds a place for each sample that is being taken
@@ -78,7 +73,7 @@ func New(ctx context.Context, cfg Config) (*Core, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Core{cfg: cfg, compression: compression, sortFS: sortFS(cfg.SortDir, cfg.DiskQuota), cluster: c, sampling: make(chan struct{}, samplesAtATime)}, nil
+	return &Core{cfg: cfg, compression: compression, cluster: c, sampling: make(chan struct{}, samplesAtATime)}, nil
 }
 
 // Close gives back what is still held in the cluster and disconnects. No
@@ -163,7 +158,7 @@ func (c *Core) planTable(ctx context.Context, p *Plan) error {
 	if err := c.layOut(ctx, p); err != nil {
 		return err
 	}
-	if p.filled = p.saved.Filled; p.saved.Ingest == nil && !p.filled {
+	if p.filled = p.saved.Filled; !p.saved.Sent() && !p.filled {
 		if err := c.checkEmpty(ctx, p); err != nil {
 			return err
 		}

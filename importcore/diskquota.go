@@ -6,33 +6,26 @@ import (
 	"path/filepath"
 	"sync"
 	"syscall"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/docker/go-units"
 )
 
-// diskQuota is the file system of the sort directory as long as that holds no more than it may: then it is
-// full. What the directory holds is looked up now and then, so that what other processes have there, and jobs
-// that are paused, count as well; in between, what was written is added.
-//
-// A job that hits the quota is treated as with a disk that is full. Sending what is sorted so far would make room too,
-// but two rows with one key are only found, or decided about, while all pairs are merged, before the first one
-// is sent; and all pairs of a job are sent at one timestamp, under which the later one would hide the earlier one silently.
+// diskQuota is the file system of a job's sort directory as long as that holds no more than it may: then it is
+// full, and the job ends as with a disk that is full. A job whose source is divided (rounds.go) begins
+// its next round before that.
 type diskQuota struct {
 	vfs.FS
 	dir   string
 	quota int64
 
-	mu     sync.Mutex
-	held   int64     // at the last look, and written since
-	looked time.Time // zero before the first
+	mu sync.Mutex
+	// held is at least what the directory holds: what was there at the last look, and what was written since.
+	held   int64
+	looked bool
 }
 
-// quotaLook is how long a look is good for.
-const quotaLook = time.Second
-
-// sortFS returns the file system for a sort directory that may hold so many bytes; 0 means any number.
+// sortFS returns the file system for a job's directory, which may hold so many bytes; 0 means any number.
 func sortFS(dir string, quota int64) vfs.FS {
 	if quota == 0 {
 		return vfs.Default
@@ -41,11 +34,12 @@ func sortFS(dir string, quota int64) vfs.FS {
 }
 
 // quotaError is what comes of a write beyond the quota. It is a full disk's, for those who look at its kind.
-type quotaError struct{ quota, held int64 }
+type quotaError struct{ quota int64 }
 
 // Error implements error.
 func (e *quotaError) Error() string {
-	return fmt.Sprintf("import.disk-quota of %s is used up (there are %s)", units.BytesSize(float64(e.quota)), units.BytesSize(float64(e.held)))
+	return fmt.Sprintf("the job needs more than its disk quota of %s, which only a larger import.disk-quota, or a new statement with "+
+		"a larger disk_quota, gives it", units.BytesSize(float64(e.quota)))
 }
 
 // Unwrap returns the kind.
@@ -55,35 +49,32 @@ func (e *quotaError) Unwrap() error { return syscall.EDQUOT }
 func (q *diskQuota) take(n int64) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if age := time.Since(q.looked); age >= quotaLook || q.held+n > q.quota && age >= quotaLook/10 {
-		q.look()
+	if !q.looked || q.held+n > q.quota { // files may have gone
+		q.held, q.looked = heldIn(q.dir), true
 	}
 	if q.held+n > q.quota {
-		return &quotaError{q.quota, q.held}
+		return &quotaError{q.quota}
 	}
 	q.held += n
 	return nil
 }
 
-// look finds out what the directory holds. Files come and go meanwhile.
-func (q *diskQuota) look() {
-	q.held, q.looked = 0, time.Now()
-	_ = filepath.WalkDir(q.dir, func(_ string, entry fs.DirEntry, err error) error {
+// heldIn finds out what a directory holds. Files come and go meanwhile.
+func heldIn(dir string) (bytes int64) {
+	_ = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return nil
 		}
 		if info, err := entry.Info(); err == nil {
-			q.held += info.Size()
+			bytes += info.Size()
 		}
 		return nil
 	})
+	return bytes
 }
 
 // Create implements vfs.FS.
 func (q *diskQuota) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	if err := q.take(0); err != nil {
-		return nil, &fs.PathError{Op: "create", Path: name, Err: err}
-	}
 	f, err := q.FS.Create(name, category)
 	if err != nil {
 		return nil, err

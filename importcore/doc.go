@@ -33,6 +33,8 @@
 // Before all of that, Inspect makes the prechecks of a task (prechecks.go, package precheck)
 // and estimates what it takes from a sample of its rows (sample.go, estimate.go).
 //
+// With a disk quota encode and ingest take turns, for one part of the source after the other (rounds.go).
+//
 // # Rows that collide
 //
 // By default pairs carry nothing but themselves, and two equal keys end the

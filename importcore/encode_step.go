@@ -9,7 +9,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sluicedb/sluice/importcore/badrows"
-	"github.com/sluicedb/sluice/importcore/cluster"
 	"github.com/sluicedb/sluice/importcore/encode"
 	"github.com/sluicedb/sluice/importcore/fault"
 	"github.com/sluicedb/sluice/importcore/format"
@@ -23,9 +22,6 @@ import (
 // the files is reported, whichever worker met its own first; with MaxErrors they
 // are left out (see badRows). Two equal keys are reported when there is no such row.
 func (r *run) encode(ctx context.Context, memory memorySplit) (*sortkv.Sorted, error) {
-	if err := r.numberRows(ctx); err != nil {
-		return nil, err
-	}
 	saver := &encodedSaver{run: r, ctx: ctx, tally: r.newTally()}
 	err := r.encodeAll(ctx, memory, saver)
 	if waitErr := saver.wait(); err == nil {
@@ -34,9 +30,8 @@ func (r *run) encode(ctx context.Context, memory memorySplit) (*sortkv.Sorted, e
 	if err != nil {
 		return nil, err
 	}
-	r.ids = cluster.AutoIDs(saver.tally.maxIDs())
-	saver.tally.tell(r)
-	r.plan.progress.spilled.Store(r.sorter.Spilled())
+	r.tallied(saver.tally)
+	r.plan.progress.spilled.Store(r.spilledBefore() + r.sorter.Spilled())
 	if !r.numbered && r.sorter.Spilled() > 0 {
 		r.enter(StepSort)
 	}
@@ -58,7 +53,7 @@ func (r *run) encodeAll(ctx context.Context, memory memorySplit, saver *encodedS
 	wide := r.newWideRows(memory)
 	defer wide.close()
 	feeder := &feeder{run: r, pool: format.NewBlockPool(memory.blockBytes, memory.blocks, wide), ahead: memory.ahead, out: blocks, bad: bad, saver: saver,
-		feeds: map[*layout]*sequenceFeed{}, next: r.saved.Encoded.Next, due: r.newDue()}
+		feeds: map[*layout]*sequenceFeed{}, next: r.saved.Encoded.Next, until: r.end, due: r.newDue()}
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(fault.Contain(func() error {
 		defer close(blocks)
@@ -67,7 +62,10 @@ func (r *run) encodeAll(ctx context.Context, memory memorySplit, saver *encodedS
 	for range r.plan.Task.Threads {
 		group.Go(fault.Contain(func() error { return r.encodeBlocks(groupCtx, blocks, bad, saver.tally, wide) }))
 	}
-	if err := bad.end(ctx, group.Wait()); err != nil || !r.mustSaveEncoded() {
+	if err := bad.end(ctx, group.Wait()); err != nil {
+		return err
+	}
+	if err := r.reached(feeder); err != nil || !r.mustSaveEncoded() {
 		return err
 	}
 	return saver.begin(ctx, feeder.next)
@@ -100,6 +98,7 @@ type worker struct {
 	full     int // bytes at which arena is handed over
 	// counted of the arena's pairs and bytes are in the job's progress.
 	counted struct{ pairs, bytes int }
+	weighed int // bytes of arena that the meter knows of
 }
 
 // count adds what has come into the arena to the job's progress.
@@ -150,6 +149,10 @@ func (w *worker) lend(ctx context.Context) (err error) {
 func (w *worker) handOver(ctx context.Context) error {
 	w.count()
 	w.counted.pairs, w.counted.bytes = 0, 0
+	if w.meter != nil {
+		w.weighArena()
+		defer w.weighOff()
+	}
 	a := w.arena
 	w.arena = nil
 	if a == nil || a == w.unsorted {
@@ -188,6 +191,7 @@ func (w *worker) consume(ctx context.Context, blocks <-chan numberedBlock, bad *
 		if w.plan.Task.Observer != nil {
 			w.plan.Task.Observer.Encoded(int64(len(block.Data)))
 		}
+		w.weigh(len(block.Data))
 		w.trim(block)
 		block.Release()
 		if err = bad.ended(ctx, block.seq, left, err); err != nil {

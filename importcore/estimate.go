@@ -20,6 +20,8 @@ type Estimate struct {
 	Rows, Pairs, PairBytes, RecordBytes int64
 	// SortMemory is what sorting may use of the memory budget, Spill what goes to the sort directory.
 	SortMemory, Spill int64
+	// Rounds is in how many parts the source is imported because of the disk quota; 0 means that it isn't.
+	Rounds int64
 	// Regions is how many regions the pairs fill; 0 means unknown.
 	Regions int64
 	// Encode is how long encoding takes with the task's threads, at the speed of the sample. Ingest is
@@ -83,8 +85,13 @@ func (p *Plan) estimate(s *sample) Estimate {
 	if p.numbered() {
 		sorted += numberBytes * e.Pairs
 	}
-	if runs := int64(runShare * float64(sorted)); runs > memory.fits(p.Task.Threads) {
+	runs := int64(runShare * float64(sorted))
+	if runs > memory.fits(p.Task.Threads) {
 		e.Spill = runs
+	}
+	if quota := p.Task.DiskQuota; quota > 0 && runs > quota && p.Task.divisible() {
+		e.Rounds = (runs + quota - 1) / quota
+		e.Spill = min(e.Spill, quota)
 	}
 	return e
 }

@@ -42,11 +42,21 @@ func TestEstimate(t *testing.T) {
 	require.Zero(t, p.estimate(s).Spill)
 	p.SourceBytes += 10_000
 	require.Greater(t, p.estimate(s).Spill, fits)
+	p.Task.DiskQuota = fits / 3
+	require.Equal(t, fits/3, p.estimate(s).Spill)
+	require.EqualValues(t, 4, p.estimate(s).Rounds)
+	p.Task.DiskQuota = 2 * fits
+	require.Zero(t, p.estimate(s).Rounds)
+	require.Greater(t, p.estimate(s).Spill, fits)
+	p.Task.DiskQuota = 0
 	p.SourceBytes = int64(float64(fits) / runShare * 0.9)
 	p.Task.OnDuplicate = DuplicateIgnore
 	numbered := p.estimate(s)
 	require.Less(t, numbered.SortMemory, e.SortMemory)
 	require.InEpsilon(t, runShare*float64(numbered.PairBytes+8*numbered.Pairs), numbered.Spill, 0.001)
+	p.Task.DiskQuota = numbered.Spill / 2 // which makes no rounds of it
+	require.Equal(t, numbered.Spill, p.estimate(s).Spill)
+	require.Zero(t, p.estimate(s).Rounds)
 }
 
 func TestEstimateOfTheCluster(t *testing.T) {

@@ -39,6 +39,10 @@ type feeder struct {
 	feeds map[*layout]*sequenceFeed
 	seq   int64
 	next  checkpoint.Place // of the block that comes next
+	// until, if set, is a place between two rows that is not passed. over tells that the disk quota is
+	// reached: what comes at next is for another round.
+	until *checkpoint.Place
+	over  bool
 	due   due
 }
 
@@ -48,6 +52,9 @@ func (f *feeder) feed(ctx context.Context) error {
 	defer stop()
 	from := f.next
 	for i := from.File; i < len(f.plan.Files); i++ {
+		if f.ended(i) {
+			return nil
+		}
 		if f.plan.layouts[i] == nil {
 			if f.saver != nil {
 				f.plan.progress.filesRead.Add(1)
@@ -62,7 +69,9 @@ func (f *feeder) feed(ctx context.Context) error {
 			return err
 		}
 	}
-	f.next.File, f.next.At = len(f.plan.Files), format.RowPlace{}
+	if !f.over && f.until == nil {
+		f.next.File, f.next.At = len(f.plan.Files), format.RowPlace{}
+	}
 	return nil
 }
 
@@ -84,6 +93,14 @@ func (f *feeder) feedFile(ctx context.Context, splitter format.Splitter, file in
 			return err
 		}
 		f.next.File, f.next.At = file, format.RowPlace{Offset: block.Offset, Line: block.FirstLine, Row: block.FirstRow}
+		if !f.cut(block) {
+			block.Release()
+			return nil
+		}
+		if f.over, err = f.full(ctx, len(block.Data)); err != nil || f.over {
+			block.Release()
+			return err
+		}
 		if err := f.give(ctx, block); err != nil {
 			block.Release()
 			return err
@@ -107,6 +124,7 @@ func (f *feeder) give(ctx context.Context, block *format.Block) (err error) {
 		return err
 	}
 	f.seq++
+	f.meter.give(len(block.Data))
 	f.next.Row += block.Rows
 	f.due.bytes += int64(len(block.Data))
 	select {
@@ -126,26 +144,36 @@ func (f *feeder) sequences(file int) *sequenceFeed {
 	return f.feeds[l]
 }
 
-// checkpoint makes all workers rest and notes what is done. A pause ends the job here.
-func (f *feeder) checkpoint(ctx context.Context) error {
-	if err := f.saver.wait(); err != nil { // while the workers still have something to do
-		return err
-	}
+// rest returns when no worker has anything in hand; over, which is never nil, lets them go on.
+func (f *feeder) rest(ctx context.Context) (over func(), err error) {
 	rest := &rest{begun: make(chan struct{}, f.plan.Task.Threads), over: make(chan struct{})}
-	defer close(rest.over)
+	over = func() { close(rest.over) }
 	for range f.plan.Task.Threads {
 		select {
 		case f.out <- numberedBlock{rest: rest}:
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return over, context.Cause(ctx)
 		}
 	}
 	for range f.plan.Task.Threads {
 		select {
 		case <-rest.begun:
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return over, context.Cause(ctx)
 		}
+	}
+	return over, nil
+}
+
+// checkpoint makes all workers rest and notes what is done. A pause ends the job here.
+func (f *feeder) checkpoint(ctx context.Context) error {
+	if err := f.saver.wait(); err != nil { // while the workers still have something to do
+		return err
+	}
+	over, err := f.rest(ctx)
+	defer over()
+	if err != nil {
+		return err
 	}
 	if f.bad.found() {
 		return nil // the job ends here, and not with a checkpoint

@@ -53,7 +53,7 @@ func (r *run) locateDuplicate(ctx context.Context, err error, memory memorySplit
 	if closeErr := r.sorter.Close(); closeErr != nil {
 		return errors.Join(err, closeErr)
 	}
-	r.numbered = true
+	r.numbered, r.meter = true, nil
 	memory = memory.withConflicts()
 	r.blocks = &blockIndex{dir: r.dir.path}
 	var lookErr error
@@ -118,7 +118,7 @@ func (f *duplicateFinder) find(ctx context.Context, memory memorySplit) (*confli
 	blocks := make(chan numberedBlock, f.plan.Task.Threads)
 	wide := f.newWideRows(memory)
 	feeder := &feeder{run: f.run, pool: format.NewBlockPool(memory.blockBytes, memory.blocks, wide), out: blocks, bad: bad,
-		feeds: map[*layout]*sequenceFeed{}, due: due{never: true}}
+		feeds: map[*layout]*sequenceFeed{}, next: f.saved.Begin().Next, until: f.end, due: due{never: true}}
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(fault.Contain(func() error {
 		defer close(blocks)

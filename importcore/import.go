@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"go.uber.org/zap"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -31,6 +32,7 @@ type run struct {
 	ids    cluster.AutoIDs
 	bad    *badrows.Collector // nil if the task has no sink
 	dir    *sortDir
+	sortFS vfs.FS           // that dir is in
 	saved  checkpoint.State // what the job goes on from if it is interrupted
 	// moreDeleted tells that more rows of the table than summary.DeletedRows may have been deleted, by a run before this one.
 	moreDeleted bool
@@ -45,7 +47,13 @@ type run struct {
 	before     kv.Checksum      // of the rows that the table had before the ingest
 	unverified bool             // before is not to be had
 	summary    Summary
-	waited     Waits // before the present step
+	waited     Waits               // before the present step
+	told       [StepDone + 1]int64 // bytes that the log was told of steps
+	// meter is nil without a disk quota. end is where the present round ends, once that is known; nil for the source's end.
+	meter *meter
+	end   *checkpoint.Place
+	// counted is what the encoders of the present round know.
+	counted *tally
 	// sent tells that pairs may have reached the table.
 	sent atomic.Bool
 	// left says what the table holds since then, or since rows of it were deleted; "" before.
@@ -136,6 +144,22 @@ func (r *run) bringIn(ctx context.Context) error {
 		}
 	}
 	r.allowedSpeed(ctx)
+	if err := r.numberRows(ctx); err != nil {
+		return err
+	}
+	for {
+		if err := r.bringInRound(ctx, memory); err != nil || r.end == nil {
+			return err
+		}
+		if err := r.nextRound(ctx, memory); err != nil {
+			return err
+		}
+	}
+}
+
+// bringInRound brings the pairs of what is left of the source into the table, or of as much as the disk quota allows.
+func (r *run) bringInRound(ctx context.Context, memory memorySplit) error {
+	r.beginRound()
 	r.enter(StepEncode)
 	sorted, err := r.encode(ctx, memory)
 	if err != nil {
@@ -148,12 +172,13 @@ func (r *run) bringIn(ctx context.Context) error {
 	if err := r.checkSame(src); err != nil {
 		return err
 	}
-	r.summary.Local = src.Checksum()
+	r.summary.Local = r.total(src.Checksum())
 	r.summary.Rows = r.plan.progress.rows.Load() - r.summary.LostRows
 	r.summary.SourceBytes = r.plan.progress.sourceBytes.Load()
-	r.summary.SpilledBytes = sorted.Spilled()
-	r.plan.progress.spilled.Store(sorted.Spilled())
-	r.plan.progress.settle(int64(r.summary.Local.Pairs), int64(r.summary.Local.Bytes))
+	r.summary.SpilledBytes = r.spilledBefore() + sorted.Spilled()
+	r.plan.progress.spilled.Store(r.summary.SpilledBytes)
+	r.settle(src.Checksum(), r.end == nil)
+	r.summary.Rounds = r.roundsBefore() + 1
 	r.enter(StepIngest)
 	return r.ingest(ctx, src, memory)
 }

@@ -18,6 +18,9 @@ import (
 // ingest writes the sorted pairs into the cluster.
 func (r *run) ingest(ctx context.Context, src *content, memory memorySplit) error {
 	if src.Checksum().Pairs == 0 {
+		if r.saved.Sent() {
+			r.left = leftUnverified
+		}
 		return nil
 	}
 	task := r.plan.Task
@@ -25,7 +28,7 @@ func (r *run) ingest(ctx context.Context, src *content, memory memorySplit) erro
 	if err := r.core.cluster.CheckTableUnchanged(ctx, task.DB, task.Table, r.plan.target.Info); err != nil {
 		return err
 	}
-	if r.saved.Ingest == nil {
+	if !r.saved.Sent() {
 		if err := r.checkStillEmpty(ctx); err != nil {
 			return err
 		}
@@ -44,6 +47,9 @@ func (r *run) ingest(ctx context.Context, src *content, memory memorySplit) erro
 	// Nothing is held any more when it is saved that the ingest is over: who goes on from there takes no leases.
 	if err := r.core.cluster.CheckTableUnchanged(ctx, task.DB, task.Table, r.plan.target.Info); err != nil {
 		return err
+	}
+	if r.end != nil {
+		return nil // see nextRound
 	}
 	r.left = leftUnverified
 	return r.saveComplete(ctx)
@@ -66,11 +72,13 @@ func (r *run) ingestLeased(ctx context.Context, src *content, ranges []sortkv.Ra
 // ingestUnder does the ingest while the leases are held.
 func (r *run) ingestUnder(ctx context.Context, src *content, ranges []sortkv.Range,
 	limits cluster.RegionLimits, memory memorySplit) error {
-	if r.saved.Ingest == nil {
+	if !r.saved.Sent() {
 		if err := r.commitTS(ctx); err != nil {
 			return err
 		}
-		if err := r.saveBegin(ctx); err != nil {
+	}
+	if r.saved.Ingest == nil {
+		if err := r.saveBegin(ctx, src.Checksum()); err != nil {
 			return err
 		}
 	}
@@ -94,7 +102,7 @@ func (r *run) ingestUnder(ctx context.Context, src *content, ranges []sortkv.Ran
 	if err != nil {
 		return r.describeDuplicate(err)
 	}
-	r.summary.Regions = int64(stats.SSTs)
+	r.summary.Regions += int64(stats.SSTs)
 	return nil
 }
 
@@ -250,12 +258,13 @@ func (r *run) finish(ctx context.Context) error {
 
 func (r *run) compareChecksum(ctx context.Context) error {
 	task := r.plan.Task
-	if task.Checksum == ChecksumOff || r.unverified {
+	needed := r.mayCollide()
+	if task.Checksum == ChecksumOff && !needed || r.unverified {
 		return nil
 	}
 	remote, err := r.remoteChecksum(ctx)
 	if err != nil {
-		if task.Checksum == ChecksumOptional && ctx.Err() == nil && r.interrupted(ctx, err) == nil {
+		if task.Checksum != ChecksumRequired && !needed && ctx.Err() == nil && r.interrupted(ctx, err) == nil {
 			r.warn("the cluster's checksum is not to be had, so the rows are not verified", err)
 			return nil
 		}
@@ -265,6 +274,9 @@ func (r *run) compareChecksum(ctx context.Context) error {
 	local := r.summary.Local
 	local.Merge(r.before)
 	if local != remote {
+		if needed && remote.Pairs < local.Pairs {
+			return r.collided(local, remote)
+		}
 		return fault.New(fault.Cluster, 0,
 			"checksum mismatched remote vs local => (checksum: %d vs %d) (total_kvs: %d vs %d) (total_bytes:%d vs %d)",
 			remote.Sum, local.Sum, remote.Pairs, local.Pairs, remote.Bytes, local.Bytes)

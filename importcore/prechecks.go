@@ -191,12 +191,13 @@ func (in *inspector) checkLocalDisk(context.Context) precheck.Finding {
 	if by := in.blocked(); by != "" {
 		return precheck.Blocked(by)
 	}
-	need, cfg := in.estimate().Spill, &in.core.cfg
-	if cfg.DiskQuota > 0 && need > cfg.DiskQuota {
-		return precheck.Fail("sorting needs about %s in %s, which may hold %s (import.disk-quota)",
-			units.BytesSize(float64(need)), cfg.SortDir, units.BytesSize(float64(cfg.DiskQuota)))
+	need, dir, quota := in.estimate().Spill, in.core.cfg.SortDir, in.plan.Task.DiskQuota
+	if quota > 0 && need > quota {
+		return precheck.Fail("sorting needs about %s in %s, where the job may have %s (disk_quota or import.disk-quota); "+
+			"with on_duplicate, allow_non_empty or partitions the source can't be imported in parts",
+			units.BytesSize(float64(need)), dir, units.BytesSize(float64(quota)))
 	}
-	return precheck.Disk(cfg.SortDir, need, precheck.FreeBytes)
+	return precheck.Disk(dir, need, precheck.FreeBytes)
 }
 
 func (in *inspector) checkPlacement(context.Context) precheck.Finding {

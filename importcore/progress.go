@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sluicedb/sluice/importcore/ingest"
+	"github.com/sluicedb/sluice/importcore/kv"
 	"github.com/sluicedb/sluice/importcore/sortkv"
 )
 
@@ -27,13 +28,15 @@ type progress struct {
 	// sent bytes of pairs were given to the stores, the last ones at allSent (nanoseconds since 1970); ingested ones are
 	// in the cluster for good. underWay are at most between the two.
 	sent, allSent, ingested, underWay atomic.Int64
+	round, roundsBytes                atomic.Int64  // see Progress.Round; bytes of the pairs of rounds that are over
 	tableBytes                        atomic.Int64  // that the table had before
 	writeSpeed                        atomic.Uint64 // what max_write_speed allows the cluster, in bytes per second; 0 is no limit
 
 	// Nanoseconds that goroutines waited.
-	sourceWait, restWait atomic.Int64
-	sorter               atomic.Pointer[sortkv.Sorter]
-	ingestWaits          ingest.Waits
+	sourceWait, restWait   atomic.Int64
+	memoryWait, sorterWait atomic.Int64 // of the sorters of rounds that are over
+	sorter                 atomic.Pointer[sortkv.Sorter]
+	ingestWaits            ingest.Waits
 
 	mu struct {
 		sync.Mutex
@@ -64,33 +67,24 @@ type clock struct {
 	cpuTook   [StepDone + 1]time.Duration
 }
 
-// restart counts from the source's beginning again.
-func (p *progress) restart() {
-	p.rows.Store(0)
-	p.sourceBytes.Store(0)
-	p.filesRead.Store(0)
-	p.madePairs.Store(0)
-	p.madeBytes.Store(0)
-}
-
 // resume counts what a checkpoint has.
-func (p *progress) resume(rows, source, files, pairs, bytes, spilled int64) {
+func (p *progress) resume(rows, source, files int64, made kv.Checksum, spilled int64) {
 	p.rows.Store(rows)
 	p.sourceBytes.Store(source)
 	p.filesRead.Store(files)
-	p.madePairs.Store(pairs)
-	p.madeBytes.Store(bytes)
+	p.madePairs.Store(int64(made.Pairs))
+	p.madeBytes.Store(int64(made.Bytes))
 	p.mu.Lock()
 	p.spilled.Store(spilled)
 	p.mu.before.source, p.mu.before.rows, p.mu.before.spilled = source, rows, spilled
 	p.mu.Unlock()
 }
 
-// settle notes what is to be ingested, exactly.
-func (p *progress) settle(pairs, bytes int64) {
+// settle notes what is to be ingested, exactly: all of it, or what has been so far and the present round's.
+func (p *progress) settle(pairs, bytes int64, all bool) {
 	p.allPairs.Store(pairs)
 	p.allBytes.Store(bytes)
-	p.known.Store(true)
+	p.known.Store(all)
 }
 
 // step is the one that the job is at.
@@ -166,15 +160,15 @@ func (p *Plan) Progress() Progress {
 	out := Progress{
 		SourceBytes: g.sourceBytes.Load(), SourceTotal: g.sourceTotal.Load(), Rows: g.rows.Load(),
 		Files: g.files.Load(), FilesRead: g.filesRead.Load(),
-		PairBytes: g.madeBytes.Load(), IngestedBytes: g.ingested.Load(),
+		PairBytes: g.madeBytes.Load(), IngestedBytes: g.ingested.Load(), Round: g.round.Load(),
 		Waits: Waits{
-			Source: time.Duration(g.sourceWait.Load()), Disk: time.Duration(g.restWait.Load()),
+			Source: time.Duration(g.sourceWait.Load()), Memory: time.Duration(g.memoryWait.Load()), Disk: time.Duration(g.restWait.Load() + g.sorterWait.Load()),
 			Store: g.ingestWaits.Store.Load(), Limit: g.ingestWaits.Limit.Load(), Backoff: g.ingestWaits.Backoff.Load(),
 		},
 	}
 	if s := g.sorter.Load(); s != nil {
 		memory, disk := s.Waits()
-		out.Waits.Memory, out.Waits.Disk = memory, out.Waits.Disk+disk
+		out.Waits.Memory, out.Waits.Disk = out.Waits.Memory+memory, out.Waits.Disk+disk
 	}
 	out.Slowdowns, out.HeldBack = p.held.now()
 	g.mu.Lock()
@@ -216,7 +210,7 @@ func (p *progress) steps(c *clock, s *shape) []StepProgress {
 	rest := min(p.underWay.Load(), bytes)
 	steps := []StepProgress{
 		{Step: StepEncode, Done: source, Size: total},
-		{Step: StepSort, Done: p.merged(sort), Size: sort},
+		{Step: StepSort, Done: p.merged(sort, c), Size: sort},
 		{Step: StepConflicts, Done: conflicts / 1000 * p.looked.Load(), Size: conflicts},
 		{Step: StepIngest, Done: p.sent.Load(), Size: bytes, MaxSpeed: speed},
 		{Step: StepIngest, Tail: true, Size: rest, Blind: true},
@@ -229,7 +223,7 @@ func (p *progress) steps(c *clock, s *shape) []StepProgress {
 		if o.Tail {
 			o.CPU = 0 // counted already
 		}
-		if o.Step < c.step {
+		if o.Step < c.step && (p.round.Load() == 0 || c.step > StepIngest) { // with rounds the job comes back to it
 			o.Done = o.Size
 		}
 		o.Done = min(o.Done, o.Size)
@@ -256,7 +250,7 @@ func (p *progress) tookOf(o *StepProgress, c *clock) time.Duration {
 
 // tellSent counts what was given to the stores.
 func (p *progress) tellSent(bytes int64) {
-	if p.sent.Add(bytes) == p.allBytes.Load() {
+	if p.sent.Add(bytes) == p.allBytes.Load() && p.known.Load() {
 		p.allSent.Store(time.Now().UnixNano())
 	}
 }
@@ -313,10 +307,20 @@ func (p *progress) expectRuns(source, total, bytes int64, c *clock, s *shape) bo
 }
 
 // merged is how much of the sorted pairs' bytes the search for duplicates has seen.
-func (p *progress) merged(size int64) int64 {
+func (p *progress) merged(size int64, c *clock) int64 {
 	sorted, pairs := p.sorted.Load(), p.madePairs.Load()
 	if sorted == nil || pairs == 0 {
 		return 0
+	}
+	if p.round.Load() > 0 {
+		over, made := p.roundsBytes.Load(), p.madeBytes.Load()
+		switch {
+		case c.step < StepSort:
+			return over
+		case c.step > StepSort:
+			return made
+		}
+		return over + min(int64(float64(made)/float64(pairs)*float64(sorted.Compared())), made-over)
 	}
 	return int64(float64(size) * min(float64(sorted.Compared())/float64(pairs), 1))
 }

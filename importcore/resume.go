@@ -192,10 +192,11 @@ func (r *run) openSorting(memory memorySplit) error {
 			return fault.Wrap(err, fault.User, 0, "the job's sorted rows are lost, and it can't go on without them, because "+
 				"the table had rows before or values are drawn (RAND, UUID, a sequence)")
 		}
-		r.log.Warn("the job's sorted rows are not to be had: the source is read again from its beginning", zap.Error(err))
+		r.log.Warn("the job's sorted rows are not to be had: they are encoded again", zap.Error(err))
 	}
-	r.saved.Encoded = checkpoint.Encoded{}
-	r.plan.progress.restart()
+	r.saved.Encoded = r.saved.Begin()
+	r.saved.Encoded.Dir = ""
+	r.countFrom(&r.saved.Encoded)
 	return r.newSorting(memory)
 }
 
@@ -204,6 +205,7 @@ func (r *run) newSorting(memory memorySplit) (err error) {
 	if r.dir, err = newSortDir(r.core.cfg.SortDir, r.plan.Task.JobID, r.log); err != nil {
 		return err
 	}
+	r.sortFS = sortFS(r.dir.path, r.plan.Task.DiskQuota)
 	if r.numbered {
 		r.blocks = &blockIndex{dir: r.dir.path}
 	}
@@ -219,6 +221,7 @@ func (r *run) reopenSorting(memory memorySplit) (err error) {
 	if r.dir, err = takeSortDir(e.Dir); err != nil {
 		return err
 	}
+	r.sortFS = sortFS(r.dir.path, r.plan.Task.DiskQuota)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, r.blocks.Close(), r.dir.release())
@@ -231,11 +234,13 @@ func (r *run) reopenSorting(memory memorySplit) (err error) {
 			return err
 		}
 	}
+	if err = r.dropRounds(e.Runs.Dir); err != nil {
+		return err
+	}
 	if r.sorter, err = sortkv.Reopen(r.sortOptions(memory), e.Runs); err != nil {
 		return err
 	}
-	sum := e.Runs.Checksum
-	r.plan.progress.resume(e.Rows, e.SourceBytes, int64(e.Next.File), int64(sum.Pairs), int64(sum.Bytes), e.Runs.Spilled())
+	r.countFrom(e)
 	r.plan.progress.sorter.Store(r.sorter)
 	r.log.Info("the job goes on from its checkpoint", zap.Int64("rows", e.Rows), zap.Int64("source_bytes", e.SourceBytes))
 	return nil
@@ -265,6 +270,9 @@ func (r *run) closeSorting(keep bool) error {
 func (r *run) trimSorting() error {
 	if r.saved.Encoded.Dir != r.dir.path {
 		return nil // the directory of the checkpoint is another one, which was not to be had
+	}
+	if err := r.dropRounds(r.saved.Encoded.Runs.Dir); err != nil {
+		return err
 	}
 	trimmed, err := sortkv.Reopen(r.sortOptions(r.plan.splitMemory(r.plan.Task.MemoryBudget)), r.saved.Encoded.Runs)
 	if err != nil {

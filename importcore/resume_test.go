@@ -25,7 +25,7 @@ import (
 var notInBasis = map[string]bool{
 	"JobID": true, "DB": true, "Table": true, "Location": true, // the table's id and the files stand for them
 	"Threads": true, "MaxWriteSpeed": true, "MaxLatency": true, "Checksum": true, "DisableImportMode": true, "KeepPartial": true, "MemoryBudget": true,
-	"BadRows": true, "Observer": true, "Owned": true, "Hold": true, "Checkpoints": true, "SkipPrechecks": true,
+	"BadRows": true, "Observer": true, "Owned": true, "Hold": true, "Checkpoints": true, "SkipPrechecks": true, "DiskQuota": true,
 	"Now": true, // the checkpoint has its own
 }
 

@@ -49,7 +49,7 @@ func (r *run) suffixBytes() int {
 // sortOptions are those of the sorter of the job's pairs.
 func (r *run) sortOptions(memory memorySplit) sortkv.Options {
 	return sortkv.Options{
-		Dir: r.dir.path, FS: r.core.sortFS, MemoryBudget: memory.sort, ArenaBytes: memory.arenaBytes, SuffixBytes: r.suffixBytes(),
+		Dir: r.dir.path, FS: r.sortFS, MemoryBudget: memory.sort, ArenaBytes: memory.arenaBytes, SuffixBytes: r.suffixBytes(),
 		Compression: r.core.compression, PrefixSkip: len(r.plan.encoding.SharedPrefix()), Logger: r.log,
 	}
 }

@@ -34,7 +34,8 @@ func (r *run) leave() {
 func (r *run) tellStep(took, cpu time.Duration, p *Progress) {
 	fields := []zap.Field{zap.Stringer("step", p.Step), zap.Duration("took", took)}
 	if s := stepOf(p.Steps, p.Step); !s.Blind {
-		did := s.Did
+		did := s.Did - r.told[p.Step] // with rounds the job comes to a step again
+		r.told[p.Step] = s.Did
 		fields = append(fields, zap.Int64("bytes", did), zap.Int64("bytes_per_second", int64(float64(did)/max(took.Seconds(), 1e-6))))
 	}
 	fields = append(fields, zap.Int64("rows", p.Rows))

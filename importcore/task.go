@@ -131,6 +131,10 @@ type ImportTask struct {
 	Checkpoints Checkpoints
 	// Observer may be nil.
 	Observer Observer
+	// DiskQuota is how many bytes the job may have in the sort directory; 0 means any number. When what is
+	// encoded reaches it, that is brought into the table, before the rest of the source is encoded (see rounds.go). A job
+	// that can't do that, or needs more for one part, ends with ErrDiskFull.
+	DiskQuota int64
 	// SkipPrechecks names the checks that Inspect leaves out.
 	SkipPrechecks []precheck.Name
 	// MemoryBudget is what the job may hold in memory for blocks, pairs and
@@ -196,6 +200,8 @@ type Progress struct {
 	// SourceBytes of SourceTotal bytes of the files have been encoded into Rows rows, runs of the job before this one included.
 	SourceBytes, SourceTotal int64
 	Rows                     int64
+	// Round is the present one's number if the source is imported in several (see ImportTask.DiskQuota), else 0.
+	Round int64
 	// FilesRead of Files source files have been read to their end.
 	Files, FilesRead int64
 	// PairBytes is the size of the keys and values made, IngestedBytes of those in the cluster for good.
@@ -270,7 +276,9 @@ type Summary struct {
 	// Rows doesn't count them. DeletedRows of the table were replaced.
 	LostRows, DeletedRows int64
 	// Regions is the number of ingests that the pairs took.
-	Regions  int64
+	Regions int64
+	// Rounds is in how many parts the source was imported, because of DiskQuota.
+	Rounds   int64
 	Warnings []string
 }
 

@@ -162,8 +162,10 @@ func (m *Model) Read(at int, steps []Step) Reading {
 	if known && s.Size > 0 {
 		r.StepLeft = duration(left)
 	}
-	for i := at + 1; i < len(steps); i++ {
-		left += m.expect(&steps[i])
+	for i := range steps {
+		if i != at { // also of those before: a job that does steps in turn comes to them again
+			left += m.expect(&steps[i])
+		}
 	}
 	elapsed := 0.0
 	for _, s := range m.Spent() {

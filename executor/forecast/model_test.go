@@ -350,3 +350,21 @@ func TestLearn(t *testing.T) {
 	require.Equal(t, Costs{}.of("ingest"), Learn(limited).of("ingest"))
 	require.InEpsilon(t, 1/otherSpeed, Costs{}.of("restore").perByte, 1e-9)
 }
+
+// TestStepsInTurn: a job that does two steps in turn, part by part, is expected to come to the first one again.
+func TestStepsInTurn(t *testing.T) {
+	t.Parallel()
+	left := func(encoded int64) time.Duration {
+		m := New(Costs{}, nil, 0)
+		var r Reading
+		for s := range int64(20) {
+			r = m.Read(1, []Step{
+				{Name: "encode", Done: encoded, Size: gib, Took: 100 * time.Second},
+				{Name: "ingest", Done: s * mib, Size: gib, Took: time.Duration(s) * time.Second},
+			})
+		}
+		return r.Left
+	}
+	require.Greater(t, left(gib/4), left(gib/2))
+	require.Greater(t, left(gib/2), left(gib)+time.Second)
+}

@@ -15,8 +15,12 @@ import (
 	"github.com/sluicedb/sluice/importcore/sortkv"
 )
 
-// Version is that of the form and the meaning of a State.
-const Version = 1
+// Version is that of the form and the meaning of a State. One with rounds has VersionRounds, because
+// who doesn't know of them would take the first round for the whole job.
+const (
+	Version       = 1
+	VersionRounds = 2
+)
 
 // ErrVersion says that a state was written by a Sluice that this one doesn't understand.
 var ErrVersion = errors.New("the checkpoint has another version")
@@ -35,6 +39,36 @@ type State struct {
 	// Deleting tells that rows of the table, which rows of the source replace, are being deleted.
 	Deleting bool    `json:"deleting,omitempty"`
 	Ingest   *Ingest `json:"ingest,omitempty"`
+	// Rounds is nil until a part of the source is in the table for good. Encoded and Ingest are about what comes behind it.
+	Rounds *Rounds `json:"rounds,omitempty"`
+}
+
+// Rounds are those that are over: the parts of the source that were imported early, because
+// sorting more would have taken more disk than the job may have. Nothing of them is encoded again.
+type Rounds struct {
+	Count int `json:"count"`
+	// Begin is where the present round begins, without runs.
+	Begin Encoded `json:"begin"`
+	// Sum is that of all their pairs; Spilled bytes were written to sort them.
+	Sum     kv.Checksum `json:"sum"`
+	Spilled int64       `json:"spilled,omitempty"`
+	// CommitTS, Alone and Used are those of Ingest, for all rounds of the job.
+	CommitTS uint64        `json:"commit_ts"`
+	Alone    bool          `json:"alone"`
+	Used     encode.MaxIDs `json:"used"`
+	// Warnings are what the job has to tell its user so far.
+	Warnings []string `json:"warnings,omitempty"`
+}
+
+// Sent tells whether pairs may be in the table.
+func (s *State) Sent() bool { return s.Ingest != nil || s.Rounds != nil }
+
+// Begin is where the present round begins, for whoever has none of its runs.
+func (s *State) Begin() Encoded {
+	if s.Rounds == nil {
+		return Encoded{}
+	}
+	return s.Rounds.Begin
 }
 
 // Encoded is how far the source has been encoded.
@@ -91,13 +125,18 @@ type Ingest struct {
 	Warnings []string `json:"warnings,omitempty"`
 	// Done are the key ranges that are in the cluster for good.
 	Done Ranges `json:"done"`
-	// Complete tells that all of them are.
+	// Complete tells that all of them are, and that no round follows.
 	Complete bool `json:"complete,omitempty"`
+	// End is where the round ends whose pairs these are; nil for the source's end.
+	End *Place `json:"end,omitempty"`
 }
 
 // Marshal returns the state in its lasting form.
 func (s *State) Marshal() ([]byte, error) {
 	s.Version = Version
+	if s.Rounds != nil || s.Ingest != nil && s.Ingest.End != nil {
+		s.Version = VersionRounds
+	}
 	text, err := json.Marshal(s)
 	if err != nil {
 		return nil, fmt.Errorf("write a checkpoint: %w", err)
@@ -137,8 +176,8 @@ func Unmarshal(data []byte) (*State, error) {
 	if err := json.Unmarshal(text, &head); err != nil {
 		return nil, fmt.Errorf("read a checkpoint: %w", err)
 	}
-	if head.Version != Version {
-		return nil, fmt.Errorf("%w: it has %d, this Sluice reads %d", ErrVersion, head.Version, Version)
+	if head.Version != Version && head.Version != VersionRounds {
+		return nil, fmt.Errorf("%w: it has %d, this Sluice reads %d and %d", ErrVersion, head.Version, Version, VersionRounds)
 	}
 	s := &State{}
 	if err := json.Unmarshal(text, s); err != nil {

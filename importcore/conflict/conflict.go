@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"go.uber.org/zap"
 
 	"github.com/sluicedb/sluice/importcore/sortkv"
@@ -62,6 +63,8 @@ type Config struct {
 	// the sets of numbers; at least MinMemoryBudget.
 	Dir          string
 	MemoryBudget int64
+	// FS is where the second sort finds Dir; nil is the operating system's file system.
+	FS vfs.FS
 	// Threads is how many goroutines look for groups.
 	Threads int
 	Logger  *zap.Logger

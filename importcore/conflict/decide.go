@@ -36,7 +36,7 @@ func Decide(ctx context.Context, cfg Config) (_ *Result, err error) {
 	budget := sortBudget(cfg.MemoryBudget)
 	s := &scanner{cfg: cfg}
 	s.found, err = sortkv.New(sortkv.Options{
-		Dir: cfg.Dir, MemoryBudget: budget, SuffixBytes: kv.NumberBytes, Logger: cfg.Logger,
+		Dir: cfg.Dir, FS: cfg.FS, MemoryBudget: budget, SuffixBytes: kv.NumberBytes, Logger: cfg.Logger,
 		ArenaBytes: arenaBytes(budget, cfg.Threads),
 	})
 	if err != nil {

@@ -43,7 +43,7 @@ const (
 // writeError makes an error of the sort directory that its owner can act on.
 func writeError(dir string, err error) error {
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return fault.Wrap(err, fault.User, codeDiskFull, "the disk of the sort directory %s is full", dir)
+		return fault.Wrap(err, fault.User, codeDiskFull, "the sort directory %s is full", dir)
 	}
 	return fault.Wrap(err, fault.User, codeErrorOnWrite, "writing to the sort directory %s failed", dir)
 }

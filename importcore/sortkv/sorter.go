@@ -39,6 +39,7 @@ type Sorter struct {
 		reserved  int64 // bytes of the budget that Reserve has taken
 		hurrying  int   // who wait for memory with hurry closed
 		hurry     chan struct{}
+		spilling  int64 // size of chunks that are being written
 		runs      []runInfo
 		written   int64
 		sorted    *Sorted // after Finish
@@ -236,6 +237,7 @@ func (s *Sorter) takeSpillLocked() []*chunk {
 	s.mu.resident = s.mu.resident[n:]
 	for _, c := range chunks {
 		s.mu.bytes -= c.size
+		s.mu.spilling += c.size
 	}
 	s.mu.spills++
 	return chunks
@@ -244,6 +246,7 @@ func (s *Sorter) takeSpillLocked() []*chunk {
 // takeResidentLocked hands all resident chunks over to the caller, who must call spill.
 func (s *Sorter) takeResidentLocked() []*chunk {
 	chunks := s.mu.resident
+	s.mu.spilling += s.mu.bytes
 	s.mu.resident, s.mu.bytes = nil, 0
 	s.mu.spills++
 	return chunks

@@ -20,6 +20,9 @@ func (s *Sorter) spill(ctx context.Context, chunks []*chunk) error {
 	}
 	s.mu.Lock()
 	s.mu.spills--
+	for _, c := range chunks {
+		s.mu.spilling -= c.size
+	}
 	if err == nil {
 		s.mu.runs = append(s.mu.runs, r)
 		s.mu.written += r.bytes
@@ -99,6 +102,9 @@ func (f *footer) info(number int32) runInfo {
 	}
 }
 
+// DirPrefix begins the name of a sorter's own directory.
+const DirPrefix = "sort-"
+
 // nextRun numbers the next run, making the sorter's directory first if need be.
 func (s *Sorter) nextRun() (int32, error) {
 	s.mu.Lock()
@@ -108,7 +114,7 @@ func (s *Sorter) nextRun() (int32, error) {
 		if _, err := rand.Read(id[:]); err != nil {
 			return 0, fmt.Errorf("naming the sort directory: %w", err)
 		}
-		dir := s.opts.FS.PathJoin(s.opts.Dir, "sort-"+hex.EncodeToString(id[:]))
+		dir := s.opts.FS.PathJoin(s.opts.Dir, DirPrefix+hex.EncodeToString(id[:]))
 		if err := s.opts.FS.MkdirAll(dir, 0o700); err != nil {
 			return 0, writeError(s.opts.Dir, err)
 		}

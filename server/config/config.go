@@ -73,10 +73,10 @@ type Import struct {
 	// SortDir is the directory for sorting, absolute. Size it for the encoded
 	// data of the imports that run at the same time.
 	SortDir string `toml:"sort-dir"`
-	// DiskQuota is how much the sort directory may hold; 0 means any amount.
-	DiskQuota Size `toml:"disk-quota"`
 	// SortCompression of what is written there: none, snappy or zstd.
 	SortCompression string `toml:"sort-compression"`
+	// DiskQuota is how much one job may have there, unless its statement says otherwise; 0 means any amount.
+	DiskQuota Size `toml:"disk-quota"`
 	// CheckpointBytes of source, or what takes CheckpointInterval, is done again at
 	// most when a job is interrupted.
 	CheckpointBytes    Size     `toml:"checkpoint-bytes"`

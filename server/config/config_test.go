@@ -38,6 +38,7 @@ dial-timeout = "250ms"
 [import]
 sort-compression = "zstd"
 checkpoint-bytes = "10GiB"
+disk-quota = "200GiB"
 memory-budget = "1.5GiB"
 threads = 3
 `)
@@ -51,7 +52,7 @@ threads = 3
 	want.Backend.Addresses = []string{"tidb-0:4000", "tidb-1:4000"}
 	want.Backend.DialTimeout = Duration(250 * time.Millisecond)
 	want.Import = Import{SortDir: "/data/sort", SortCompression: "zstd", MemoryBudget: 192 << 20, Threads: 3,
-		CheckpointBytes: 10 << 30, CheckpointInterval: Duration(time.Minute)}
+		DiskQuota: 200 << 30, CheckpointBytes: 10 << 30, CheckpointInterval: Duration(time.Minute)}
 	require.Equal(t, want, inv.Config)
 
 	inv, err = Load([]string{"--config", path, "--backend", "a:1,b:2", "--status-addr", ""}, io.Discard)
@@ -82,6 +83,7 @@ password-file = "/nonexistent"
 sort-dir = "relative"
 sort-compression = "lz4"
 checkpoint-bytes = "0"
+disk-quota = "1023KiB"
 checkpoint-interval = "-1m"
 memory-budget = "1MiB"
 max-latency = "10us"
@@ -102,7 +104,7 @@ on = true
 		"import.sort-dir", `import.sort-compression must be none, snappy or zstd, not "lz4"`, "import.memory-budget must be at least 160MiB (128MiB for the process, 32MiB for each of the 1 jobs that run at a time), not 1MiB", "jobs.concurrency", "import.threads",
 		"jobs.retention must not be negative", "jobs.takeover-timeout must be more than 0",
 		"import.max-latency must be from 1ms to 1m, or 0s for any, not 10µs",
-		"import.checkpoint-bytes must be positive", "import.checkpoint-interval",
+		"import.disk-quota must be 0 or at least 1MiB, not 1023KiB", "import.checkpoint-bytes must be positive", "import.checkpoint-interval",
 	} {
 		require.Contains(t, err.Error(), want)
 	}

@@ -26,6 +26,9 @@ func (f *findings) addf(format string, args ...any) { f.add(fmt.Errorf(format, a
 
 func (f *findings) err() error { return errors.Join(f.list...) }
 
+// minDiskQuota is the least that the core divides a source for, in bytes.
+const minDiskQuota Size = 1 << 20
+
 // maxIdentifier is the longest database name in characters; see TiDB's limits.
 const maxIdentifier = 64
 
@@ -82,8 +85,8 @@ func (c *Config) validate(f *findings) {
 	if !slices.Contains([]string{"none", "snappy", "zstd"}, c.Import.SortCompression) {
 		f.addf("import.sort-compression must be none, snappy or zstd, not %q", c.Import.SortCompression)
 	}
-	if c.Import.DiskQuota < 0 {
-		f.addf("import.disk-quota must not be negative")
+	if q := c.Import.DiskQuota; q != 0 && q < minDiskQuota {
+		f.addf("import.disk-quota must be 0 or at least %s, not %s", minDiskQuota, q)
 	}
 	if c.Import.CheckpointBytes <= 0 {
 		f.addf("import.checkpoint-bytes must be positive")

@@ -37,6 +37,7 @@ type world struct {
 	dead    bool
 	kill    context.CancelCauseFunc
 	cause   error
+	watch   func() // called at each event; may be nil
 }
 
 var errDied = fmt.Errorf("the process died: %w", importcore.ErrNotOwner)
@@ -45,6 +46,9 @@ var errDied = fmt.Errorf("the process died: %w", importcore.ErrNotOwner)
 // the last thing that a life does if it dies there.
 func (w *world) event() error {
 	w.events++
+	if w.watch != nil {
+		w.watch()
+	}
 	if w.dead || w.events == w.dieAt {
 		w.dead = true
 		w.kill(w.cause)
@@ -129,10 +133,10 @@ func (w *world) live(t *testing.T, core *importcore.Core, task importcore.Import
 	return summary, plan, err
 }
 
-func openCore(t *testing.T, pg *playground.Cluster, dir string, quota ...int64) *importcore.Core {
+func openCore(t *testing.T, pg *playground.Cluster, dir string) *importcore.Core {
 	t.Helper()
 	core, err := importcore.New(t.Context(), importcore.Config{
-		Cluster: cluster.Config{TiDB: []string{pg.TiDB}, User: "root", Logger: zap.NewNop()}, SortDir: dir, DiskQuota: append(quota, 0)[0],
+		Cluster: cluster.Config{TiDB: []string{pg.TiDB}, User: "root", Logger: zap.NewNop()}, SortDir: dir,
 		CheckpointBytes: 1, // a checkpoint behind every block
 		MemoryBudget:    importcore.MinMemoryBudget, Logger: zaptest.NewLogger(t, zaptest.Level(zap.WarnLevel)),
 	})
@@ -191,6 +195,7 @@ func newEngineBench(t *testing.T, k kind) *engineBench {
 	require.NoError(t, err)
 	b.rows, b.records, b.summary, b.events = k.content(t, db, schema, "t"), w.told(), *summary, w.events
 	require.Greater(t, b.events, 20)
+	require.Equal(t, k.rounds, summary.Rounds > 2, "%d rounds", summary.Rounds)
 	return b
 }
 
@@ -230,9 +235,17 @@ func (b *engineBench) interrupt(what string, at int, cause error, lose bool) {
 // requireNothingLost: a pause comes between two blocks, and what is encoded then is saved.
 func (b *engineBench) requireNothingLost(what string, w *world, plan *importcore.Plan) {
 	s := w.saved(b.T)
-	if p := plan.Progress(); s.Ingest == nil && p.SourceBytes < p.SourceTotal {
-		require.Equal(b.T, p.SourceBytes, s.Encoded.SourceBytes, what)
+	p := plan.Progress()
+	if s.Ingest != nil || p.SourceBytes == p.SourceTotal {
+		return
 	}
+	lost := p.SourceBytes - s.Encoded.SourceBytes
+	if b.rounds && p.Round > 0 { // the last block of a round, as of the source, isn't behind a checkpoint
+		require.LessOrEqual(b.T, lost, p.SourceTotal/int64(b.size.files)*2, what)
+		return
+	}
+	require.Zero(b.T, lost, what)
+
 }
 
 func (b *engineBench) check(what string, w *world, summary *importcore.Summary) {
@@ -249,7 +262,7 @@ func (b *engineBench) check(what string, w *world, summary *importcore.Summary) 
 func TestAbandonedJobsLeaveNothing(t *testing.T) {
 	t.Parallel()
 	for _, k := range kinds(engineSize) {
-		if k.name != "plain" && k.name != "partitions" && k.name != "filled, replace" && k.name != "drawn values" {
+		if k.name != "plain" && k.name != "partitions" && k.name != "filled, replace" && k.name != "drawn values" && k.name != "disk quota" {
 			continue
 		}
 		t.Run(k.name, func(t *testing.T) {
@@ -295,7 +308,7 @@ func (b *engineBench) abandon(at int) {
 	case b.fill != "" && saved.Deleting:
 		require.Contains(t, fate, "of the rows that were there before have been deleted")
 		return
-	case saved.Ingest != nil:
+	case saved.Sent():
 		require.Equal(t, "was emptied again", fate)
 	default:
 		require.Empty(t, fate)

@@ -16,7 +16,7 @@ import (
 var faultCluster = playground.Options{Stores: 3, RegionSplitSize: 1 << 20, RegionSplitKeys: 5_000}
 
 // faultKinds are the kinds of jobs that go through all troubles.
-var faultKinds = []string{"plain", "filled, replace", "bad rows", "capture"}
+var faultKinds = []string{"plain", "filled, replace", "bad rows", "capture", "disk quota"}
 
 // TestPartsOfTheClusterGoAway: while jobs run, parts of the cluster go away or hang, connections are cut and sessions
 // killed, at moments spread over a job's life. It goes on by itself when that is over, and leaves what an undisturbed job

@@ -26,7 +26,9 @@ type kind struct {
 	with string
 	// drawn says that two jobs don't leave the same rows: this column differs.
 	drawn string
-	size  size
+	// rounds says that the source is imported in several parts.
+	rounds bool
+	size   size
 }
 
 // size is that of a source.
@@ -81,8 +83,30 @@ func kinds(s size) []kind {
 		{name: "drawn values", rows: s.plainRow, drawn: "d",
 			table: "(id BIGINT PRIMARY KEY, u VARCHAR(20), v TEXT, d VARCHAR(36) DEFAULT (UUID()), KEY (d))"},
 	}
+	// The pairs of a row have some 220 bytes.
+	quota := int64(s.rows()) * 75
+	all = append(all,
+		kind{name: "disk quota", table: plain, rows: s.plainRow, rounds: true},
+		kind{name: "disk quota, row ids", table: "(id BIGINT, u VARCHAR(20), v TEXT, KEY (u), KEY (id)) SHARD_ROW_ID_BITS = 2", rows: s.plainRow, rounds: true},
+		kind{name: "disk quota, bad rows", table: plain, rounds: true, with: "max_errors=9000", task: func(t *importcore.ImportTask) { t.MaxErrors = 9000 },
+			rows: all[6].rows},
+		kind{name: "disk quota, drawn values", rows: s.plainRow, drawn: "d", rounds: true,
+			table: "(id BIGINT PRIMARY KEY, u VARCHAR(20), v TEXT, d VARCHAR(36) DEFAULT (UUID()), KEY (d))"})
 	for i := range all {
 		all[i].size = s
+		if !all[i].rounds {
+			continue
+		}
+		if all[i].with != "" {
+			all[i].with += ", "
+		}
+		all[i].with += fmt.Sprintf("disk_quota='%d'", quota)
+		task := all[i].task
+		all[i].task = func(t *importcore.ImportTask) {
+			if t.DiskQuota = quota; task != nil {
+				task(t)
+			}
+		}
 	}
 	return all
 }

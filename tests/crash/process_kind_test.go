@@ -36,7 +36,8 @@ const slowly = "CONCAT(@v, LEFT(SHA2(REPEAT(@v, 50), 512), 8))"
 
 // processKinds are all kinds that there are.
 func processKinds() (all []processKind) {
-	short := map[string]bool{"plain": true, "replace": true, "ignore": true, "capture": true, "bad rows": true, "filled, replace": true}
+	short := map[string]bool{"plain": true, "replace": true, "ignore": true, "capture": true, "bad rows": true, "filled, replace": true,
+		"disk quota": true}
 	for _, k := range kinds(processSize) {
 		all = append(all, processKind{
 			name: k.name, short: short[k.name], tables: []string{"t"}, alone: k.fill == "", needsRuns: k.fill != "" || k.drawn != "",

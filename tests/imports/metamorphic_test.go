@@ -17,8 +17,8 @@ import (
 )
 
 // TestSameRowsInAnyForm: how rows are spread over files, in which order, how
-// the files are written, how many workers read them and how large the sorter's
-// runs are, if it needs any, changes nothing of what ends up in the table.
+// the files are written, how many workers read them, how large the sorter's
+// runs are, if it needs any, and in how many parts a disk quota divides the source, changes nothing of what ends up in the table.
 //
 // What is compared: for rows with a primary key of their own the cluster's
 // checksum of the very same table, so every byte of every pair, whatever the
@@ -59,13 +59,13 @@ func TestSameRowsInAnyForm(t *testing.T) {
 		dir := filepath.Join(b.dir, fmt.Sprint(i))
 		form.write(t, dir, rows)
 		options := form.options()
-		job := on.mustImport(fmt.Sprintf("IMPORT INTO keyed FROM '%s/*.csv' WITH %s", dir, options))
+		job := on.mustImport(fmt.Sprintf("IMPORT INTO keyed FROM '%s/*.csv' WITH %s%s", dir, options, form.quota))
 		require.Equal(t, fmt.Sprint(len(rows)), job["Imported_Rows"])
 		b.consistent("keyed")
 		sum := fmt.Sprint(b.query("ADMIN CHECKSUM TABLE keyed")[0][2:])
 		same(t, &keyed, sum, "checksum of the table with a key of its own")
 
-		on.mustImport(fmt.Sprintf("IMPORT INTO numbered (@id, code, n, d, at, note) FROM '%s/*.csv' WITH %s", dir, options))
+		on.mustImport(fmt.Sprintf("IMPORT INTO numbered (@id, code, n, d, at, note) FROM '%s/*.csv' WITH %s%s", dir, options, form.quota))
 		b.consistent("numbered")
 		sums := b.query(`SELECT COUNT(*), COUNT(DISTINCT id), MIN(id), MAX(id), COUNT(DISTINCT _tidb_rowid),
 			SUM(CRC32(CONCAT_WS('|', code, n, d, at, note))) FROM numbered`)
@@ -89,6 +89,7 @@ func TestSameRowsInAnyForm(t *testing.T) {
 			same(t, first, fmt.Sprint(job["Imported_Rows"], kept, report, told), "rows that collide: "+strategy)
 		}
 	}
+	require.Greater(t, b.rounds(with), 4, "parts of sources")
 	little, more, much := with[160].largestRun(), with[176].largestRun(), with[384].largestRun()
 	t.Logf("largest runs: %d and %d bytes", little, more)
 	require.Zero(t, much, "much memory needs no runs on disk")
@@ -126,6 +127,19 @@ func (b *bench) largestRun() (largest int64) {
 	}
 	return largest
 }
+
+// rounds returns how often a part of a source that was not the last one came into its table.
+func (b *bench) rounds(sluices map[int]*bench) (n int) {
+	b.t.Helper()
+	for _, on := range sluices {
+		text, err := os.ReadFile(on.sluice.LogFile())
+		require.NoError(b.t, err)
+		n += len(roundEnded.FindAll(text, -1))
+	}
+	return n
+}
+
+var roundEnded = regexp.MustCompile(`"rounds": [0-9]+`)
 
 // same compares with what the first form gave.
 func same(t *testing.T, first *string, now, what string) {
@@ -169,6 +183,7 @@ type form struct {
 	header    bool
 	threads   int
 	budget    int // memory, MiB
+	quota     string
 }
 
 // randomForm leaves to chance what is not to be there in every run.
@@ -177,6 +192,7 @@ func randomForm(rng *rand.Rand, i int) form {
 	return form{
 		files: 1 + rng.IntN(9), shuffled: i%4 == 3, end: pick("\n", "\r\n"), separator: pick(",", ";", "\t", "||"),
 		quote: pick("always", "needed"), header: rng.IntN(2) == 0, threads: 1 + i%4, budget: metamorphicBudgets[i%len(metamorphicBudgets)],
+		quota: []string{"", ", disk_quota='4MiB'", "", ", disk_quota='15MiB'"}[i%4],
 	}
 }
 

@@ -116,7 +116,7 @@ func TestImportRefused(t *testing.T) {
 		{"IMPORT INTO t FROM '" + dir + "/x*.csv'", 8173, "No file matched"},
 		{"IMPORT INTO t FROM '" + empty + "'", 8173, "No file matched, or the file is empty"},
 		{into("t") + " WITH foo", 8163, "Unknown option foo"},
-		{into("t") + " WITH disk_quota='1GiB'", 1235, "not supported yet"},
+		{into("t") + " WITH split_file, lines_terminated_by='\\n'", 1235, "not supported yet"},
 	} {
 		require.Contains(t, s.fails(tc.code, tc.sql), tc.text, tc.sql)
 	}
