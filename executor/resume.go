@@ -123,6 +123,9 @@ func isLocal(location string) bool {
 // begins, with the new values.
 func (e *Executor) alterJob(ctx context.Context, s Session, st *sqlext.AlterImportJob) (*Result, error) {
 	store, _, state, err := e.controlled(ctx, s, st.ID)
+	if err == nil {
+		err = checkDiskQuota(&st.Options)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -244,7 +244,7 @@ func (r *runner) settings(restart context.CancelCauseFunc) error {
 		spec.Location = r.task.Location
 	}
 	to := r.e.task(r.record.ID, spec)
-	r.task.Spec, r.task.Threads, r.task.MaxWriteSpeed, r.task.MaxLatency = to.Spec, to.Threads, to.MaxWriteSpeed, to.MaxLatency
+	r.task.Spec, r.task.Threads, r.task.MaxWriteSpeed, r.task.MaxLatency, r.task.DiskQuota = to.Spec, to.Threads, to.MaxWriteSpeed, to.MaxLatency, to.DiskQuota
 	r.warnings = r.e.threadWarning(spec.Options.Thread)
 	r.mu.Lock()
 	r.mu.settings = wanted

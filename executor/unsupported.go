@@ -30,11 +30,18 @@ func checkSupported(st *sqlext.ImportInto) error {
 	case o.ForceMergeStep:
 		return notSupportedYet("__FORCE_MERGE_STEP")
 	}
+	if err := checkDiskQuota(o); err != nil {
+		return err
+	}
+	return checkPrechecks(o)
+}
+
+func checkDiskQuota(o *sqlext.Options) error {
 	if q := o.DiskQuota; q != 0 && q < importcore.MinDiskQuota {
 		return &sqlext.Error{Code: errno.ErrInvalidOptionVal, Message: tidbText(errno.ErrInvalidOptionVal, "disk_quota") +
 			": the least is " + size(importcore.MinDiskQuota)}
 	}
-	return checkPrechecks(o)
+	return nil
 }
 
 // pathOf is a location without a URL's parameters.

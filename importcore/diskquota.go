@@ -38,8 +38,8 @@ type quotaError struct{ quota int64 }
 
 // Error implements error.
 func (e *quotaError) Error() string {
-	return fmt.Sprintf("the job needs more than its disk quota of %s, which only a larger import.disk-quota, or a new statement with "+
-		"a larger disk_quota, gives it", units.BytesSize(float64(e.quota)))
+	return fmt.Sprintf("the job needs more than its disk quota of %s; ALTER IMPORT JOB ... SET disk_quota gives it another one",
+		units.BytesSize(float64(e.quota)))
 }
 
 // Unwrap returns the kind.

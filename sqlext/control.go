@@ -25,7 +25,7 @@ type AlterImportJob struct {
 	// ID is the job's id.
 	ID int64
 	// Options holds the values of those that Options.Specified names: thread,
-	// max_write_speed, max_latency and job_priority.
+	// max_write_speed, max_latency, disk_quota and job_priority.
 	Options Options
 
 	redacted string
@@ -47,6 +47,7 @@ var alterable = map[string]func(to, from *Options){
 	"thread":          func(to, from *Options) { to.Thread = from.Thread },
 	"max_write_speed": func(to, from *Options) { to.MaxWriteSpeed = from.MaxWriteSpeed },
 	"max_latency":     func(to, from *Options) { to.MaxLatency = from.MaxLatency },
+	"disk_quota":      func(to, from *Options) { to.DiskQuota = from.DiskQuota },
 	"job_priority":    func(to, from *Options) { to.Priority = from.Priority },
 }
 

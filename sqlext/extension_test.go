@@ -48,6 +48,8 @@ func TestParseControl(t *testing.T) {
 	require.EqualValues(t, 3, o.Thread)
 	mustParse(t, "ALTER IMPORT JOB 7 SET max_latency='0'").(*AlterImportJob).Apply(&o)
 	require.Zero(t, *o.MaxLatency, "none, whatever is configured")
+	mustParse(t, "ALTER IMPORT JOB 7 SET disk_quota='2GiB'").(*AlterImportJob).Apply(&o)
+	require.EqualValues(t, 2<<30, o.DiskQuota)
 }
 
 // A statement's own text means the same, in the mode that it is written for.

@@ -81,12 +81,18 @@ func (c *killCase) nextLife() {
 	if c.startAgain(hit) {
 		c.repeatLost()
 	}
-	if c.waitForEnd(hit) {
+	killed := c.waitForEnd(hit)
+	c.successor.log.arm(0, nil) // what it writes behind the job's end counts no more
+	select {
+	case <-hit: // maybe at its very end
+		killed = true
+	default:
+	}
+	if killed {
 		<-c.successor.Exited()
 		c.successor.dead = true
 		report.killed(c.name, "once more")
 		c.follow(c.successor)
-		c.successor.log.arm(0, nil)
 		c.startAgain(nil)
 		c.waitForEnd(nil)
 	}

@@ -242,7 +242,7 @@ func TestProgressGoesOn(t *testing.T) {
 
 	// It loses all that was sorted: less is done than before, and the percentage goes on all the same.
 	p.kill(true)
-	row = p.until("what comes behind the loss", encodes(t, was+4))
+	p.until("what comes behind the loss", encodes(t, was+4))
 	require.Len(t, p.goneOn(), 2)
 
 	for i := range p.release {

@@ -263,13 +263,15 @@ func TestAlter(t *testing.T) {
 	out := s.background(t.Context(), importA+" WITH thread=1")
 	p := <-f.running
 	require.Equal(t, 1, p.task.Threads)
-	_, err := other.run(t.Context(), "ALTER IMPORT JOB 1 SET thread = 2, max_write_speed = '1MiB'")
+	_, err := other.run(t.Context(), "ALTER IMPORT JOB 1 SET thread = 2, max_write_speed = '1MiB', disk_quota = '1GiB'")
 	require.NoError(t, err)
 	require.ErrorIs(t, <-p.stopped, importcore.ErrPaused, "it keeps what it has done")
 	p = <-f.running
 	require.Equal(t, 2, p.task.Threads)
 	require.EqualValues(t, 1<<20, p.task.MaxWriteSpeed)
+	require.EqualValues(t, 1<<30, p.task.DiskQuota)
 	require.EqualValues(t, 1, p.task.JobID)
+	require.Contains(t, other.fails(8164, "ALTER IMPORT JOB 1 SET disk_quota = '1KiB'"), "the least is 1MiB")
 	p.end(3, nil)
 	require.NoError(t, (<-out).err)
 	require.Contains(t, other.fails(8171, "ALTER IMPORT JOB 1 SET thread = 1"), "ALTER")
