@@ -68,8 +68,8 @@ var ErrPaused = errors.New("the job is paused")
 var (
 	// ErrAway says that a part of the cluster didn't answer for longer than this package waits for it.
 	ErrAway = errors.New("a part of the cluster is away")
-	// ErrDiskFull says that the disk of the sort directory is full.
-	ErrDiskFull = errors.New("there is no room in the sort directory")
+	// ErrDiskFull says that the disk of the sort directory is full, or that of a store.
+	ErrDiskFull = errors.New("there is no room")
 )
 
 // awayPause is how long the clean-up waits for a cluster that is away before it asks again.

@@ -153,7 +153,7 @@ func IsAway(ctx context.Context, err error) bool {
 }
 
 // interrupted returns the error of a job that keeps what it has done because it can go on when
-// the source or the cluster is back, or the sort directory has room again; nil if err is not like that.
+// the source or the cluster is back, or a disk has room again; nil if err is not like that.
 func (r *run) interrupted(ctx context.Context, err error) error {
 	switch {
 	case err == nil || !r.durable():
@@ -163,7 +163,9 @@ func (r *run) interrupted(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return nil
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return fmt.Errorf("%w: %w", ErrDiskFull, err)
+		return fmt.Errorf("%w in the sort directory: %w", ErrDiskFull, err)
+	case errors.Is(err, fault.ErrStoreFull):
+		return fmt.Errorf("%w in the cluster: %w", ErrDiskFull, err)
 	case IsAway(ctx, err):
 		return fmt.Errorf("%w: %w", ErrAway, err)
 	}

@@ -165,3 +165,7 @@ func IsRetryable(err error) bool {
 	var r *Retry
 	return errors.As(err, &r)
 }
+
+// ErrStoreFull is in the chain of an error with which a TiKV store has answered that its disk is full. Nothing but room
+// there makes it better.
+var ErrStoreFull = errors.New("the disk of a TiKV store is full")

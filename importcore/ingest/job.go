@@ -188,7 +188,10 @@ func (j *job) giveUp(stage Stage, f *failure) error {
 		return fmt.Errorf("%s: %w", what, f.cause)
 	}
 	cause := f.cause
-	if f.passes() {
+	switch {
+	case f.kind == KindDiskFull:
+		cause = fmt.Errorf("%w: %w", fault.ErrStoreFull, cause)
+	case f.passes():
 		cause = fault.Retryable(cause)
 	}
 	return fault.Wrap(cause, f.whose(), 0, "%s", what)

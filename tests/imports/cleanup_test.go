@@ -137,21 +137,21 @@ func moments() []moment {
 		{name: "write", untouched: true, split: true, reached: fired(rpcWrite), arm: func(c *cleanupCase) {
 			kind := fault.Hold
 			if c.way == byError {
-				kind = fault.DiskFull
+				kind = fault.Refused
 			}
 			c.inject(fault.Rule{RPC: rpcWrite, Kind: kind})
 		}},
 		{name: "ingest", options: ", thread=1",
 			arm: func(c *cleanupCase) {
 				c.inject(fault.Rule{RPC: rpcIngest, Kind: fault.Slow, Delay: time.Nanosecond, Count: halfIngest})
-				hold(rpcIngest, fault.DiskFull)(c)
+				hold(rpcIngest, fault.Refused)(c)
 			},
 			reached: func(c *cleanupCase) bool { return c.fired(rpcIngest) > halfIngest }},
 		{name: "ingest, answer lost", options: ", thread=1", ways: []way{byError},
 			arm: func(c *cleanupCase) {
 				c.inject(fault.Rule{RPC: rpcIngest, Kind: fault.Slow, Delay: time.Nanosecond, Count: halfIngest - 1})
 				c.inject(fault.Rule{RPC: rpcIngest, Kind: fault.DropAfter, Count: 1})
-				c.inject(fault.Rule{RPC: rpcIngest, Kind: fault.DiskFull})
+				c.inject(fault.Rule{RPC: rpcIngest, Kind: fault.Refused})
 			},
 			reached: func(c *cleanupCase) bool { return c.fired(rpcIngest) > halfIngest }},
 		{name: "auto ids", arm: armIDs, after: afterIDs,

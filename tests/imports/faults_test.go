@@ -2,6 +2,7 @@ package imports_test
 
 import (
 	"fmt"
+	"path"
 	"reflect"
 	"testing"
 	"time"
@@ -49,16 +50,43 @@ func TestRegionErrorsOnTheWay(t *testing.T) {
 	require.Equal(t, before, steering(t, cluster))
 }
 
-// TestDiskFullFailsTheJob: what can't be retried fails with the reason and still
+// TestAFullStorePausesTheJob: a job that finds no room in the cluster keeps what it has brought in and gives everything
+// back; it goes on when there is room.
+func TestAFullStorePausesTheJob(t *testing.T) {
+	t.Parallel()
+	for _, rpc := range []string{rpcWrite, rpcIngest} {
+		t.Run(path.Base(rpc), func(t *testing.T) {
+			t.Parallel()
+			b := ownBench(t, playground.Options{RegionSplitSize: 1 << 20, RegionSplitKeys: 3_000})
+			b.exec("CREATE TABLE t " + cleanupTable)
+			before := steering(t, b.cluster)
+			b.inject(fault.Rule{RPC: rpc, Kind: fault.Slow, Delay: time.Nanosecond, Count: halfIngest}) // the first pairs go through
+			b.inject(fault.Rule{RPC: rpc, Kind: fault.DiskFull})
+			failed := b.fails(fmt.Sprintf("IMPORT INTO t FROM '%s' WITH thread=1", b.csvFile("x.csv", 6_000)), 1021, "there is no room in the cluster: ")
+			require.Contains(t, failed.Message, "the disk of a TiKV store is full")
+			require.Contains(t, failed.Message, "RESUME IMPORT JOB 1 goes on with it when there is room")
+			require.Equal(t, [][]string{{"paused"}}, b.query("SELECT status FROM sluice.jobs"))
+			b.holdsNothing(before)
+			require.NoError(t, b.cluster.ClearFaults(t.Context()))
+			b.exec("RESUME IMPORT JOB 1")
+			require.Equal(t, "finished", b.ended("1")["Status"])
+			require.Equal(t, "6000", b.count("t"))
+			b.consistent("t")
+			b.holdsNothing(before)
+		})
+	}
+}
+
+// TestRefusedWriteFailsTheJob: what can't be retried fails with the reason and still
 // gives everything back; a table that nothing was sent to isn't spoken of.
-func TestDiskFullFailsTheJob(t *testing.T) {
+func TestRefusedWriteFailsTheJob(t *testing.T) {
 	t.Parallel()
 	b := ownBench(t, playground.Options{})
 	cluster := b.cluster
 	b.exec("CREATE TABLE t (a INT PRIMARY KEY, b INT)")
 	before := steering(t, cluster)
-	require.NoError(t, cluster.InjectFault(t.Context(), fault.Rule{RPC: "ImportSST/Write", Kind: fault.DiskFull}))
-	failed := b.fails(fmt.Sprintf("IMPORT INTO t FROM '%s'", b.file("x.csv", lines("1,1", "2,2"))), 1105, "disk_full")
+	require.NoError(t, cluster.InjectFault(t.Context(), fault.Rule{RPC: rpcWrite, Kind: fault.Refused}))
+	failed := b.fails(fmt.Sprintf("IMPORT INTO t FROM '%s'", b.file("x.csv", lines("1,1", "2,2"))), 1105, "refused")
 	require.NotContains(t, failed.Message, "`t`")
 	require.NoError(t, cluster.ClearFaults(t.Context()))
 	require.Equal(t, before, steering(t, cluster))

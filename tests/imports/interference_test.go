@@ -73,11 +73,11 @@ func TestIndexEntriesLeftBehind(t *testing.T) {
 	for i := range 10_000 {
 		fmt.Fprintf(&text, "%d,%d,value %d\n", i, i, i)
 	}
-	// A probe and an ingest go through; then the disk is full.
+	// A probe and an ingest go through; then the store refuses.
 	require.NoError(t, b.cluster.InjectFault(t.Context(),
 		fault.Rule{RPC: "ImportSST/MultiIngest", Kind: fault.Slow, Delay: time.Millisecond, Count: 2}))
 	require.NoError(t, b.cluster.InjectFault(t.Context(), fault.Rule{RPC: "ImportSST/Write", Kind: fault.Slow, Delay: time.Millisecond, Count: 1}))
-	require.NoError(t, b.cluster.InjectFault(t.Context(), fault.Rule{RPC: "ImportSST/Write", Kind: fault.DiskFull}))
+	require.NoError(t, b.cluster.InjectFault(t.Context(), fault.Rule{RPC: "ImportSST/Write", Kind: fault.Refused}))
 	b.fails(fmt.Sprintf("IMPORT INTO t FROM '%s' WITH thread=1, keep_partial", b.file("x.csv", text.String())), 1105, "holds a part of the rows")
 	require.NoError(t, b.cluster.ClearFaults(t.Context()))
 	for hint, left := range map[string]bool{"FORCE INDEX (`c of t`)": true, "FORCE INDEX (b)": false, "USE INDEX ()": false} {

@@ -52,7 +52,7 @@ func TestRowsOfOthersAreNotEmptied(t *testing.T) {
 			if tc.hold == rpcSwitch {
 				// This one is to fail after its first pairs.
 				b.inject(fault.Rule{RPC: rpcIngest, Kind: fault.Slow, Delay: time.Nanosecond, Count: halfIngest})
-				b.inject(fault.Rule{RPC: rpcIngest, Kind: fault.DiskFull})
+				b.inject(fault.Rule{RPC: rpcIngest, Kind: fault.Refused})
 				letGo()
 			} else {
 				b.exec("CANCEL IMPORT JOB " + job)
@@ -143,7 +143,7 @@ func TestKeepPartial(t *testing.T) {
 	b := ownBench(t, playground.Options{RegionSplitSize: 1 << 20, RegionSplitKeys: 3_000})
 	b.exec("CREATE TABLE t " + cleanupTable)
 	b.inject(fault.Rule{RPC: rpcIngest, Kind: fault.Slow, Delay: time.Nanosecond, Count: halfIngest})
-	b.inject(fault.Rule{RPC: rpcIngest, Kind: fault.DiskFull})
+	b.inject(fault.Rule{RPC: rpcIngest, Kind: fault.Refused})
 	stmt := fmt.Sprintf("IMPORT INTO t FROM '%s' WITH thread=1, keep_partial", b.csvFile("x.csv", 6_000))
 	b.fails(stmt, 1105, "; table `"+b.name+"`.`t` holds a part of the rows (keep_partial): TRUNCATE it")
 	require.NoError(t, b.cluster.ClearFaults(t.Context()))
@@ -174,7 +174,7 @@ func TestIDsBeginAgainAfterAFailure(t *testing.T) {
 		b.exec("CREATE TABLE " + table + def)
 		next := func() [][]string { return b.query("SHOW TABLE " + table + " NEXT_ROW_ID") }
 		before := next()
-		b.inject(fault.Rule{RPC: rpcIngest, Kind: fault.DiskFull})
+		b.inject(fault.Rule{RPC: rpcIngest, Kind: fault.Refused})
 		stmt := fmt.Sprintf("IMPORT INTO %s (v) FROM '%s'", table, path)
 		b.fails(stmt, 1105, "was emptied again")
 		require.NoError(t, b.cluster.ClearFaults(t.Context()))
@@ -192,7 +192,7 @@ func TestParentsAreEmptiedToo(t *testing.T) {
 	b.exec("CREATE TABLE parent (a INT, b INT, PRIMARY KEY (a, b))", "CREATE TABLE child (id INT PRIMARY KEY, a INT, b INT, "+
 		"CONSTRAINT `to parent` FOREIGN KEY (a, b) REFERENCES parent (a, b))", "INSERT INTO child VALUES (1, NULL, NULL), (2, 1, NULL)")
 	stmt := fmt.Sprintf("IMPORT INTO parent FROM '%s'", b.file("x.csv", lines("1,1", "2,2")))
-	b.inject(fault.Rule{RPC: rpcIngest, Kind: fault.DiskFull})
+	b.inject(fault.Rule{RPC: rpcIngest, Kind: fault.Refused})
 	b.fails(stmt, 1105, "`parent` was emptied again")
 	conn, err := b.direct.Conn(t.Context())
 	require.NoError(t, err)

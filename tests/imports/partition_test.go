@@ -216,7 +216,7 @@ func TestFailureLeavesOtherPartitionsAlone(t *testing.T) {
 		"INSERT INTO t VALUES (1, 1), (250, 2)")
 	before := steering(t, b.cluster)
 	statement := fmt.Sprintf("IMPORT INTO t PARTITION (p1) FROM '%s'", b.file("x.csv", lines("100,3", "150,4")))
-	require.NoError(t, b.cluster.InjectFault(t.Context(), fault.Rule{RPC: rpcIngest, Kind: fault.DiskFull}))
+	require.NoError(t, b.cluster.InjectFault(t.Context(), fault.Rule{RPC: rpcIngest, Kind: fault.Refused}))
 	b.fails(statement, 1105, "; table `"+b.name+"`.`t` is as before: its partitions p1 were emptied again")
 	require.NoError(t, b.cluster.ClearFaults(t.Context()))
 	require.Equal(t, before, steering(t, b.cluster))

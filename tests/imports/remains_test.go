@@ -20,7 +20,7 @@ func TestEmptyTableWithAllowNonEmpty(t *testing.T) {
 	b := ownBench(t, playground.Options{})
 	stmt := fmt.Sprintf("IMPORT INTO t FROM '%s' WITH allow_non_empty, on_duplicate='replace'", b.csvFile("x.csv", 100))
 	b.exec("CREATE TABLE t " + cleanupTable)
-	b.inject(fault.Rule{RPC: rpcIngest, Kind: fault.DiskFull})
+	b.inject(fault.Rule{RPC: rpcIngest, Kind: fault.Refused})
 	failed := b.fails(stmt, 1105, "; table `"+b.name+"`.`t` was emptied again")
 	require.Regexp(t, "was emptied again$", failed.Message)
 	require.NoError(t, b.cluster.ClearFaults(t.Context()))
@@ -31,7 +31,7 @@ func TestEmptyTableWithAllowNonEmpty(t *testing.T) {
 	require.NoError(t, err)
 	eventually(t, func() bool { return b.fired(rpcSwitch) > 0 })
 	b.exec("INSERT INTO t VALUES (1000, 'theirs', 1, 'x')")
-	b.inject(fault.Rule{RPC: rpcIngest, Kind: fault.DiskFull})
+	b.inject(fault.Rule{RPC: rpcIngest, Kind: fault.Refused})
 	require.NoError(t, b.cluster.RemoveFaults(t.Context(), rpcSwitch))
 	require.Contains(t, b.ended(row["Job_ID"])["Result_Message"], "was not emptied: it also holds or held rows that others had written before")
 	require.NoError(t, b.cluster.ClearFaults(t.Context()))
@@ -66,11 +66,11 @@ func TestWhatRemainsInAFilledTable(t *testing.T) {
 		{name: "leases", options: "on_duplicate='replace'", before: 200,
 			remains: "no row of this job; " + deleted, cancelled: true, fail: []fault.Rule{{RPC: rpcSwitch, Kind: fault.Hold}}},
 		{name: "write", options: "on_duplicate='replace'", before: 200,
-			remains: "no row of this job; " + deleted, fail: []fault.Rule{{RPC: rpcWrite, Kind: fault.DiskFull}}},
+			remains: "no row of this job; " + deleted, fail: []fault.Rule{{RPC: rpcWrite, Kind: fault.Refused}}},
 		{name: "ingest", options: "on_duplicate='replace', thread=1", before: 200, job: -1,
 			remains: "a part of the rows; " + deleted + "; those of this job have the commit timestamp ",
 			fail: []fault.Rule{{RPC: rpcIngest, Kind: fault.Slow, Delay: time.Nanosecond, Count: halfIngest},
-				{RPC: rpcIngest, Kind: fault.DiskFull}}},
+				{RPC: rpcIngest, Kind: fault.Refused}}},
 		{name: "checksum", options: "on_duplicate='ignore'", before: 500, job: 5_700,
 			remains: "the rows, but nothing says that they are right; those of this job have the commit timestamp ",
 			fail:    []fault.Rule{{RPC: rpcIngest, Kind: fault.Hold, Count: 1}}},
@@ -139,7 +139,7 @@ func TestTheSecondLookReadsLess(t *testing.T) {
 	for _, rpc := range []string{rpcDetect, rpcChecksum} {
 		b.inject(fault.Rule{RPC: rpc, Kind: fault.Slow, Delay: time.Nanosecond})
 	}
-	b.inject(fault.Rule{RPC: rpcIngest, Kind: fault.DiskFull})
+	b.inject(fault.Rule{RPC: rpcIngest, Kind: fault.Refused})
 	b.fails(fmt.Sprintf("IMPORT INTO t FROM '%s'", b.csvFile("x.csv", 100)), 1105, "was emptied again")
 	regions := b.fired(rpcDetect) / 2
 	require.Positive(t, regions)

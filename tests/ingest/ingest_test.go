@@ -114,6 +114,7 @@ func TestIngestIntoAFullDisk(t *testing.T) {
 		require.NoError(t, pg.InjectFault(t.Context(), fault.Rule{RPC: rpc, Kind: fault.DiskFull}))
 		_, err := ingest.Run(t.Context(), c, &tbl.pairs, tbl.ranges(1), tbl.options(t, c))
 		require.ErrorContains(t, err, "disk_full after 0 retries")
+		require.ErrorIs(t, err, importfault.ErrStoreFull)
 		require.Equal(t, importfault.Cluster, importfault.As(err).Whose)
 		require.NoError(t, pg.ClearFaults(t.Context()))
 	}

@@ -40,12 +40,14 @@ const (
 	Hold Kind = "Hold"
 	// DiskFull answers as a store without free space does.
 	DiskFull Kind = "DiskFull"
+	// Refused answers that the store will never do this.
+	Refused Kind = "Refused"
 )
 
 // Valid tells whether k is one of the kinds above.
 func (k Kind) Valid() bool {
 	switch k {
-	case NotLeader, EpochNotMatch, ServerIsBusy, RegionNotFound, Drop, DropAfter, Slow, Hold, DiskFull:
+	case NotLeader, EpochNotMatch, ServerIsBusy, RegionNotFound, Drop, DropAfter, Slow, Hold, DiskFull, Refused:
 		return true
 	}
 	return false

@@ -64,6 +64,7 @@ func TestRegionFaults(t *testing.T) {
 			require.Equal(t, b.region([]byte("k")).Meta.Id, e.GetRegionNotFound().GetRegionId())
 		},
 		fault.DiskFull: func(t *testing.T, _ *bench, e *errorpb.Error) { require.NotEmpty(t, e.GetDiskFull().GetStoreId()) },
+		fault.Refused:  func(t *testing.T, _ *bench, e *errorpb.Error) { require.NotNil(t, e.GetFlashbackInProgress()) },
 	}
 	for kind, check := range checks {
 		t.Run(string(kind), func(t *testing.T) {
@@ -119,6 +120,7 @@ func TestWriteFaults(t *testing.T) {
 		fault.RegionNotFound: "RequestTooOld",
 		fault.ServerIsBusy:   "ResourceNotEnough",
 		fault.DiskFull:       "DiskSpaceNotEnough",
+		fault.Refused:        "IncompatibleApiVersion",
 		fault.NotLeader:      "", // Write does not ask who leads
 	} {
 		t.Run(string(kind), func(t *testing.T) {

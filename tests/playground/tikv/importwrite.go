@@ -124,6 +124,8 @@ func (im *importer) playWriteFault(ctx context.Context, meta *import_sstpb.SSTMe
 	switch kind {
 	case fault.DiskFull:
 		return errDiskSpace
+	case fault.Refused:
+		return importError("IncompatibleApiVersion")
 	case fault.ServerIsBusy:
 		return importError("ResourceNotEnough(\"injected fault\")")
 	case fault.RegionNotFound:

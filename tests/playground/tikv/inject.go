@@ -182,6 +182,8 @@ func (s *store) regionFault(kind fault.Kind, ctx *kvrpcpb.Context) *errorpb.Erro
 		return &errorpb.Error{Message: "server is busy", ServerIsBusy: &errorpb.ServerIsBusy{Reason: "injected fault"}}
 	case fault.DiskFull:
 		return diskFull(s.id)
+	case fault.Refused:
+		return &errorpb.Error{Message: "region is in flashback", FlashbackInProgress: &errorpb.FlashbackInProgress{RegionId: ctx.GetRegionId()}}
 	case fault.RegionNotFound:
 		return regionNotFound(ctx.GetRegionId())
 	case fault.NotLeader:
