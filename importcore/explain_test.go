@@ -3,6 +3,7 @@ package importcore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/pingcap/tidb/pkg/meta/model"
@@ -44,4 +45,23 @@ func TestErrorsSayWhatIsLeft(t *testing.T) {
 			require.ErrorContains(t, err, words)
 		}
 	}
+}
+
+// TestErrorOfAStoppedJob: whatever was under way when a job is stopped, its error is the reason, and an error that
+// was there before stays what it is.
+func TestErrorOfAStoppedJob(t *testing.T) {
+	t.Parallel()
+	stopped := errors.New("cancelled by user")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	own := fault.New(fault.Source, 1062, "Duplicate entry '1' for key 'PRIMARY'")
+	r := &run{plan: &Plan{}}
+	require.Equal(t, own, r.explain(ctx, own))
+	cancel(stopped)
+	for _, err := range []error{
+		stopped, context.Canceled, status.Error(codes.Canceled, "context canceled"), fmt.Errorf("cannot read the schema of table `t`: %w", context.Canceled),
+		fault.Wrap(fmt.Errorf("cannot find TiDB's status address: %w", stopped), fault.Cluster, 0, "cannot read the schema of table `t`"),
+	} {
+		require.Equal(t, stopped, r.explain(ctx, err), err)
+	}
+	require.Equal(t, own, r.explain(ctx, own))
 }

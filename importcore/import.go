@@ -208,10 +208,11 @@ const (
 	leftAll        = "all rows, only without statistics"
 )
 
-// explain makes sure that an error says what is left in the table.
+// explain makes sure that an error says what is left in the table. Of a job that was stopped it doesn't say what could not
+// be done because of that.
 func (r *run) explain(ctx context.Context, err error) error {
-	if ctx.Err() != nil && (errors.Is(err, ctx.Err()) || status.Code(err) == codes.Canceled) {
-		err = context.Cause(ctx)
+	if cause := context.Cause(ctx); cause != nil && (errors.Is(err, cause) || errors.Is(err, ctx.Err()) || status.Code(err) == codes.Canceled) {
+		err = cause
 	}
 	if r.left == "" {
 		return err
