@@ -113,14 +113,14 @@ func TestCheckpointsThatCantBeReadAreRefused(t *testing.T) {
 func TestSortDirsOfCheckpointsStay(t *testing.T) {
 	t.Parallel()
 	base, log := t.TempDir(), zap.NewNop()
-	dir, err := newSortDir(base, 7, log)
+	dir, err := newSortDir(base, 55, 7, log)
 	require.NoError(t, err)
 	require.NoError(t, dir.keep(55))
 	_, err = takeSortDir(dir.path)
 	require.ErrorIs(t, err, syscall.EWOULDBLOCK, "it is in use")
 	require.NoError(t, dir.release())
 
-	other, err := newSortDir(base, 8, log)
+	other, err := newSortDir(base, 55, 8, log)
 	require.NoError(t, err)
 	require.NoError(t, other.remove())
 	again, err := takeSortDir(dir.path)
@@ -140,12 +140,34 @@ func TestSortDirsOfCheckpointsStay(t *testing.T) {
 	require.ErrorIs(t, err, fs.ErrNotExist)
 }
 
+// TestSortDirsOfTheJobGoWhenItBeginsAnew: a process may die before the checkpoint is saved that its directory was kept for.
+func TestSortDirsOfTheJobGoWhenItBeginsAnew(t *testing.T) {
+	t.Parallel()
+	base, log := t.TempDir(), zap.NewNop()
+	made := func(clusterID uint64, jobID int64) *sortDir {
+		dir, err := newSortDir(base, clusterID, jobID, log)
+		require.NoError(t, err)
+		require.NoError(t, dir.keep(clusterID))
+		return dir
+	}
+	left, inUse, others, elsewhere := made(55, 7), made(55, 7), made(55, 8), made(66, 7)
+	for _, dir := range []*sortDir{left, others, elsewhere} {
+		require.NoError(t, dir.release())
+	}
+	require.NoError(t, made(55, 7).remove())
+	require.NoDirExists(t, left.path)
+	for _, dir := range []*sortDir{inUse, others, elsewhere} {
+		require.DirExists(t, dir.path)
+	}
+	require.NoError(t, inUse.remove())
+}
+
 // TestSortDirsCanBeTakenWhileOthersLook: whoever goes on with a job gets its directory, although
 // each Sluice looks through the sort directory now and then.
 func TestSortDirsCanBeTakenWhileOthersLook(t *testing.T) {
 	t.Parallel()
 	base, log := t.TempDir(), zap.NewNop()
-	dir, err := newSortDir(base, 7, log)
+	dir, err := newSortDir(base, 55, 7, log)
 	require.NoError(t, err)
 	require.NoError(t, dir.keep(55))
 	require.NoError(t, dir.release())

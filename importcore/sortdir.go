@@ -34,12 +34,15 @@ type sortDir struct {
 }
 
 // newSortDir removes what processes that died have left below base, unless
-// a checkpoint needs it, and makes a directory for a job. The caller removes or releases it.
-func newSortDir(base string, jobID int64, log *zap.Logger) (_ *sortDir, err error) {
+// a checkpoint needs it, and makes a directory for a job of a cluster. The caller removes or releases it. What the job
+// itself has left there goes too: it begins anew, maybe because its process died before its first checkpoint was saved.
+func newSortDir(base string, clusterID uint64, jobID int64, log *zap.Logger) (_ *sortDir, err error) {
 	if err := os.MkdirAll(base, 0o700); err != nil {
 		return nil, fault.Wrap(err, fault.User, 0, "the sort directory can't be made")
 	}
-	sweepSortDirs(base, log, func(int64, string) bool { return false })
+	sweepSortDirs(base, log, func(job int64, cluster string) bool {
+		return job == jobID && cluster == strconv.FormatUint(clusterID, 10)
+	})
 	baseLock, err := lockFile(filepath.Join(base, sortBaseLock), os.O_CREATE, 0)
 	if err != nil {
 		return nil, fault.Wrap(err, fault.User, 0, "the sort directory %s can't be locked", filepath.Clean(base))
