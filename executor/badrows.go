@@ -27,7 +27,7 @@ func (s *badRowSink) Put(ctx context.Context, first int64, records []badrows.Rec
 	for i := range records {
 		records[i].File, records[i].Message = redactText(records[i].File), redactText(records[i].Message)
 	}
-	err := persist(ctx, func(ctx context.Context) error { return s.store.AddBadRows(ctx, s.lease, first, records) })
+	err := persistFor(ctx, holdLimit, func(ctx context.Context) error { return s.store.AddBadRows(ctx, s.lease, first, records) })
 	if errors.Is(err, jobstore.ErrLost) {
 		return errLeaseLost
 	}
@@ -43,7 +43,7 @@ func (s *badRowSink) Put(ctx context.Context, first int64, records []badrows.Rec
 
 // Rewind implements badrows.Sink.
 func (s *badRowSink) Rewind(ctx context.Context, keep int64, counts badrows.Counts) error {
-	err := persist(ctx, func(ctx context.Context) error { return s.store.RewindBadRows(ctx, s.lease, keep) })
+	err := persistFor(ctx, holdLimit, func(ctx context.Context) error { return s.store.RewindBadRows(ctx, s.lease, keep) })
 	if errors.Is(err, jobstore.ErrLost) {
 		return errLeaseLost
 	}

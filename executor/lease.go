@@ -11,6 +11,7 @@ import (
 	"github.com/sluicedb/sluice/executor/job"
 	"github.com/sluicedb/sluice/executor/jobstore"
 	"github.com/sluicedb/sluice/importcore"
+	"github.com/sluicedb/sluice/importcore/fault"
 )
 
 const (
@@ -192,9 +193,9 @@ func persist(ctx context.Context, write func(context.Context) error) error {
 	return persistFor(ctx, persistLimit, write)
 }
 
-// persistFor is persist with another limit.
+// persistFor is persist with another limit. That it is over says something about the cluster only.
 func persistFor(ctx context.Context, limit time.Duration, write func(context.Context) error) error {
-	limited, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("not done within %v", limit))
+	limited, cancel := context.WithTimeoutCause(ctx, limit, fault.Retryable(fmt.Errorf("not done within %v", limit)))
 	defer cancel()
 	for wait := persistRetry; ; wait = min(2*wait, persistPause) {
 		err := write(limited)

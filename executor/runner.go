@@ -326,8 +326,12 @@ func (r *runner) abandon() error {
 // notBegun is the end of a job before its turn. If it is cancelled and has left something, whoever takes it from here
 // puts that right: it was adopted, so its row says that it is to be cancelled.
 func (r *runner) notBegun(err error) error {
-	if r.began.checkpoint && errors.Is(context.Cause(r.ctx), errCancelled) {
+	switch {
+	case r.began.checkpoint && errors.Is(context.Cause(r.ctx), errCancelled):
 		return &stopError{job.Pending, errCancelled.code, errCancelled.text}
+	case importcore.IsAway(r.ctx, err):
+		code, _, text := MySQLError(err)
+		return &stopError{job.Pending, code, text + ": it is tried again"}
 	}
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"go.uber.org/zap"
 
 	"github.com/sluicedb/sluice/importcore/cluster"
 	"github.com/sluicedb/sluice/importcore/fault"
@@ -192,7 +193,7 @@ func (r *run) takeLeases(ctx context.Context, ranges []sortkv.Range) (_ context.
 		close(stopWatch)
 		watches.Wait()
 		if err := r.release(ctx, leases); err != nil {
-			r.warn("a change to the cluster could not be undone and ends by itself", err)
+			r.log.Warn("a change to the cluster could not be undone yet: it is noted as left behind, and ends by itself", zap.Error(err))
 		}
 		cancel(nil)
 	}

@@ -358,3 +358,36 @@ func TestChecksumSurvivesAFault(t *testing.T) {
 	_, err = c.ChecksumTable(t.Context(), "job-7", "test", "none")
 	require.EqualValues(t, 1146, importfault.As(err).Code)
 }
+
+// TestPartitionRangesAreUndoneEverywhere: a store that fails once when a range is given back is asked again, and one that goes on
+// failing is an error, so that the range counts as left behind.
+func TestPartitionRangesAreUndoneEverywhere(t *testing.T) {
+	t.Parallel()
+	pg, c, _ := start(t, 2)
+	ranges := func() (held []int) {
+		s, err := pg.Steering(t.Context())
+		require.NoError(t, err)
+		for _, of := range s.Partitions {
+			held = append(held, len(of.([]any)))
+		}
+		return held
+	}
+	const rpc = "ImportSST/RemoveForcePartitionRange"
+	for _, failures := range []int{1, 0} {
+		lease, err := c.AcquirePartitionRange(t.Context(), "job-1", cluster.KeyRange{Start: []byte("a"), End: []byte("b")})
+		require.NoError(t, err)
+		require.Equal(t, []int{1, 1}, ranges())
+		require.NoError(t, pg.InjectFault(t.Context(), fault.Rule{Store: 1, RPC: rpc, Kind: fault.Drop, Count: failures}))
+		err = lease.Release(t.Context())
+		require.NoError(t, pg.ClearFaults(t.Context()))
+		if failures > 0 {
+			require.NoError(t, err)
+			require.Equal(t, []int{0, 0}, ranges())
+			continue
+		}
+		require.ErrorContains(t, err, "store 1")
+		require.Equal(t, []int{1, 0}, ranges())
+		require.NoError(t, lease.Release(t.Context()))
+		require.Equal(t, []int{0, 0}, ranges())
+	}
+}
