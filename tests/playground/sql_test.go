@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicedb/sluice/tests/playground"
+	"github.com/sluicedb/sluice/tests/playground/fault"
 )
 
 func TestVersionAndTopology(t *testing.T) {
@@ -53,6 +54,25 @@ func TestTransactionsAndIndexes(t *testing.T) {
 	_, err = db.ExecContext(t.Context(), `INSERT INTO t VALUES (4, 1, 'z')`)
 	require.ErrorContains(t, err, "1062")
 	exec(t, db, `ADMIN CHECK TABLE t`)
+}
+
+// TestLocksWhoseAnswerIsLost: TiDB asks for them again, and gets them.
+func TestLocksWhoseAnswerIsLost(t *testing.T) {
+	t.Parallel()
+	c := playground.ForTest(t, playground.Options{Stores: 1})
+	_, db := c.Database(t)
+	exec(t, db, `CREATE TABLE t (id BIGINT PRIMARY KEY, a INT)`, `INSERT INTO t VALUES (1, 10), (2, 20)`)
+	require.NoError(t, c.InjectFault(t.Context(), fault.Rule{RPC: "Tikv/KvPessimisticLock", Kind: fault.DropAfter, Count: 2}))
+	tx, err := db.BeginTx(t.Context(), nil)
+	require.NoError(t, err)
+	exec(t, tx, `UPDATE t SET a = a + 1 WHERE id = 1`, `UPDATE t SET a = a + 1 WHERE a = 20`)
+	require.NoError(t, tx.Commit())
+	hits, err := c.FaultHits(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 2, hits[0].Fired)
+	require.Equal(t, [][]string{{"11"}, {"21"}}, rows(t, db, `SELECT a FROM t ORDER BY id`))
+	_, err = c.Steering(t.Context())
+	require.NoError(t, err, "no store has panicked")
 }
 
 func TestTruncateAndDrop(t *testing.T) {

@@ -147,19 +147,20 @@ func (s *Server) open(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("bootstrap TiDB: %w", err)
 	}
-	return s.commitInTwoPhases(ctx)
+	return s.suitStores(ctx)
 }
 
-// commitInTwoPhases keeps TiDB from trying what the stores refuse (see the
-// stores' KvPrewrite), which it would log each time.
-func (s *Server) commitInTwoPhases(ctx context.Context) error {
+// suitStores keeps TiDB from trying what the stores refuse (see the
+// stores' KvPrewrite), which it would log each time, and from locks in fair order: unistore
+// panics when such a request is sent again because its answer was lost (MVCCStore.pessimisticLockInner).
+func (s *Server) suitStores(ctx context.Context) error {
 	ctx = kv.WithInternalSourceType(ctx, kv.InternalTxnOthers)
 	se, err := session.CreateSession(s.storage)
 	if err != nil {
 		return fmt.Errorf("session of TiDB: %w", err)
 	}
 	defer se.Close()
-	for _, name := range []string{variable.TiDBEnable1PC, variable.TiDBEnableAsyncCommit} {
+	for _, name := range []string{variable.TiDBEnable1PC, variable.TiDBEnableAsyncCommit, variable.TiDBPessimisticTransactionFairLocking} {
 		if err := se.GetSessionVars().GlobalVarsAccessor.SetGlobalSysVar(ctx, name, variable.Off); err != nil {
 			return fmt.Errorf("setting %s of TiDB: %w", name, err)
 		}
