@@ -1,6 +1,7 @@
 package sqlext
 
 import (
+	"errors"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -62,17 +63,29 @@ func Parse(sql string, mode mysql.SQLMode) (Statement, error) {
 	return nil, nil
 }
 
-func parseText(sql string, mode mysql.SQLMode) ([]ast.StmtNode, error) {
+// errParserPanicked is for a text on which TiDB's parser fails instead of refusing it.
+var errParserPanicked = errors.New("TiDB's parser can't read this statement; a number in it may be out of range")
+
+// parseText runs TiDB's parser. It panics on some numbers beyond int64 (ONLINE =
+// 18446744073709551615, say), and any client can send them.
+func parseText(sql string, mode mysql.SQLMode) (nodes []ast.StmtNode, err error) {
 	p := parsers.Get().(*parser.Parser)
-	defer parsers.Put(p)
+	defer func() {
+		if recover() != nil {
+			// The parser's state is unknown: it is not used again.
+			nodes, err = nil, errParserPanicked
+			return
+		}
+		parsers.Put(p)
+	}()
 	p.SetSQLMode(mode)
-	nodes, _, err := p.ParseSQL(sql,
+	found, _, err := p.ParseSQL(sql,
 		parser.CharsetConnection(mysql.UTF8MB4Charset), parser.CollationConnection(mysql.UTF8MB4DefaultCollation))
 	if err != nil {
 		return nil, err
 	}
 	// The parser reuses the slice for its next text.
-	return append([]ast.StmtNode(nil), nodes...), nil
+	return append([]ast.StmtNode(nil), found...), nil
 }
 
 // isOurs draws the line between Sluice and the cluster. RESTORE POINT and the

@@ -21,6 +21,7 @@ var parseSeeds = []string{
 	"SHOW IMPORT JOB 7",
 	"CANCEL IMPORT JOB 7",
 	"RESTORE TABLE a.b FROM 's3://b/x?secret-access-key=S' CONCURRENCY 4",
+	"RESTORE DATABASE * FROM 'local:///b' ONLINE = 18446744073709551615",
 	"SHOW RESTORES",
 	"EXPLAIN IMPORT INTO t FROM '/d/a.csv'",
 	"DESC FORMAT='brief' IMPORT INTO t PARTITION (p) FROM '/d/a.csv' WITH on_duplicate='ignore', dry_run",
@@ -267,6 +268,16 @@ func TestParseErrors(t *testing.T) {
 		}
 		require.NotContains(t, message, "SSSS")
 	}
+}
+
+// TestParserPanics: no text that a client sends ends the process.
+func TestParserPanics(t *testing.T) {
+	t.Parallel()
+	const sql = "RESTORE DATABASE * FROM 'local:///b' ONLINE = 18446744073709551615"
+	_, err := parseText(sql, mysql.ModeNone)
+	require.ErrorIs(t, err, errParserPanicked, "if TiDB's parser has learnt to refuse it, parseText needs no recover")
+	require.NotPanics(t, func() { _, _ = Parse(sql, mysql.ModeNone) })
+	mustParse(t, "SHOW IMPORT JOBS")
 }
 
 func TestErrorState(t *testing.T) {
