@@ -200,7 +200,7 @@ func TestManyIndexes(t *testing.T) {
 		for i := range rows {
 			fmt.Fprint(w, i)
 			for range columns {
-				fmt.Fprintf(w, ",%x", rng.Uint64())
+				_, _ = fmt.Fprintf(w, ",%x", rng.Uint64()) // Flush returns the error
 			}
 			fmt.Fprintln(w)
 		}
