@@ -5,8 +5,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pingcap/tidb/pkg/errno"
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluicedb/sluice/executor/job"
 	"github.com/sluicedb/sluice/importcore"
 )
 
@@ -19,4 +21,7 @@ func TestAWriteThatTakesTooLong(t *testing.T) {
 	})
 	require.EqualError(t, err, "not done within 1ms")
 	require.True(t, importcore.IsAway(t.Context(), err))
+	var stop *stopError
+	require.ErrorAs(t, (&runner{ctx: t.Context()}).notBegun(err), &stop)
+	require.Equal(t, &stopError{job.Pending, errno.ErrUnknown, "not done within 1ms: it is tried again"}, stop)
 }

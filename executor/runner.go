@@ -308,13 +308,12 @@ func (r *runner) claim() error {
 // abandon puts right what a job has left that is cancelled while nobody runs it.
 func (r *runner) abandon() error {
 	if err := r.claim(); err != nil {
-		return err
+		return r.notBegun(err)
 	}
 	fate, err := r.putRight(r.ctx)
 	switch {
 	case importcore.IsAway(r.ctx, err):
-		code, _, text := MySQLError(err)
-		return &stopError{job.Pending, code, text + ": it is tried again"}
+		return tryAgain(err)
 	case err != nil:
 		return err
 	case fate != "":
@@ -330,10 +329,15 @@ func (r *runner) notBegun(err error) error {
 	case r.began.checkpoint && errors.Is(context.Cause(r.ctx), errCancelled):
 		return &stopError{job.Pending, errCancelled.code, errCancelled.text}
 	case importcore.IsAway(r.ctx, err):
-		code, _, text := MySQLError(err)
-		return &stopError{job.Pending, code, text + ": it is tried again"}
+		return tryAgain(err)
 	}
 	return err
+}
+
+// tryAgain leaves the job to whoever takes it next, because the cluster was away.
+func tryAgain(err error) error {
+	code, _, text := MySQLError(err)
+	return &stopError{job.Pending, code, text + ": it is tried again"}
 }
 
 // cantGoOn decides about a job with a checkpoint that can't be planned: it keeps what it

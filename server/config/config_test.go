@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/sluicedb/sluice/importcore"
 )
 
 func write(t *testing.T, text string) string {
@@ -17,6 +19,13 @@ func write(t *testing.T, text string) string {
 	path := filepath.Join(t.TempDir(), "sluice.toml")
 	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 	return path
+}
+
+// TestLeastValues: what is refused here is what the core would refuse for each job.
+func TestLeastValues(t *testing.T) {
+	t.Parallel()
+	require.EqualValues(t, importcore.MinDiskQuota, minDiskQuota)
+	require.EqualValues(t, importcore.MinMemoryBudget, minJobMemory)
 }
 
 func TestDefaultsAreValid(t *testing.T) {

@@ -117,16 +117,23 @@ func TestPausedWhileWaiting(t *testing.T) {
 	waitState(t, s, "1", "finished")
 }
 
-// TestCancelOfAPausedJob puts right what the job has left before it ends.
-func TestCancelOfAPausedJob(t *testing.T) {
-	t.Parallel()
-	f, f2, s, other, _ := controlTwo(t)
+// pausedHalfway leaves job 1 paused, with a checkpoint.
+func pausedHalfway(t *testing.T, f *fakeEngine, s *session) *fakePlan {
+	t.Helper()
 	s.row(importA + " WITH detached")
 	p := <-f.running
 	require.NoError(t, p.task.Checkpoints.Save(t.Context(), []byte("half")))
 	_, err := s.run(t.Context(), "PAUSE IMPORT JOB 1")
 	require.NoError(t, err)
-	_, err = other.run(t.Context(), "CANCEL IMPORT JOB 1")
+	return p
+}
+
+// TestCancelOfAPausedJob puts right what the job has left before it ends.
+func TestCancelOfAPausedJob(t *testing.T) {
+	t.Parallel()
+	f, f2, s, other, _ := controlTwo(t)
+	p := pausedHalfway(t, f, s)
+	_, err := other.run(t.Context(), "CANCEL IMPORT JOB 1")
 	require.NoError(t, err)
 	var task executor.Task
 	select {
@@ -150,12 +157,8 @@ func TestCleanUpIsNotStopped(t *testing.T) {
 		<-goOn
 		return context.Cause(ctx)
 	}
-	s.row(importA + " WITH detached")
-	p := <-f.running
-	require.NoError(t, p.task.Checkpoints.Save(t.Context(), []byte("half")))
-	_, err := s.run(t.Context(), "PAUSE IMPORT JOB 1")
-	require.NoError(t, err)
-	_, err = s.run(t.Context(), "CANCEL IMPORT JOB 1")
+	pausedHalfway(t, f, s)
+	_, err := s.run(t.Context(), "CANCEL IMPORT JOB 1")
 	require.NoError(t, err)
 	<-begun
 	_, err = s.run(t.Context(), "CANCEL IMPORT JOB 1") // answers after a while, in which the heartbeat looks too
@@ -168,18 +171,14 @@ func TestCleanUpIsNotStopped(t *testing.T) {
 func TestCancelBeforeAJobGoesOn(t *testing.T) {
 	t.Parallel()
 	f, _, s, _ := fakeSetup(t)
-	s.row(importA + " WITH detached")
-	p := <-f.running
-	require.NoError(t, p.task.Checkpoints.Save(t.Context(), []byte("half")))
-	_, err := s.run(t.Context(), "PAUSE IMPORT JOB 1")
-	require.NoError(t, err)
+	pausedHalfway(t, f, s)
 	planning, goOn := make(chan struct{}), make(chan struct{})
 	f.planErr = func(int64) error { // nobody plans meanwhile
 		close(planning)
 		<-goOn
 		return context.Canceled // by then
 	}
-	_, err = s.run(t.Context(), "RESUME IMPORT JOB 1")
+	_, err := s.run(t.Context(), "RESUME IMPORT JOB 1")
 	require.NoError(t, err)
 	<-planning
 	_, err = s.run(t.Context(), "CANCEL IMPORT JOB 1")
@@ -193,14 +192,10 @@ func TestCancelBeforeAJobGoesOn(t *testing.T) {
 func TestCancelBeforeAJobsTurn(t *testing.T) {
 	t.Parallel()
 	f, _, s, _ := fakeSetup(t)
-	s.row(importA + " WITH detached")
-	p := <-f.running
-	require.NoError(t, p.task.Checkpoints.Save(t.Context(), []byte("half")))
-	_, err := s.run(t.Context(), "PAUSE IMPORT JOB 1")
-	require.NoError(t, err)
+	pausedHalfway(t, f, s)
 	s.row("IMPORT INTO b FROM '/d/b.csv' WITH detached")
 	busy := <-f.running
-	_, err = s.run(t.Context(), "RESUME IMPORT JOB 1")
+	_, err := s.run(t.Context(), "RESUME IMPORT JOB 1")
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { // until it has an owner again
 		r, err := s.run(t.Context(), "SHOW IMPORT JOB 1 EVENTS")
