@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicedb/sluice/tests/playground"
@@ -132,9 +133,14 @@ func (c *faultCase) disturbed(before int64) (happened []string) {
 	wait()
 	require.NoError(t, c.end(c))
 	require.NoError(t, c.pg.ClearFaults(t.Context()))
-	require.Eventually(t, func() bool { // TiDB itself has to find what was away
-		_, err := c.db.ExecContext(t.Context(), "SELECT 1 FROM mysql.user LIMIT 1")
-		return err == nil
+	require.EventuallyWithT(t, func(t *assert.CollectT) { // TiDB itself has to find what was away
+		for _, sql := range []string{
+			"SELECT 1 FROM mysql.user LIMIT 1",
+			"SELECT 1 FROM mysql.tidb WHERE variable_name = 'tikv_gc_safe_point'", // one key: only if it knows the safe point anew
+		} {
+			_, err := c.db.ExecContext(c.T.Context(), sql)
+			assert.NoError(t, err)
+		}
 	}, 5*time.Minute, 50*time.Millisecond)
 	c.node.disarm()
 	var err error
