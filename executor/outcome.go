@@ -1,6 +1,7 @@
 package executor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,10 +33,11 @@ func (r *runner) finish(summary Summary, err error) {
 		return
 	}
 	switch endErr := r.end(outcome); {
-	case errors.Is(endErr, jobstore.ErrLost) && err != nil:
-		// It failed because it is another's, whatever the first request said that could not go on.
+	case errors.Is(endErr, jobstore.ErrLost):
+		// It is another's: that is how this run ended, whatever the first request said that could not go on for that reason, and also if
+		// nothing was left to do here.
 		r.err = errLeaseLost
-		r.log.Error("import job lost", zap.String("reason", redactText(err.Error())))
+		r.log.Error("import job lost", zap.String("reason", redactText(cmp.Or(err, error(errLeaseLost)).Error())))
 		return
 	case endErr != nil:
 		r.log.Error("the end of the job can't be recorded", zap.String("state", string(outcome.Status)), zap.Error(endErr))

@@ -2,11 +2,14 @@ package jobs_test
 
 import (
 	"context"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/sluicedb/sluice/importcore/cluster/sqlconn"
 )
 
 // TestSlowClusterFailsNoJob: a job whose row can't be written for longer than
@@ -23,7 +26,7 @@ func TestSlowClusterFailsNoJob(t *testing.T) {
 	p := <-f.running
 	require.NoError(t, p.task.Hold(t.Context()))
 
-	jobs := "`" + strings.ReplaceAll(schema, "`", "``") + "`.jobs"
+	jobs := sqlconn.QuoteName(schema) + ".jobs"
 	c := connect(t, onTiDB(t))
 	for _, sql := range []string{"BEGIN PESSIMISTIC", "SELECT id FROM " + jobs + " WHERE id = 1 FOR UPDATE"} {
 		_, err := c.Execute(sql)
@@ -57,4 +60,23 @@ func TestSlowClusterFailsNoJob(t *testing.T) {
 	p.end(3, nil)
 	require.NoError(t, (<-out).err)
 	require.Equal(t, "finished", again.row("SHOW IMPORT JOB 1")["Status"])
+}
+
+// TestLostBeforeItsEnd: a run with nothing left to do doesn't say that it has ended a job which is another's by then.
+func TestLostBeforeItsEnd(t *testing.T) {
+	t.Parallel()
+	f, schema := newFakeEngine(), newSchema()
+	cfg := config(t, schema, "late:1")
+	core, logged := observer.New(zap.InfoLevel)
+	cfg.Logger = zap.New(core)
+	s, _ := withTableA(t, fakeExecutorWith(t, f, cfg))
+	out := s.background(t.Context(), importA)
+	p := <-f.running
+	_, err := connect(t, onTiDB(t)).Execute("UPDATE " + sqlconn.QuoteName(schema) + ".jobs SET owner = 'another:1', term = 2 WHERE id = 1")
+	require.NoError(t, err)
+	p.end(3, nil)
+	require.ErrorContains(t, (<-out).err, "lost the job")
+	require.Equal(t, 1, logged.FilterMessage("import job lost").Len())
+	require.Zero(t, logged.FilterMessage("import job ended").Len())
+	require.Equal(t, "running", s.row("SHOW IMPORT JOB 1")["Status"])
 }
