@@ -13,11 +13,40 @@ import (
 	"github.com/sluicedb/sluice/tests/playground"
 )
 
-// faultCluster has a store that others can do without.
-var faultCluster = playground.Options{Stores: 3, RegionSplitSize: 1 << 20, RegionSplitKeys: 5_000}
+// faultCluster has a store that others can do without, and sessions of it can be killed in transactions.
+var faultCluster = playground.Options{Stores: 3, RegionSplitSize: 1 << 20, RegionSplitKeys: 5_000, TxnTotalSizeLimit: 1 << 30}
 
 // faultKinds are the kinds of jobs that go through all troubles.
 var faultKinds = []string{"plain", "filled, replace", "bad rows", "capture", "disk quota"}
+
+// TestKilledTransactions: sessions of such a cluster that are killed in transactions, within statements and between
+// them, end alone.
+func TestKilledTransactions(t *testing.T) {
+	t.Parallel()
+	_, db := playground.ForTest(t, faultCluster).Database(t)
+	_, err := db.ExecContext(t.Context(), "CREATE TABLE t (id INT PRIMARY KEY AUTO_INCREMENT, v LONGTEXT)")
+	require.NoError(t, err)
+	for i := range 60 {
+		tx, err := db.BeginTx(t.Context(), nil)
+		require.NoError(t, err)
+		var id uint64
+		require.NoError(t, tx.QueryRowContext(t.Context(), "SELECT CONNECTION_ID()").Scan(&id))
+		killed := make(chan error, 1)
+		time.AfterFunc(time.Duration(i)*3*time.Millisecond, func() {
+			_, err := db.ExecContext(t.Context(), fmt.Sprintf("KILL QUERY %d", id))
+			killed <- err
+		})
+		for n := 0; n < 50 && err == nil; n++ { // TiDB forgets a KILL between two statements
+			_, err = tx.ExecContext(t.Context(), "INSERT INTO t (v) WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM s WHERE n < 900) "+
+				"SELECT REPEAT('x', 100) FROM s")
+		}
+		require.NoError(t, <-killed)
+		_ = tx.Rollback() // of a statement that was killed; otherwise the session has ended
+	}
+	var n int
+	require.NoError(t, db.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM t").Scan(&n))
+	require.Zero(t, n)
+}
 
 // TestPartsOfTheClusterGoAway: while jobs run, parts of the cluster go away or hang, connections are cut and sessions
 // killed, at moments spread over a job's life. It goes on by itself when that is over, and leaves what an undisturbed job

@@ -164,7 +164,7 @@ func (b *s3Bench) let() {
 	b.holding = false
 }
 
-// start begins a job and waits until it is held within its files, behind a checkpoint.
+// start begins a job and waits until it is held within its files.
 func (b *s3Bench) start(location string, n int) (job string) {
 	b.t.Helper()
 	b.hold(n)
@@ -192,11 +192,18 @@ func (b *s3Bench) logged(in *instance.Instance, text string) {
 	})
 }
 
+// behindCheckpoint waits until what was read before the job was held is safe.
+func (b *s3Bench) behindCheckpoint() {
+	b.t.Helper()
+	b.logged(b.sluice, "checkpoint\t{")
+}
+
 // TestS3StoreGoesAway: a job waits for its source, and can be paused and cancelled meanwhile.
 func TestS3StoreGoesAway(t *testing.T) {
 	t.Parallel()
 	b := newS3Bench(t, s3store.Start(t), instance.Options{Import: checkpointing})
 	job := b.start(b.store.WithKeys("in/*.csv"), 18)
+	b.behindCheckpoint()
 	b.store.Down()
 	b.logged(b.sluice, "the source's store fails and is tried again")
 	b.let()
@@ -235,6 +242,7 @@ func TestS3PatienceEnds(t *testing.T) {
 	t.Parallel()
 	b := newS3Bench(t, s3store.Start(t), instance.Options{Import: checkpointing + "\n[storage]\npatience = \"1s\""})
 	job := b.start(b.store.WithKeys("in/*.csv"), 18)
+	b.behindCheckpoint()
 	b.store.Down()
 	b.let()
 	row := b.ended(job)

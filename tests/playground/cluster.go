@@ -33,6 +33,10 @@ type Options struct {
 	// region is split, also what TiKV's /config tells; 0 means TiKV's default.
 	RegionSplitSize int64
 	RegionSplitKeys int64
+	// TxnTotalSizeLimit is TiDB's setting performance.txn-total-size-limit, in bytes; 0 means TiDB's default. With any other
+	// value a session that is killed in a transaction ends alone: TiDB 8.5 otherwise accounts for the transaction's memory while it
+	// rolls back, finds there that the session is killed, and the panic ends the server.
+	TxnTotalSizeLimit int64
 	// Dir keeps the data there and continues what it finds. Empty means a
 	// temporary directory that is removed with the cluster.
 	Dir string
@@ -130,6 +134,7 @@ func (c *Cluster) launch(bin, dir string, opts Options) (<-chan string, error) {
 		{"--stores", int64(opts.Stores)},
 		{"--region-split-size", opts.RegionSplitSize},
 		{"--region-split-keys", opts.RegionSplitKeys},
+		{"--txn-total-size-limit", opts.TxnTotalSizeLimit},
 	} {
 		if flag.value != 0 {
 			args = append(args, flag.name, strconv.FormatInt(flag.value, 10))

@@ -50,6 +50,9 @@ func storeGlobalConfig(opts Options, port, statusPort int) (*config.Config, erro
 	cfg.IndexLimit = config.DefMaxOfIndexLimit // as much as an administrator may allow
 	cfg.TempDir = filepath.Join(opts.Dir, "tmp")
 	cfg.TempStoragePath = filepath.Join(opts.Dir, "tmp-storage")
+	if opts.TxnTotalSizeLimit != 0 {
+		cfg.Performance.TxnTotalSizeLimit = opts.TxnTotalSizeLimit
+	}
 	setLog(cfg, opts)
 	for _, dir := range []string{cfg.TempDir, cfg.TempStoragePath} {
 		if err := os.MkdirAll(dir, 0o750); err != nil {
@@ -121,8 +124,11 @@ func applyLimits(cfg *config.Config) {
 	}
 	plannercore.AllowCartesianProduct.Store(cfg.Performance.CrossJoin)
 	statistics.RatioOfPseudoEstimate.Store(cfg.Performance.PseudoEstimateRatio)
-	// The session's memory tracker limits transactions, not this setting.
-	kv.TxnTotalSizeLimit.Store(config.SuperLargeTxnSize)
+	if limit := cfg.Performance.TxnTotalSizeLimit; limit == config.DefTxnTotalSizeLimit {
+		kv.TxnTotalSizeLimit.Store(config.SuperLargeTxnSize) // the session's memory tracker limits transactions
+	} else {
+		kv.TxnTotalSizeLimit.Store(limit)
+	}
 	kv.TxnEntrySizeLimit.Store(cfg.Performance.TxnEntrySizeLimit)
 	deadlockhistory.GlobalDeadlockHistory.Resize(cfg.PessimisticTxn.DeadlockHistoryCapacity)
 	txninfo.Recorder.ResizeSummaries(cfg.TrxSummary.TransactionSummaryCapacity)

@@ -48,6 +48,8 @@ type Options struct {
 	LogFile string
 	// LogLevel is TiDB's: debug, info, warn, error. Empty means info.
 	LogLevel string
+	// TxnTotalSizeLimit is performance.txn-total-size-limit, in bytes; 0 means its default.
+	TxnTotalSizeLimit uint64
 }
 
 // Server is a running TiDB server.

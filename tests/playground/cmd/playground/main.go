@@ -34,15 +34,16 @@ const stopTimeout = 30 * time.Second
 
 // settings are the flags.
 type settings struct {
-	stores          int
-	dir             string
-	removeDir       bool
-	regionSplitSize int64
-	regionSplitKeys int64
-	logFile         string
-	logLevel        string
-	printJSON       bool
-	watchStdin      bool
+	stores            int
+	dir               string
+	removeDir         bool
+	regionSplitSize   int64
+	regionSplitKeys   int64
+	txnTotalSizeLimit uint64
+	logFile           string
+	logLevel          string
+	printJSON         bool
+	watchStdin        bool
 }
 
 func parseFlags(args []string, errOut io.Writer) (settings, error) {
@@ -54,6 +55,7 @@ func parseFlags(args []string, errOut io.Writer) (settings, error) {
 	fs.BoolVar(&s.removeDir, "remove-dir", false, "remove the directory of --dir at the end too")
 	fs.Int64Var(&s.regionSplitSize, "region-split-size", 0, "region size in bytes; 0 means TiKV's default")
 	fs.Int64Var(&s.regionSplitKeys, "region-split-keys", 0, "region size in keys; 0 means TiKV's default")
+	fs.Uint64Var(&s.txnTotalSizeLimit, "txn-total-size-limit", 0, "TiDB's setting of that name, in bytes; 0 means its default")
 	fs.StringVar(&s.logFile, "log-file", "", "log file; empty means playground.log in the data directory")
 	fs.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error")
 	fs.BoolVar(&s.printJSON, "print-json", true, "print one line of JSON when ready; otherwise text")
