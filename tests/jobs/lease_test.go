@@ -72,7 +72,8 @@ func TestLostBeforeItsEnd(t *testing.T) {
 	s, _ := withTableA(t, fakeExecutorWith(t, f, cfg))
 	out := s.background(t.Context(), importA)
 	p := <-f.running
-	_, err := connect(t, onTiDB(t)).Execute("UPDATE " + sqlconn.QuoteName(schema) + ".jobs SET owner = 'another:1', term = 2 WHERE id = 1")
+	_, err := connect(t, onTiDB(t)).Execute("UPDATE " + sqlconn.QuoteName(schema) + ".jobs SET owner = 'another:1', term = 2, " +
+		"lease_until = UTC_TIMESTAMP(6) + INTERVAL 1 DAY WHERE id = 1")
 	require.NoError(t, err)
 	p.end(3, nil)
 	require.ErrorContains(t, (<-out).err, "lost the job")
