@@ -56,8 +56,8 @@ type aheadPart struct {
 // their order, with at most memory bytes in its buffers. It is store itself if that is not Remote. What is under way ends with ctx
 // or with stop, which must be called, before store is closed.
 func NewAhead(ctx context.Context, store Store, files []File, memory int64) (_ Store, stop func()) {
-	o, ok := store.(*objects)
-	if !ok {
+	o := objectsOf(store)
+	if o == nil {
 		return store, func() {}
 	}
 	a := &Ahead{objects: o, ctx: ctx, files: files, index: make(map[string]int, len(files)), free: make(chan []byte, aheadParts)}

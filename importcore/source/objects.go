@@ -115,8 +115,19 @@ func newObjects(base, path string, b bucket, cfg Config) (*objects, error) {
 // Remote tells whether a store's files come over a network, so that it pays to
 // read ahead.
 func Remote(s Store) bool {
-	_, ok := s.(*objects)
-	return ok
+	return objectsOf(s) != nil
+}
+
+// objectsOf returns what a store of objects is made of, nil for others.
+func objectsOf(s Store) *objects {
+	switch s := s.(type) {
+	case *objects:
+		return s
+	case *objectFolder:
+		return s.objects
+	default:
+		return nil
+	}
 }
 
 // Close implements Store.
@@ -136,11 +147,9 @@ func (o *objects) List(ctx context.Context) ([]File, error) {
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(files, func(a, b File) int { return cmp.Compare(a.Key, b.Key) })
-	files = slices.CompactFunc(files, func(a, b File) bool { return a.Key == b.Key })
+	files = o.inOrder(files)
 	var total int64
 	for i := range files {
-		files[i].Path = o.base + files[i].Key
 		total += files[i].Size
 		if err := checkCompression(files[i].Key); err != nil {
 			return nil, err
@@ -152,12 +161,21 @@ func (o *objects) List(ctx context.Context) ([]File, error) {
 	return files, nil
 }
 
+// inOrder returns the files by their keys, each once, with their paths.
+func (o *objects) inOrder(files []File) []File {
+	slices.SortFunc(files, func(a, b File) int { return cmp.Compare(a.Key, b.Key) })
+	files = slices.CompactFunc(files, func(a, b File) bool { return a.Key == b.Key })
+	for i := range files {
+		files[i].Path = o.base + files[i].Key
+	}
+	return files
+}
+
 func (o *objects) listOnce(ctx context.Context) ([]File, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	beat := o.watch.guard(cancel)
-	defer beat.Stop()
 	if !o.glob {
+		ctx, cancel := context.WithCancelCause(ctx)
+		defer cancel(nil)
+		defer o.watch.guard(cancel).Stop()
 		file, err := o.bucket.stat(ctx, o.path)
 		return []File{file}, stalled(ctx, err)
 	}
@@ -166,6 +184,19 @@ func (o *objects) listOnce(ctx context.Context) ([]File, error) {
 	if !strings.Contains(o.path[len(prefix):], "/") {
 		delimiter = "/" // what is further down can't match
 	}
+	return o.pages(ctx, prefix, delimiter, func(f *File) bool {
+		// Stores have no directories, but some tools make empty objects for them.
+		match, _ := filepath.Match(o.path, f.Key)
+		return match && !(f.Size == 0 && strings.HasSuffix(f.Key, "/"))
+	})
+}
+
+// pages returns the wanted ones of all objects whose keys begin with prefix.
+func (o *objects) pages(ctx context.Context, prefix, delimiter string, wanted func(*File) bool) ([]File, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	beat := o.watch.guard(cancel)
+	defer beat.Stop()
 	var files []File
 	for after := ""; ; {
 		page, last, more, err := o.bucket.list(ctx, prefix, delimiter, after)
@@ -173,10 +204,9 @@ func (o *objects) listOnce(ctx context.Context) ([]File, error) {
 			return nil, stalled(ctx, err)
 		}
 		beat.Reset(o.watch.stall)
-		for _, f := range page {
-			// Stores have no directories, but some tools make empty objects for them.
-			if match, _ := filepath.Match(o.path, f.Key); match && !(f.Size == 0 && strings.HasSuffix(f.Key, "/")) {
-				files = append(files, f)
+		for i := range page {
+			if wanted(&page[i]) {
+				files = append(files, page[i])
 			}
 		}
 		if !more {

@@ -39,7 +39,7 @@ type s3Bucket struct {
 }
 
 func openS3(location string, cfg Config) (Store, error) {
-	l, err := parseS3(location, cfg.S3)
+	l, err := parseS3(location, cfg.S3, false)
 	if err != nil {
 		return nil, err
 	}

@@ -46,8 +46,8 @@ type s3Location struct {
 	backend backuppb.S3
 }
 
-// parseS3 reads a location. Its errors never hold a credential.
-func parseS3(location string, defaults S3) (*s3Location, error) {
+// parseS3 reads a location, that of a folder if it may be a whole bucket. Its errors never hold a credential.
+func parseS3(location string, defaults S3, folder bool) (*s3Location, error) {
 	u, err := storage.ParseRawURL(location)
 	switch {
 	case err != nil:
@@ -60,7 +60,7 @@ func parseS3(location string, defaults S3) (*s3Location, error) {
 		return nil, invalidURI("a # in a file's name is written %%23")
 	}
 	l := &s3Location{path: strings.Trim(u.Path, "/"), backend: backuppb.S3{Bucket: u.Host}}
-	if l.path == "" {
+	if l.path == "" && !folder {
 		return nil, invalidURI("no file is named in bucket %s", u.Host)
 	}
 	given, err := s3Parameters(u)
