@@ -1,0 +1,248 @@
+package dump
+
+import (
+	"cmp"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/sluicedb/sluice/importcore/source"
+)
+
+// Listing is what a folder holds. Names that differ in case only are one object.
+type Listing struct {
+	// Databases, and in each of the lists below the objects, are in the order of their names.
+	Databases []Database
+	// Tables are those that have a schema file or data files.
+	Tables, Views, Sequences []Object
+	// Policies are schema files of placement policies.
+	Policies []source.File
+	// Metadata is nil if there is none.
+	Metadata *source.File
+	// Skipped are the files that belong to nothing that could be restored, in the order of their paths.
+	Skipped []Skipped
+	// Problems are files that belong to an object and can't be read. Whoever restores the object must refuse.
+	Problems []Problem
+	// BR is the path of a backup's meta file, "" if there is none. Then this is no dump.
+	BR string
+}
+
+// Database is a database that a file's name mentions.
+type Database struct {
+	Name string
+	// Schema is nil if the dump has no schema file for it.
+	Schema *source.File
+}
+
+// Object is a table, a view or a sequence.
+type Object struct {
+	// DB and Name are as in the schema file's name, or in that of the first data file.
+	DB, Name string
+	// Schema is nil for a table that has data files only.
+	Schema *source.File
+	// Data are a table's data files, in the order in which their rows count.
+	Data []Data
+	// Bytes is the size of the data files, as they are stored.
+	Bytes int64
+}
+
+// Data is one data file.
+type Data struct {
+	source.File
+	Format Format
+}
+
+// Skipped is a file that is not restored.
+type Skipped struct {
+	Path, Reason string
+}
+
+// Problem says why an object of a dump, or of a database all that is in it, can't be restored.
+type Problem struct {
+	DB, Object string // Object is "" for a database
+	Path       string
+	Reason     string
+}
+
+// key is a name without regard to case.
+type key struct{ db, name string }
+
+func keyOf(db, name string) key { return key{strings.ToLower(db), strings.ToLower(name)} }
+
+// lister builds a Listing.
+type lister struct {
+	out       *Listing
+	databases map[string]*Database
+	tables    map[key]*Object
+	views     map[key]*Object
+	sequences map[key]*Object
+	data      []namedFile
+}
+
+// namedFile is a data file with what its name says.
+type namedFile struct {
+	source.File
+	name Name
+}
+
+// Read sorts the files of a source.Folder, which may come in any order. It opens none.
+func Read(files []source.File) *Listing {
+	l := &lister{
+		out: &Listing{}, databases: map[string]*Database{},
+		tables: map[key]*Object{}, views: map[key]*Object{}, sequences: map[key]*Object{},
+	}
+	files = slices.Clone(files)
+	slices.SortFunc(files, func(a, b source.File) int { return cmp.Compare(a.Key, b.Key) })
+	for _, f := range files {
+		l.file(f)
+	}
+	for _, f := range l.data {
+		l.dataFile(f)
+	}
+	l.placeholders()
+	return l.finish()
+}
+
+// backupMeta is the name of the file that makes a folder a BR archive.
+const backupMeta = "backupmeta"
+
+// file sorts one file. Data files wait until all schema files are known.
+func (l *lister) file(f source.File) {
+	n := ParseName(f.Key)
+	switch n.Kind {
+	case KindDatabase:
+		l.database(n, f)
+	case KindTable:
+		l.schema(l.tables, n, f)
+	case KindView:
+		l.schema(l.views, n, f)
+	case KindSequence:
+		l.schema(l.sequences, n, f)
+	case KindData:
+		l.data = append(l.data, namedFile{f, n})
+	case KindPacked:
+		l.problem(n, f, "files with the suffix .%s can't be read", n.Packing)
+	case KindMetadata:
+		if l.out.Metadata == nil && f.Key == "metadata" {
+			l.out.Metadata = &f
+			return
+		}
+		l.skip(f, "it is the dumping tool's own")
+	case KindTrigger, KindPost:
+		l.skip(f, "%s are not restored", n.Kind)
+	case KindBackup:
+		l.skip(f, "it is a backup copy")
+	case KindPolicy:
+		l.out.Policies = append(l.out.Policies, f)
+	default:
+		if path.Base(f.Key) == backupMeta {
+			l.out.BR = f.Path
+		}
+		l.skip(f, "its name is not one of a dump's files")
+	}
+}
+
+func (l *lister) database(n Name, f source.File) {
+	d := l.ensureDatabase(n.DB)
+	if d.Schema != nil {
+		l.problem(n, f, "%s is the schema of the same database", d.Schema.Path)
+		return
+	}
+	d.Name, d.Schema = n.DB, &f
+}
+
+func (l *lister) ensureDatabase(name string) *Database {
+	lower := strings.ToLower(name)
+	if l.databases[lower] == nil {
+		l.databases[lower] = &Database{Name: name}
+	}
+	return l.databases[lower]
+}
+
+func (l *lister) schema(of map[key]*Object, n Name, f source.File) {
+	l.ensureDatabase(n.DB)
+	k := keyOf(n.DB, n.Object)
+	if had := of[k]; had != nil {
+		l.problem(n, f, "%s is the schema of the same name", had.Schema.Path)
+		return
+	}
+	of[k] = &Object{DB: n.DB, Name: n.Object, Schema: &f}
+}
+
+// dataFile gives a data file to its table.
+func (l *lister) dataFile(f namedFile) {
+	if f.name.Format == FormatParquet {
+		l.problem(f.name, f.File, "Parquet files can't be read yet")
+		return
+	}
+	k := keyOf(f.name.DB, f.name.Object)
+	if l.tables[k] == nil {
+		// Some versions of mydumper number the parts of a chunk too: db.t.00001.00002.sql.
+		if bare, number := cutSuffix(f.name.Object); isNumber(number) && l.tables[keyOf(f.name.DB, bare)] != nil {
+			k = keyOf(f.name.DB, bare)
+		}
+	}
+	t := l.tables[k]
+	if t == nil {
+		l.ensureDatabase(f.name.DB)
+		t = &Object{DB: f.name.DB, Name: f.name.Object}
+		l.tables[k] = t
+	}
+	t.Data = append(t.Data, Data{f.File, f.name.Format})
+	t.Bytes += f.Size
+}
+
+// placeholders drops the tables that stand for views and sequences: Dumpling and mydumper write one for
+// each view, so that views can be made in any order.
+func (l *lister) placeholders() {
+	for _, of := range []map[key]*Object{l.views, l.sequences} {
+		for k, v := range of {
+			t := l.tables[k]
+			if t == nil {
+				continue
+			}
+			if len(t.Data) > 0 {
+				l.out.Problems = append(l.out.Problems, Problem{v.DB, v.Name, t.Data[0].Path,
+					fmt.Sprintf("%s says that it belongs to no table", v.Schema.Path)})
+			}
+			if t.Schema != nil {
+				l.skip(*t.Schema, "it is a placeholder: %s is what it stands for", v.Schema.Path)
+			}
+			delete(l.tables, k)
+		}
+	}
+}
+
+func (l *lister) finish() *Listing {
+	for _, d := range l.databases {
+		l.out.Databases = append(l.out.Databases, *d)
+	}
+	slices.SortFunc(l.out.Databases, func(a, b Database) int { return cmp.Compare(a.Name, b.Name) })
+	l.out.Tables, l.out.Views, l.out.Sequences = sorted(l.tables), sorted(l.views), sorted(l.sequences)
+	for i := range l.out.Tables {
+		sortData(l.out.Tables[i].Data)
+	}
+	slices.SortFunc(l.out.Skipped, func(a, b Skipped) int { return cmp.Compare(a.Path, b.Path) })
+	slices.SortFunc(l.out.Problems, func(a, b Problem) int { return cmp.Compare(a.Path, b.Path) })
+	return l.out
+}
+
+func sorted(of map[key]*Object) []Object {
+	var list []Object
+	for _, o := range of {
+		list = append(list, *o)
+	}
+	slices.SortFunc(list, func(a, b Object) int {
+		return cmp.Or(cmp.Compare(a.DB, b.DB), cmp.Compare(a.Name, b.Name))
+	})
+	return list
+}
+
+func (l *lister) skip(f source.File, format string, args ...any) {
+	l.out.Skipped = append(l.out.Skipped, Skipped{f.Path, fmt.Sprintf(format, args...)})
+}
+
+func (l *lister) problem(n Name, f source.File, format string, args ...any) {
+	l.out.Problems = append(l.out.Problems, Problem{n.DB, n.Object, f.Path, fmt.Sprintf(format, args...)})
+}

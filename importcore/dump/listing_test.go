@@ -1,0 +1,113 @@
+package dump_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sluicedb/sluice/importcore/dump"
+	"github.com/sluicedb/sluice/importcore/source"
+)
+
+var rewrite = flag.Bool("rewrite", false, "write the listings that the test finds")
+
+// TestListing reads lists of files (name and size) and compares what they make with the golden listings.
+func TestListing(t *testing.T) {
+	inputs, err := filepath.Glob("testdata/*.files")
+	if err != nil || len(inputs) == 0 {
+		t.Fatalf("no inputs: %v", err)
+	}
+	for _, input := range inputs {
+		name := strings.TrimSuffix(input, ".files")
+		t.Run(filepath.Base(name), func(t *testing.T) {
+			got := show(dump.Read(entries(t, input)))
+			golden := name + ".golden"
+			if *rewrite {
+				if err := os.WriteFile(golden, []byte(got), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got != string(want) {
+				t.Errorf("got:\n%s\nwant:\n%s", got, want)
+			}
+		})
+	}
+}
+
+func entries(t *testing.T, input string) []source.File {
+	text, err := os.ReadFile(input)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []source.File
+	for line := range strings.Lines(string(text)) {
+		var size int64
+		name, number, _ := strings.Cut(strings.TrimSpace(line), " = ")
+		if _, err := fmt.Sscan(number, &size); number != "" && err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, source.File{Path: "/d/" + name, Key: name, Size: size})
+	}
+	return list
+}
+
+func show(l *dump.Listing) string {
+	var out strings.Builder
+	schema := func(e *source.File) string {
+		if e == nil {
+			return "no schema"
+		}
+		return e.Key
+	}
+	for _, d := range l.Databases {
+		fmt.Fprintf(&out, "database %q: %s\n", d.Name, schema(d.Schema))
+	}
+	for _, kind := range []struct {
+		name string
+		list []dump.Object
+	}{{"table", l.Tables}, {"view", l.Views}, {"sequence", l.Sequences}} {
+		for _, o := range kind.list {
+			fmt.Fprintf(&out, "%s %q.%q: %s, %d bytes\n", kind.name, o.DB, o.Name, schema(o.Schema), o.Bytes)
+			for _, d := range o.Data {
+				fmt.Fprintf(&out, "  %s %s\n", d.Format, d.Key)
+			}
+		}
+	}
+	for _, p := range l.Policies {
+		fmt.Fprintf(&out, "policy %s\n", p.Key)
+	}
+	if l.Metadata != nil {
+		fmt.Fprintf(&out, "metadata %s\n", l.Metadata.Key)
+	}
+	for _, s := range l.Skipped {
+		fmt.Fprintf(&out, "skipped %s: %s\n", s.Path, s.Reason)
+	}
+	for _, p := range l.Problems {
+		fmt.Fprintf(&out, "problem %q.%q %s: %s\n", p.DB, p.Object, p.Path, p.Reason)
+	}
+	if l.BR != "" {
+		fmt.Fprintf(&out, "BR archive %s\n", l.BR)
+	}
+	return out.String()
+}
+
+func TestPosition(t *testing.T) {
+	for text, want := range map[string]uint64{
+		"Started dump at: 2026-01-02 03:04:05\nSHOW MASTER STATUS:\n\tLog: tidb-binlog\n\tPos: 415195906970746880\n\tGTID:\n\nFinished dump at: x\n": 415195906970746880,
+		"SHOW MASTER STATUS:\n\tLog: mysql-bin.000001\n\tPos: 7502\n":                                                                                0,
+		"SHOW MASTER STATUS:\n\tLog: tidb-binlog\n\tPos: not a number\n":                                                                             0,
+		"": 0,
+	} {
+		if got := dump.Position(text); got != want {
+			t.Errorf("%q: %d, not %d", text, got, want)
+		}
+	}
+}
