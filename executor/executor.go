@@ -299,6 +299,10 @@ func (e *Executor) dispatch(ctx context.Context, s Session, st sqlext.Statement)
 		return e.retryJob(ctx, s, st.ID)
 	case *sqlext.AlterImportJob:
 		return e.alterJob(ctx, s, st)
+	case *sqlext.Restore:
+		return nil, notSupportedYet("RESTORE")
+	case *sqlext.ShowRestores:
+		return nil, notSupportedYet("SHOW RESTORES")
 	default:
 		return nil, notSupportedYet("this statement")
 	}

@@ -30,16 +30,25 @@ func convertExplain(n *ast.ExplainStmt, mode mysql.SQLMode) (Statement, error) {
 
 // importInto takes the words IMPORT INTO, and EXPLAIN with what may stand behind it before them.
 func (s *clauseScanner) importInto() bool {
-	if s.word("EXPLAIN") || s.word("DESC") || s.word("DESCRIBE") {
-		s.word("ANALYZE")
-		if s.word("FORMAT") && s.symbol('=') {
-			s.blanks()
-			if word, rest := cutWord(s.rest); len(word) > 0 {
-				s.rest = rest
-			} else if len(s.rest) > 0 {
-				s.skipSymbol(false)
-			}
-		}
-	}
+	s.explain()
 	return s.word("IMPORT") && s.word("INTO")
+}
+
+// explain takes EXPLAIN, if it is there, with what may stand behind it: ANALYZE, FORMAT = name. format is "" without one.
+func (s *clauseScanner) explain() (is, analyze bool, format string) {
+	if !s.word("EXPLAIN") && !s.word("DESC") && !s.word("DESCRIBE") {
+		return false, false, ""
+	}
+	analyze = s.word("ANALYZE")
+	if s.word("FORMAT") && s.symbol('=') {
+		s.blanks()
+		before := s.rest
+		if word, rest := cutWord(s.rest); len(word) > 0 {
+			s.rest = rest
+		} else if len(s.rest) > 0 {
+			s.skipSymbol(false)
+		}
+		format = strings.Trim(string(before[:len(before)-len(s.rest)]), `'"`)
+	}
+	return true, analyze, format
 }

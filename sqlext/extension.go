@@ -169,13 +169,7 @@ func (p *extensionParser) alter() Statement {
 		if p.err != nil {
 			break
 		}
-		value := p.literal("IMPORT INTO t FROM '/a.csv' WITH thread=", func(n ast.StmtNode) ast.ExprNode {
-			into, ok := n.(*ast.ImportIntoStmt)
-			if !ok || len(into.Options) != 1 {
-				return nil
-			}
-			return into.Options[0].Value
-		})
+		value := p.literal("IMPORT INTO t FROM '/a.csv' WITH thread=", optionValue)
 		list = append(list, &ast.LoadDataOpt{Name: strings.ToLower(name), Value: value})
 		if !p.s.symbol(',') {
 			break

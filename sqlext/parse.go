@@ -37,6 +37,9 @@ func Parse(sql string, mode mysql.SQLMode) (Statement, error) {
 		if rest, names, ok := cutPartitions(sql, mode); ok {
 			return parsePartitioned(rest, names, mode)
 		}
+		if st, ours, err := parseRestore(sql, mode); ours {
+			return st, err
+		}
 		// TiDB's parser reports a syntax error for the whole text before it
 		// runs any of its statements, so forwarding it runs nothing of ours.
 		if st, ours, err := parseExtension(sql, mode); ours {
@@ -130,10 +133,14 @@ func convert(node ast.StmtNode, mode mysql.SQLMode) (Statement, error) {
 		return convertExplain(n, mode)
 	case *ast.ImportIntoActionStmt:
 		return &CancelImportJob{ID: n.JobID}, nil
-	case *ast.ShowStmt:
-		if n.Tp == ast.ShowImportJobs {
-			return convertShow(n, mode)
+	case *ast.BRIEStmt:
+		st, err := convertRestore(n, &restoreCut{})
+		if err != nil {
+			return nil, err
 		}
+		return st, nil
+	case *ast.ShowStmt:
+		return convertShow(n, mode)
 	}
 	return nil, notSupportedYet(kindOf(node))
 }
@@ -142,17 +149,24 @@ func convertShow(n *ast.ShowStmt, mode mysql.SQLMode) (Statement, error) {
 	if n.ImportJobID != nil {
 		return &ShowImportJob{ID: *n.ImportJobID}, nil
 	}
-	st := &ShowImportJobs{}
+	first := "`Job_ID`"
+	if n.Tp == ast.ShowRestores {
+		first = "`Id`"
+	}
+	where := ""
 	switch {
 	case n.Pattern != nil:
-		st.Where = "`Job_ID` LIKE " + exprText(n.Pattern.Pattern)
+		where = first + " LIKE " + exprText(n.Pattern.Pattern)
 	case n.Where != nil:
-		st.Where = exprText(n.Where)
+		where = exprText(n.Where)
 	}
-	if mode.HasNoBackslashEscapesMode() && strings.Contains(st.Where, `\`) {
-		return nil, notSupportedYet("a backslash in the filter of SHOW IMPORT JOBS with sql_mode NO_BACKSLASH_ESCAPES")
+	if mode.HasNoBackslashEscapesMode() && strings.Contains(where, `\`) {
+		return nil, notSupportedYet("a backslash in the filter of " + kindOf(n) + " with sql_mode NO_BACKSLASH_ESCAPES")
 	}
-	return st, nil
+	if n.Tp == ast.ShowRestores {
+		return &ShowRestores{Where: where}, nil
+	}
+	return &ShowImportJobs{Where: where}, nil
 }
 
 // convertImportInto checks in the order in which TiDB does, so that a

@@ -23,6 +23,9 @@ var parseSeeds = []string{
 	"RESTORE TABLE a.b FROM 's3://b/x?secret-access-key=S' CONCURRENCY 4",
 	"RESTORE DATABASE * FROM 'local:///b' ONLINE = 18446744073709551615",
 	"SHOW RESTORES",
+	"SHOW RESTORES WHERE State = 'running'",
+	"EXPLAIN RESTORE DATABASE a AS b, c FROM '/d' DETACHED FILTER = 'a.*, !a.t' CSV_HEADER = 1",
+	"RESTORE TABLE `a``b`.t AS u, c FROM 'local:///d' ROUTE 'a.t? -> b.`t u`' DRY RUN BACKEND tidb max_errors = 5",
 	"EXPLAIN IMPORT INTO t FROM '/d/a.csv'",
 	"DESC FORMAT='brief' IMPORT INTO t PARTITION (p) FROM '/d/a.csv' WITH on_duplicate='ignore', dry_run",
 	"SELECT 1; IMPORT INTO t FROM '/d/a.csv'",
@@ -130,6 +133,8 @@ func TestParseNotOurs(t *testing.T) {
 		"cancel import job 99999999999999999999", "cancel import jobs", "import into t set a=1 from select 1",
 		"prepare s from 'import into t from \"/a.csv\"'", "backup database * to 'x'", "show backups",
 		"cancel br job 1", "explain select 1", "select 1; import into t", "restore point from 's3://b/x'",
+		"show backups like 'x'", "backup table t to 's3://b/x'", "explain backup database * to 'x'", "restore", "restore tables", "desc restore",
+		"restore database a from", "restore index i from 'x'", "restore database a to 'x'",
 		"pause backup logs", "alter table import add index(a)",
 	} {
 		st, err := Parse(sql, mysql.ModeNone)
@@ -247,8 +252,6 @@ func TestParseErrors(t *testing.T) {
 		{with("skip_prechecks=''"), 8164, "Invalid option value for skip_prechecks"},
 		{with("skip_prechecks='a,,b'"), 8164, "Invalid option value for skip_prechecks"},
 		{with("skip_prechecks=7"), 8164, "Invalid option value for skip_prechecks"},
-		{"RESTORE DATABASE * FROM 's3://b/x?secret-access-key=SSSS'", 1235, "RESTORE is not supported yet"},
-		{"SHOW RESTORES", 1235, "SHOW RESTORES is not supported yet"},
 		{"SHOW RAW IMPORT JOBS", 1235, "SHOW RAW IMPORT JOBS is not supported yet"},
 		{"SELECT 1; SHOW IMPORT JOBS", 1105, "SHOW IMPORT JOBS must be sent alone, not together with other statements"},
 		{"IMPORT INTO t FROM '/d/a.csv'; SELECT 1", 1105, "IMPORT INTO must be sent alone, not together with other statements"},

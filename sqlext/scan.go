@@ -40,30 +40,32 @@ func startsLikeOurs(sql []byte) (ours bool, walked int) {
 	switch {
 	case len(word) < 4 || len(word) > 8:
 		return false, len(sql) - len(rest)
-	case foldEqual(word, "IMPORT"), foldEqual(word, "RESTORE"):
+	case foldEqual(word, "IMPORT"):
 		return true, 0
+	case foldEqual(word, "RESTORE"):
+		ours, rest = nextWordIs(rest, "DATABASE", "SCHEMA", "TABLE", "")
 	case foldEqual(word, "SHOW"):
-		ours, rest = nextWordIs(rest, "IMPORT", "RESTORES", "RAW")
+		ours, rest = nextWordIs(rest, "IMPORT", "RESTORES", "RAW", "")
 	case foldEqual(word, "CANCEL"), foldEqual(word, "PAUSE"), foldEqual(word, "RESUME"),
 		foldEqual(word, "RETRY"), foldEqual(word, "ALTER"), foldEqual(word, "REPAIR"):
-		ours, rest = nextWordIs(rest, "IMPORT", "", "")
+		ours, rest = nextWordIs(rest, "IMPORT", "", "", "")
 	case foldEqual(word, "EXPLAIN"), foldEqual(word, "DESC"), foldEqual(word, "DESCRIBE"):
 		// ANALYZE and FORMAT may stand before the statement explained.
-		ours, rest = nextWordIs(rest, "IMPORT", "ANALYZE", "FORMAT")
+		ours, rest = nextWordIs(rest, "IMPORT", "RESTORE", "ANALYZE", "FORMAT")
 	}
 	return ours, len(sql) - len(rest)
 }
 
-// nextWordIs compares the next word with up to three. An empty one equals no
+// nextWordIs compares the next word with up to four. An empty one equals no
 // word, as every word has a byte; what follows ALTER and is no word (a
 // back-quoted name, say) belongs to no statement of ours.
-func nextWordIs(sql []byte, a, b, c string) (is bool, rest []byte) {
+func nextWordIs(sql []byte, a, b, c, d string) (is bool, rest []byte) {
 	rest, certain := skipBlank(sql)
 	if !certain {
 		return true, rest
 	}
 	word, rest := cutWord(rest)
-	is = len(word) > 0 && (foldEqual(word, a) || foldEqual(word, b) || foldEqual(word, c))
+	is = len(word) > 0 && (foldEqual(word, a) || foldEqual(word, b) || foldEqual(word, c) || foldEqual(word, d))
 	return is, rest
 }
 

@@ -5,7 +5,7 @@
 // each statement of a text and costs nanoseconds; it may say "maybe" too often,
 // never too seldom. Only a "maybe" goes to Parse, which runs TiDB's own parser:
 // a statement is ours if and only if that parser, or the small grammar of
-// Sluice's extensions (extension.go), says so. A text that TiDB's parser refuses is
+// Sluice's extensions (extension.go, restore_grammar.go), says so. A text that TiDB's parser refuses is
 // not ours: the cluster answers it with its own syntax error.
 //
 // Codes, texts and option rules are those of TiDB 8.5.4's IMPORT INTO
