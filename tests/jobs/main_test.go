@@ -9,12 +9,10 @@ import (
 	"os"
 	"testing"
 
+	"github.com/sluicedb/sluice/tests/mariadb"
 	"github.com/sluicedb/sluice/tests/playground"
 )
 
-func TestMain(m *testing.M) { os.Exit(mainCode(m)) }
-
-func mainCode(m *testing.M) int {
-	defer mariaDB.stop()
-	return playground.Main(m, playground.Options{})
+func TestMain(m *testing.M) {
+	os.Exit(playground.Main(mariadb.Main{M: m}, playground.Options{}))
 }

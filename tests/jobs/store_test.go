@@ -15,6 +15,7 @@ import (
 
 	"github.com/sluicedb/sluice/executor/job"
 	"github.com/sluicedb/sluice/executor/jobstore"
+	"github.com/sluicedb/sluice/tests/mariadb"
 	"github.com/sluicedb/sluice/tests/playground"
 )
 
@@ -31,7 +32,7 @@ func onTiDB(t *testing.T) jobstore.Params {
 }
 
 func onMariaDB(t *testing.T) jobstore.Params {
-	return jobstore.Params{Backends: []string{mariaDB.socket(t)}, User: mariaUser, Password: mariaPassword}
+	return jobstore.Params{Backends: []string{mariadb.Shared(t).Socket}, User: mariadb.User, Password: mariadb.Password}
 }
 
 func open(t *testing.T, p jobstore.Params, schema, owner string, lease time.Duration) *jobstore.Store {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"strings"
 	"sync"
 )
 
@@ -27,7 +28,7 @@ type Pump func(to io.Writer, from io.Reader)
 // Pumps makes those of a new connection: there carries from the client to the server.
 type Pumps func() (there, back Pump)
 
-// Serve forwards all connections through the door to a server's address, until
+// Serve forwards all connections through the door to a server's address, or the path of its socket, until
 // Close, which closes the door too.
 func Serve(d *Door, to string) *Relay {
 	pass := func(to io.Writer, from io.Reader) { _, _ = io.Copy(to, from) }
@@ -87,7 +88,11 @@ func (r *Relay) serve(client net.Conn) {
 		return
 	}
 	var dialer net.Dialer
-	server, err := dialer.DialContext(context.Background(), "tcp4", r.to)
+	network := "tcp4"
+	if strings.HasPrefix(r.to, "/") {
+		network = "unix"
+	}
+	server, err := dialer.DialContext(context.Background(), network, r.to)
 	if err != nil {
 		return
 	}
