@@ -112,7 +112,7 @@ func (w *walk) dir(below string) error {
 		case info.IsDir():
 			err = w.dir(key)
 		case info.Mode().IsRegular():
-			w.files = append(w.files, File{Path: path, Key: filepath.ToSlash(key), Size: info.Size(), ModTime: info.ModTime()})
+			w.files = append(w.files, fileOf(path, filepath.ToSlash(key), info))
 		}
 		if err != nil {
 			return err
@@ -139,7 +139,7 @@ func (l *localFolder) Stat(ctx context.Context, key string) (File, error) {
 	case !info.Mode().IsRegular():
 		return File{}, readFault(path + " is not a regular file")
 	}
-	return File{Path: path, Key: key, Size: info.Size(), ModTime: info.ModTime()}, nil
+	return fileOf(path, key, info), nil
 }
 
 // Open implements Store.
@@ -221,6 +221,7 @@ func (f *objectFolder) Stat(ctx context.Context, key string) (file File, err err
 		return File{}, &gone{told, fs.ErrNotExist}
 	}
 	file.Path = f.base + key
+	file.Compression, _ = CompressionOf(key)
 	return file, err
 }
 

@@ -105,7 +105,13 @@ func (l *local) stat(name string) (file File, ok bool, err error) {
 	if err := checkSuffix(name); err != nil {
 		return File{}, false, err
 	}
-	return File{Path: path, Key: name, Size: info.Size(), ModTime: info.ModTime()}, true, nil
+	return fileOf(path, name, info), true, nil
+}
+
+// fileOf is a file of this machine.
+func fileOf(path, key string, info os.FileInfo) File {
+	compression, _ := CompressionOf(key)
+	return File{Path: path, Key: key, Size: info.Size(), ModTime: info.ModTime(), Compression: compression}
 }
 
 // Open checks size and time of change against the listing before it reads;

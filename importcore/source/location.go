@@ -30,11 +30,17 @@ func Open(ctx context.Context, location string, cfg Config) (Store, error) {
 		return openLocal(path)
 	case "s3":
 		return openS3(location, cfg)
-	case "ks3", "oss", "gs", "gcs", "azure", "azblob", "hdfs":
-		return nil, invalidURI("storage %s is not supported yet", scheme)
 	default:
-		return nil, invalidURI("storage %s not support yet", scheme)
+		return nil, unknownStorage(scheme)
 	}
+}
+
+func unknownStorage(scheme string) error {
+	switch scheme {
+	case "ks3", "oss", "gs", "gcs", "azure", "azblob", "hdfs":
+		return invalidURI("storage %s is not supported yet", scheme)
+	}
+	return invalidURI("storage %s not support yet", scheme)
 }
 
 // splitScheme returns the lower-cased scheme, empty for a plain path, and the
@@ -60,8 +66,6 @@ const exampleURI = "'s3://import/test.csv?access-key={your_access_key_id ID}&sec
 // disk (a guard against reading system files), compressed ones apart.
 var dataSuffixes = map[string]bool{".csv": true, ".sql": true, ".parquet": true}
 
-var compressedSuffixes = map[string]bool{".gz": true, ".gzip": true, ".zstd": true, ".zst": true, ".snappy": true}
-
 func checkSuffix(path string) error {
 	if err := checkCompression(path); err != nil {
 		return err
@@ -74,8 +78,8 @@ func checkSuffix(path string) error {
 
 // checkCompression goes by the suffix, as TiDB does.
 func checkCompression(path string) error {
-	if suffix := strings.ToLower(filepath.Ext(path)); compressedSuffixes[suffix] {
-		return invalidURI("compressed files (%s) are not supported yet", suffix)
+	if c, _ := CompressionOf(path); c != Plain {
+		return invalidURI("compressed files (%s) are not supported yet", strings.ToLower(filepath.Ext(path)))
 	}
 	return nil
 }

@@ -167,6 +167,7 @@ func (o *objects) inOrder(files []File) []File {
 	files = slices.CompactFunc(files, func(a, b File) bool { return a.Key == b.Key })
 	for i := range files {
 		files[i].Path = o.base + files[i].Key
+		files[i].Compression, _ = CompressionOf(files[i].Key)
 	}
 	return files
 }

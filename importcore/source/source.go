@@ -30,6 +30,8 @@ type File struct {
 	// ETag is the entity tag that an object store gives to each version of a file,
 	// without quotes; empty on local disk.
 	ETag string
+	// Compression is how the bytes are packed, by the name's suffix.
+	Compression Compression
 }
 
 // Identity is another one when the file was changed: its path, and what else is
