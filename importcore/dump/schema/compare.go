@@ -1,0 +1,105 @@
+package schema
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/pingcap/tidb/pkg/meta/model"
+	"github.com/pingcap/tidb/pkg/parser/ast"
+	"github.com/pingcap/tidb/pkg/parser/mysql"
+	"github.com/pingcap/tidb/pkg/parser/types"
+)
+
+// Differences says why the rows of a dump's table don't fit a table that exists, column by column; nothing if they do. The
+// existing table may have wider columns, and more of them behind the dump's if these have defaults.
+func (t *Table) Differences(existing *model.TableInfo) (found []string) {
+	at := -1 // of the column before, in the existing table
+	seen := map[string]bool{}
+	for _, c := range t.Columns {
+		name := c.Name.Name
+		seen[name.L] = true
+		i := slices.IndexFunc(existing.Columns, func(have *model.ColumnInfo) bool { return have.Name.L == name.L && have.State == model.StatePublic })
+		switch {
+		case i < 0:
+			found = append(found, fmt.Sprintf("it has no column %s", name.O))
+			continue
+		case i < at:
+			found = append(found, fmt.Sprintf("column %s comes in another order", name.O))
+		case generated(c) != existing.Columns[i].IsGenerated():
+			found = append(found, fmt.Sprintf("column %s is generated in one of both only", name.O))
+		}
+		at = max(at, i)
+		if have := &existing.Columns[i].FieldType; !takes(have, c.Tp) {
+			found = append(found, fmt.Sprintf("column %s is %s, and %s in the dump", name.O, have.String(), c.Tp.String()))
+		}
+	}
+	for _, have := range existing.Columns {
+		if !seen[have.Name.L] && have.State == model.StatePublic && mysql.HasNoDefaultValueFlag(have.GetFlag()) && !have.IsGenerated() &&
+			!mysql.HasAutoIncrementFlag(have.GetFlag()) {
+			found = append(found, fmt.Sprintf("column %s, which the dump doesn't have, has no default", have.Name.O))
+		}
+	}
+	return found
+}
+
+func generated(c *ast.ColumnDef) bool {
+	return slices.ContainsFunc(c.Options, func(o *ast.ColumnOption) bool { return o.Tp == ast.ColumnOptionGenerated })
+}
+
+// families are types whose members take what smaller ones hold, by their size.
+var families = map[byte]struct {
+	family string
+	size   int
+}{
+	mysql.TypeTiny: {"int", 1}, mysql.TypeShort: {"int", 2}, mysql.TypeInt24: {"int", 3}, mysql.TypeLong: {"int", 4}, mysql.TypeLonglong: {"int", 8},
+	mysql.TypeTinyBlob: {"blob", 1}, mysql.TypeBlob: {"blob", 2}, mysql.TypeMediumBlob: {"blob", 3}, mysql.TypeLongBlob: {"blob", 4},
+}
+
+// takes tells whether a column holds all that one of the dump's type does, and in the same form.
+func takes(have, dump *types.FieldType) bool {
+	h, d := families[have.GetType()], families[dump.GetType()]
+	if h.family != d.family || h.size < d.size || h.family == "" && have.GetType() != dump.GetType() {
+		return false
+	}
+	switch have.GetType() {
+	case mysql.TypeTiny, mysql.TypeShort, mysql.TypeInt24, mysql.TypeLong, mysql.TypeLonglong:
+		return unsigned(have) == unsigned(dump)
+	case mysql.TypeEnum, mysql.TypeSet:
+		a, b := have.GetElems(), dump.GetElems()
+		return len(a) >= len(b) && slices.Equal(a[:len(b)], b)
+	case mysql.TypeNewDecimal:
+		return unsigned(have) == unsigned(dump) && decimals(have) >= decimals(dump) && length(have)-decimals(have) >= length(dump)-decimals(dump)
+	case mysql.TypeDatetime, mysql.TypeTimestamp, mysql.TypeDuration:
+		return max(have.GetDecimal(), 0) >= max(dump.GetDecimal(), 0)
+	case mysql.TypeFloat, mysql.TypeDouble:
+		return unsigned(have) == unsigned(dump) && (have.GetDecimal() == types.UnspecifiedLength || have.GetDecimal() == dump.GetDecimal())
+	case mysql.TypeVarchar, mysql.TypeVarString, mysql.TypeBit:
+		return binary(have) == binary(dump) && length(have) >= length(dump)
+	case mysql.TypeString: // padded to its length if it is binary
+		return binary(have) == binary(dump) && (length(have) == length(dump) || !binary(have) && length(have) > length(dump))
+	case mysql.TypeTinyBlob, mysql.TypeBlob, mysql.TypeMediumBlob, mysql.TypeLongBlob:
+		return binary(have) == binary(dump)
+	}
+	return true
+}
+
+func unsigned(t *types.FieldType) bool { return mysql.HasUnsignedFlag(t.GetFlag()) }
+
+// binary tells whether a string's bytes are no characters. The parser leaves the character set of a text open if the dump does.
+func binary(t *types.FieldType) bool { return t.GetCharset() == "binary" }
+
+func length(t *types.FieldType) int {
+	if n := t.GetFlen(); n != types.UnspecifiedLength {
+		return n
+	}
+	n, _ := mysql.GetDefaultFieldLengthAndDecimal(t.GetType())
+	return n
+}
+
+func decimals(t *types.FieldType) int {
+	if n := t.GetDecimal(); n != types.UnspecifiedLength {
+		return n
+	}
+	_, n := mysql.GetDefaultFieldLengthAndDecimal(t.GetType())
+	return n
+}

@@ -1,0 +1,140 @@
+package schema
+
+import (
+	"strings"
+
+	"github.com/pingcap/tidb/pkg/parser/ast"
+	"github.com/pingcap/tidb/pkg/parser/format"
+	"github.com/pingcap/tidb/pkg/parser/model"
+)
+
+// Database returns the statement that makes the database of a schema file under another name.
+func Database(f *File, to string) (sql string, err error) {
+	nodes, err := f.statements()
+	if err != nil {
+		return "", err
+	}
+	for _, node := range nodes {
+		if create, ok := node.(*ast.CreateDatabaseStmt); ok {
+			create.Name, create.IfNotExists = model.NewCIStr(to), true
+			return f.text(create, 0)
+		}
+		if !harmless(node) {
+			return "", f.bad("it holds, beside CREATE DATABASE, a statement that is not restored: %s", short(node.Text()))
+		}
+	}
+	return "", f.bad("it holds no CREATE DATABASE")
+}
+
+// PlainDatabase returns the statement that makes a database of which a dump doesn't say how.
+func PlainDatabase(to string) string {
+	return "CREATE DATABASE IF NOT EXISTS `" + strings.ReplaceAll(to, "`", "``") + "`"
+}
+
+// Table is a table of a dump.
+type Table struct {
+	// SQL makes it in the target; it fails if the table is there.
+	SQL string
+	// TTL tells that it has a TTL, which SQL leaves switched off.
+	TTL bool
+	// Columns are its columns as the dump defines them, in order.
+	Columns []*ast.ColumnDef
+}
+
+// ReadTable reads the schema file of a table. The file's name, and not the text inside, says which table that is: from.
+// Names that the text has without a database are those of from's.
+func ReadTable(f *File, from Object, names Names) (*Table, error) {
+	create, err := only[*ast.CreateTableStmt](f, "CREATE TABLE", nil)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case create.ReferTable != nil:
+		return nil, f.bad("CREATE TABLE ... LIKE depends on another table")
+	case create.Select != nil:
+		return nil, f.bad("CREATE TABLE ... SELECT depends on other tables")
+	case create.TemporaryKeyword != ast.TemporaryNone:
+		return nil, f.bad("a temporary table takes no rows of an import")
+	}
+	own := called(create.Table, from)
+	create.IfNotExists = false
+	t := &Table{Columns: create.Cols}
+	for _, o := range create.Options {
+		t.TTL = t.TTL || o.Tp == ast.TableOptionTTL
+	}
+	rename(create, own.DB, names.of(own, from))
+	t.SQL, err = f.text(create, format.RestoreWithTTLEnableOff)
+	return t, err
+}
+
+// ReadView returns the statement that makes the view of a schema file; it fails if the view is there.
+func ReadView(f *File, from Object, names Names) (sql string, err error) {
+	placeholder := func(n ast.StmtNode) bool {
+		_, ok := n.(*ast.CreateTableStmt)
+		return ok
+	}
+	create, err := only[*ast.CreateViewStmt](f, "CREATE VIEW", placeholder)
+	if err != nil {
+		return "", err
+	}
+	own := called(create.ViewName, from)
+	create.OrReplace = false
+	rename(create, own.DB, names.of(own, from))
+	return f.text(create, 0)
+}
+
+// ReadSequence returns the statements that make the sequence of a schema file and bring it to where it was.
+func ReadSequence(f *File, from Object, names Names) (sql []string, err error) {
+	var values []ast.StmtNode
+	setval := func(n ast.StmtNode) bool {
+		if !isSetval(n) {
+			return false
+		}
+		values = append(values, n)
+		return true
+	}
+	create, err := only[*ast.CreateSequenceStmt](f, "CREATE SEQUENCE", setval)
+	if err != nil {
+		return nil, err
+	}
+	own := called(create.Name, from)
+	create.IfNotExists = false
+	for _, node := range append([]ast.StmtNode{create}, values...) {
+		rename(node, own.DB, names.of(own, from))
+		text, err := f.text(node, 0)
+		if err != nil {
+			return nil, err
+		}
+		sql = append(sql, text)
+	}
+	return sql, nil
+}
+
+// called is what the text calls the object of a file.
+func called(name *ast.TableName, from Object) Object {
+	own := Object{from.DB, name.Name.O}
+	if name.Schema.O != "" {
+		own.DB = name.Schema.O
+	}
+	return own
+}
+
+// of takes the object that the text calls own for the one that the file's name says.
+func (n Names) of(own, from Object) Names {
+	return func(o Object) Object {
+		if strings.EqualFold(o.DB, own.DB) && strings.EqualFold(o.Name, own.Name) {
+			o = from
+		}
+		return n(o)
+	}
+}
+
+// isSetval tells whether a statement is SELECT SETVAL(sequence, value), which Dumpling writes.
+func isSetval(n ast.StmtNode) bool {
+	s, ok := n.(*ast.SelectStmt)
+	if !ok || s.From != nil || s.Fields == nil || len(s.Fields.Fields) != 1 {
+		return false
+	}
+	call, ok := s.Fields.Fields[0].Expr.(*ast.FuncCallExpr)
+	return ok && call.FnName.L == ast.SetVal
+}

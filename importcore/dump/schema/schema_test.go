@@ -1,0 +1,128 @@
+package schema_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/pingcap/tidb/pkg/parser/mysql"
+
+	"github.com/sluicedb/sluice/importcore/dump/schema"
+	"github.com/sluicedb/sluice/importcore/fault"
+)
+
+// targets moves a.t to b.u, everything else of a to b, and leaves the rest.
+func targets(o schema.Object) schema.Object {
+	switch {
+	case strings.EqualFold(o.DB, "a") && strings.EqualFold(o.Name, "t"):
+		return schema.Object{DB: "b", Name: "u"}
+	case strings.EqualFold(o.DB, "a"):
+		return schema.Object{DB: "b", Name: o.Name}
+	}
+	return o
+}
+
+func file(text string) *schema.File { return &schema.File{Path: "/d/file.sql", Text: text} }
+
+func TestReadTable(t *testing.T) {
+	for text, want := range map[string]string{
+		"CREATE TABLE `x` (`a` int) ENGINE=InnoDB": "CREATE TABLE `b`.`u` (`a` INT) ENGINE = InnoDB",
+		"/*!40101 SET NAMES binary*/;\nCREATE TABLE IF NOT EXISTS `a`.`t` (a varchar(3) DEFAULT 'a\\'b\\\\' COMMENT 'c\\\\', e enum('d\\\\'), FOREIGN KEY (a) REFERENCES p (a));": "CREATE TABLE `b`.`u` (" +
+			"`a` VARCHAR(3) DEFAULT 'a''b\\\\' COMMENT 'c\\\\',`e` ENUM('d\\\\'),CONSTRAINT FOREIGN KEY (`a`) REFERENCES `b`.`p`(`a`))",
+		"create table t (a bigint /*T![auto_rand] AUTO_RANDOM(5) */ default nextval(`s`), key(a), foreign key (a) references c.t (a), foreign key (a) references t(a))": "CREATE TABLE `b`.`u` (" +
+			"`a` BIGINT AUTO_RANDOM(5) DEFAULT (NEXTVAL(`b`.`s`)),INDEX(`a`),CONSTRAINT FOREIGN KEY (`a`) REFERENCES `c`.`t`(`a`),CONSTRAINT FOREIGN KEY (`a`) REFERENCES `b`.`u`(`a`))",
+		"create table t (a datetime) /*T![ttl] TTL=`a` + INTERVAL 1 DAY */ /*T![ttl] TTL_ENABLE='ON' */": "CREATE TABLE `b`.`u` (`a` DATETIME) TTL = `a` + INTERVAL 1 DAY TTL_ENABLE = 'OFF'",
+	} {
+		got, err := schema.ReadTable(file(text), schema.Object{DB: "a", Name: "t"}, targets)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		if got.SQL != want {
+			t.Errorf("%s:\ngot  %s\nwant %s", text, got.SQL, want)
+		}
+		if got.TTL != strings.Contains(text, "TTL") {
+			t.Errorf("%s: TTL %v", text, got.TTL)
+		}
+	}
+}
+
+func TestReadTableRefuses(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "0 statements CREATE TABLE",
+		"create table t (a int); create table u (a int)":   "2 statements",
+		"create table t like u":                            "LIKE",
+		"create table t select 1":                          "SELECT",
+		"create table t (a int); insert into t values (1)": "insert into t values (1)",
+		"create table t (a int":                            "line 1",
+		"create view v as select 1":                        "create view",
+	} {
+		_, err := schema.ReadTable(file(text), schema.Object{DB: "a", Name: "t"}, targets)
+		f := fault.As(err)
+		if f == nil || f.Code != 1064 || f.Whose != fault.Source || !strings.Contains(f.Error(), want) || !strings.Contains(f.Error(), "/d/file.sql") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+func TestReadView(t *testing.T) {
+	for text, want := range map[string]string{
+		"DROP TABLE IF EXISTS `v`;\nDROP VIEW IF EXISTS `v`;\nSET @PREV=@@CHARACTER_SET_CLIENT;\nCREATE ALGORITHM=UNDEFINED DEFINER=`root`@`%` SQL SECURITY DEFINER VIEW `v` (`x`) AS " +
+			"SELECT `a`.`t`.`x` AS `x` FROM `a`.`t`;": "CREATE ALGORITHM = UNDEFINED DEFINER = `root`@`%` SQL SECURITY DEFINER VIEW `b`.`v` (`x`) AS SELECT `t`.`x` AS `x` FROM `b`.`u` AS `t`",
+		"create view v as select a.w.x, y.* from a.w, c.t as y where exists (select 1 from t where t.x = y.x)": "CREATE ALGORITHM = UNDEFINED DEFINER = CURRENT_USER SQL SECURITY DEFINER VIEW `b`.`v` AS " +
+			"SELECT `b`.`w`.`x`,`y`.* FROM (`b`.`w`) JOIN `c`.`t` AS `y` WHERE EXISTS (SELECT 1 FROM `b`.`u` AS `t` WHERE `t`.`x` = `y`.`x`)",
+		"create view v as with t as (select 1 as n) select n from t": "CREATE ALGORITHM = UNDEFINED DEFINER = CURRENT_USER SQL SECURITY DEFINER VIEW `b`.`v` AS " +
+			"WITH `t` AS (SELECT 1 AS `n`) SELECT `n` FROM `t`",
+	} {
+		got, err := schema.ReadView(file(text), schema.Object{DB: "a", Name: "v"}, targets)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+		} else if got != want {
+			t.Errorf("%s:\ngot  %s\nwant %s", text, got, want)
+		}
+	}
+}
+
+func TestReadSequence(t *testing.T) {
+	got, err := schema.ReadSequence(file("CREATE SEQUENCE `s` start with 1 minvalue 1 cache 1000 nocycle ENGINE=InnoDB;\nSELECT SETVAL(`s`,1001);\n"),
+		schema.Object{DB: "a", Name: "t"}, targets)
+	want := "CREATE SEQUENCE `b`.`u` START WITH 1 MINVALUE 1 CACHE 1000 NOCYCLE ENGINE = InnoDB; SELECT SETVAL(`b`.`u`, 1001)"
+	if err != nil || strings.Join(got, "; ") != want {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+func TestDatabase(t *testing.T) {
+	got, err := schema.Database(file("CREATE DATABASE `a` /*!40100 DEFAULT CHARACTER SET utf8mb4 */ /*T![placement] PLACEMENT POLICY=`p` */;"), "b`c")
+	if want := "CREATE DATABASE IF NOT EXISTS `b``c` CHARACTER SET = utf8mb4 PLACEMENT POLICY = `p`"; err != nil || got != want {
+		t.Errorf("%q, %v", got, err)
+	}
+	if _, err := schema.Database(file("drop database a"), "b"); err == nil {
+		t.Error("DROP DATABASE is taken")
+	}
+}
+
+func TestModes(t *testing.T) {
+	f := file(`create table "t" ("a" char(1) default '\')`)
+	f.Mode = mysql.ModeANSIQuotes | mysql.ModeNoBackslashEscapes
+	got, err := schema.ReadTable(f, schema.Object{DB: "a", Name: "t"}, targets)
+	if want := "CREATE TABLE `b`.`u` (`a` CHAR(1) DEFAULT '\\\\')"; err != nil || got.SQL != want {
+		t.Errorf("%v, %v", got, err)
+	}
+}
+
+// FuzzReadTable makes sure that what is written anew is read as the same again.
+func FuzzReadTable(f *testing.F) {
+	f.Add("CREATE TABLE `t` (`a` int DEFAULT '1' COMMENT 'x\\'y', KEY k ((lower(`b`)))) /*!50100 PARTITION BY HASH (a) PARTITIONS 3 */")
+	f.Add("create table t (a enum('a','b''c') collate utf8mb4_bin, check (a > 'a'))")
+	f.Fuzz(func(t *testing.T, text string) {
+		names := func(o schema.Object) schema.Object { return o }
+		first, err := schema.ReadTable(file(text), schema.Object{DB: "a", Name: "t"}, names)
+		if err != nil {
+			return
+		}
+		again, err := schema.ReadTable(file(first.SQL), schema.Object{DB: "a", Name: "t"}, names)
+		if err != nil || again.SQL != first.SQL {
+			t.Fatalf("%q\n%q\n%+v, %v", text, first.SQL, again, err)
+		}
+	})
+}
