@@ -56,8 +56,11 @@ func (r *run) ingest(ctx context.Context, src *content, memory memorySplit) erro
 	return r.saveComplete(ctx)
 }
 
-// ingestLeased does the ingest and holds the leases for it.
+// ingestLeased does the ingest and holds the leases for it, if it is worth them.
 func (r *run) ingestLeased(ctx context.Context, src *content, ranges []sortkv.Range, limits cluster.RegionLimits, memory memorySplit) error {
+	if !r.leased() {
+		return r.ingestUnder(ctx, src, ranges, limits, memory)
+	}
 	leaseCtx, giveBack, err := r.takeLeases(ctx, ranges)
 	if err != nil {
 		return err
@@ -180,6 +183,9 @@ func (r *run) release(ctx context.Context, leases []*cluster.Lease) error {
 	defer close(ended)
 	return r.core.cluster.Release(ctx, leases...)
 }
+
+// leased tells whether the job is large enough to change the cluster for it.
+func (r *run) leased() bool { return int64(r.summary.Local.Bytes) >= r.plan.Task.LeaseFrom }
 
 // takeLeases prepares the cluster for the ingest. The returned context is
 // cancelled when a lease that matters is lost; giveBack undoes everything,

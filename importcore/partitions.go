@@ -96,7 +96,10 @@ func (r *run) reserveIDs(ctx context.Context) error {
 // table, or the partitions that it names.
 func (r *run) remoteChecksum(ctx context.Context) (kv.Checksum, error) {
 	task := r.plan.Task
-	owner := cluster.JobOwner(task.JobID, "checksum")
+	owner := ""
+	if r.leased() {
+		owner = cluster.JobOwner(task.JobID, "checksum")
+	}
 	if len(task.Partitions) == 0 {
 		return r.core.cluster.ChecksumTable(ctx, owner, task.DB, task.Table)
 	}

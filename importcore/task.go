@@ -107,6 +107,10 @@ type ImportTask struct {
 	Checksum ChecksumLevel
 	// DisableImportMode leaves the stores in normal mode.
 	DisableImportMode bool
+	// LeaseFrom is how many bytes of pairs are worth a change to the cluster (see cluster.Lease): with fewer, import mode,
+	// schedulers and garbage collection stay as they are. For each of very many small tables these changes would take longer than
+	// their rows, and what they keep away is no matter of moments, or is met by trying again. 0 means any number.
+	LeaseFrom int64
 	// OnDuplicate is what becomes of rows that collide.
 	OnDuplicate OnDuplicate
 	// MaxErrors is how many bad rows are recorded and left out before the job fails.

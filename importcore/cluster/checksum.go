@@ -20,7 +20,7 @@ const (
 
 // ChecksumTable returns the sum over all pairs of the table, indexes and
 // partitions included, that ADMIN CHECKSUM TABLE computes. The data is kept
-// from garbage collection meanwhile, for owner. An error that TiDB answers is
+// from garbage collection meanwhile, for owner (see KeepReadable). An error that TiDB answers is
 // tried again twice.
 func (c *Cluster) ChecksumTable(ctx context.Context, owner, db, table string) (sum kv.Checksum, err error) {
 	_, release, err := c.KeepReadable(ctx, owner)
