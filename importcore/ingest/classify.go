@@ -34,6 +34,8 @@ func (f *failure) whose() fault.Whose {
 	switch f.kind {
 	case KindKeyOrder, KindInvalid, KindSource, KindForbidden:
 		return fault.Sluice
+	case KindDamaged:
+		return fault.Source
 	default:
 		return fault.Cluster
 	}

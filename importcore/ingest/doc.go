@@ -22,6 +22,12 @@
 // of peers. An SST's range goes from its first to its last key, both
 // inclusive, in enc form (see package region), and never leaves the region.
 //
+// # Files of an archive
+//
+// RunDownloads is the same machine for pairs that are in SSTs already (download.go). In place of a stream each
+// peer gets a request to download the files of the range, to change their keys' prefixes and to keep what lies in
+// the region. What it kept is the SST's range: enc keys whose last 8 bytes, a timestamp, are cut off.
+//
 // # Errors
 //
 // What follows when an error of a kind (see Kind) happens while writing or
@@ -46,7 +52,7 @@
 //	stale_command     scan       write       the files are gone
 //	merging           scan       write
 //	file_conflict     write      write
-//	disk_full, refused, key_order, invalid, source, forbidden: fail
+//	disk_full, refused, key_order, invalid, source, forbidden, damaged: fail
 //
 //	* write at once if the answer itself names a region that holds the cursor
 //

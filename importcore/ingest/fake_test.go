@@ -37,6 +37,7 @@ type fakeTiKV struct {
 	faults     map[string][]func(*fakeStore, *fakeCall) error // by method, used up one by one
 	violations []string
 	commitTS   map[uint64]bool
+	archive    map[string][]*import_sstpb.Pair // by name
 	splitKeys  [][]byte
 	scattered  [][2]string // starts and ends
 }

@@ -15,7 +15,8 @@ import (
 // job brings one range into the cluster. One goroutine runs it.
 type job struct {
 	*runner
-	rng Range
+	rng  Range
+	from *Download // the files that the range's pairs come from; nil: from src
 
 	cursor []byte        // raw; everything before it is ingested
 	told   []byte        // raw; Options.Done knows everything before it
@@ -45,6 +46,10 @@ func (j *job) run(ctx context.Context) error {
 			j.observe(stage, time.Since(began))
 			if stage = j.advance(stage); stage == StageDone {
 				j.tell(j.rng.End, 0, 0)
+				j.completed.Add(1)
+				if j.from != nil {
+					j.opts.Sent(j.from.bytes())
+				}
 			}
 			continue
 		}
@@ -69,6 +74,9 @@ func (j *job) step(ctx context.Context, stage Stage) *failure {
 	case StageScan:
 		return j.scan(ctx)
 	case StageWrite:
+		if j.from != nil {
+			return j.download(ctx)
+		}
 		return j.write(ctx)
 	default:
 		return j.ingest(ctx)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
@@ -56,7 +57,11 @@ type runner struct {
 	opts    Options
 	limits  *limiters
 	careful *careful
-	stats   struct {
+	slots   *slots // nil: Run has none
+	get     *DownloadOptions
+	// completed counts the ranges of which all is in the cluster.
+	completed atomic.Int64
+	stats     struct {
 		sync.Mutex
 		sum     Stats
 		regions map[uint64]struct{}
@@ -69,39 +74,60 @@ type runner struct {
 // cluster; running again with the same CommitTS is harmless. Run returns after
 // everything it started has ended.
 func Run(ctx context.Context, c Cluster, src Pairs, ranges []Range, opts Options) (Stats, error) {
-	if err := validate(ranges, opts); err != nil {
+	if opts.CommitTS == 0 {
+		return Stats{}, fault.New(fault.Sluice, 0, "ingest without a commit timestamp")
+	}
+	if err := validate(ranges); err != nil {
 		return Stats{}, err
 	}
-	r := &runner{cluster: c, src: src, opts: opts.withDefaults(), limits: newLimiters(opts.WriteSpeedLimit, opts.Care.MaxLatency > 0)}
-	r.stats.sum.Retries = make(map[Kind]int64)
-	r.stats.regions = make(map[uint64]struct{})
-	if len(ranges) == 0 {
-		return r.total(), nil
-	}
-	if err := r.prepare(ctx, ranges); err != nil {
-		return r.total(), err
-	}
-	r.careful = newCareful(ctx, &r.opts, r.limits)
-	err := r.runJobs(ctx, ranges)
-	r.careful.close()
-	total := r.total()
-	if err == nil {
+	r := newRunner(c, opts)
+	r.src = src
+	total, err := r.run(ctx, ranges, nil)
+	if err == nil && len(ranges) > 0 {
 		err = checkTotal(total, opts.Total)
 	}
 	return total, err
 }
 
+func newRunner(c Cluster, opts Options) *runner {
+	r := &runner{cluster: c, opts: opts.withDefaults(), limits: newLimiters(opts.WriteSpeedLimit, opts.Care.MaxLatency > 0)}
+	r.stats.sum.Retries = make(map[Kind]int64)
+	r.stats.regions = make(map[uint64]struct{})
+	return r
+}
+
+// run brings the ranges into the cluster. If there are files, those of a range have its index.
+func (r *runner) run(ctx context.Context, ranges []Range, files []Download) (Stats, error) {
+	if len(ranges) == 0 {
+		return r.total(), nil
+	}
+	cuts, groups := everyBorder(ranges)
+	if files != nil {
+		cuts, groups = bySize(ranges, r.opts.RegionSplitSize)
+	}
+	if err := r.prepare(ctx, cuts, groups); err != nil {
+		return r.total(), err
+	}
+	r.careful = newCareful(ctx, &r.opts, r.limits)
+	err := r.runJobs(ctx, ranges, files)
+	r.careful.close()
+	return r.total(), err
+}
+
 // runJobs runs a job per range, Concurrency at a time and in key order, which
 // keeps neighbouring ranges close in time and the source's reads local.
-func (r *runner) runJobs(ctx context.Context, ranges []Range) error {
+func (r *runner) runJobs(ctx context.Context, ranges []Range, files []Download) error {
 	g, jobCtx := errgroup.WithContext(ctx)
 	g.SetLimit(r.opts.Concurrency)
-	for _, rng := range ranges {
+	for i, rng := range ranges {
 		if jobCtx.Err() != nil || r.stopping() {
 			break
 		}
 		g.Go(fault.Contain(func() error {
 			j := &job{runner: r, rng: rng}
+			if files != nil {
+				j.from = &files[i]
+			}
 			return j.run(jobCtx)
 		}))
 	}
@@ -111,7 +137,7 @@ func (r *runner) runJobs(ctx context.Context, ranges []Range) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
-	if r.stopping() && checkTotal(r.total(), r.opts.Total) != nil {
+	if r.stopping() && r.completed.Load() < int64(len(ranges)) {
 		return ErrStopped
 	}
 	return nil
@@ -127,17 +153,12 @@ func (r *runner) stopping() bool {
 	}
 }
 
-// prepare cuts the regions at the ranges' borders and spreads them. Both only
+// prepare cuts the regions at the keys and spreads those of the groups. Both only
 // make the ingest faster and the load even: what fails here is logged and the
 // pairs go to the regions that there are.
-func (r *runner) prepare(ctx context.Context, ranges []Range) error {
-	groups := touching(ranges)
-	keys := make([][]byte, 0, len(ranges)+len(groups))
-	for _, g := range groups {
-		for _, rng := range g {
-			keys = append(keys, rng.Start)
-		}
-		keys = append(keys, g[len(g)-1].End)
+func (r *runner) prepare(ctx context.Context, keys [][]byte, groups [][]Range) error {
+	if len(keys) == 0 {
+		return nil
 	}
 	if err := r.cluster.SplitRegions(ctx, keys); err != nil {
 		if ctx.Err() != nil {
@@ -155,6 +176,18 @@ func (r *runner) prepare(ctx context.Context, ranges []Range) error {
 		}
 	}
 	return nil
+}
+
+// everyBorder cuts at the borders of all ranges.
+func everyBorder(ranges []Range) (keys [][]byte, groups [][]Range) {
+	groups = touching(ranges)
+	for _, g := range groups {
+		for _, rng := range g {
+			keys = append(keys, rng.Start)
+		}
+		keys = append(keys, g[len(g)-1].End)
+	}
+	return keys, groups
 }
 
 // touching groups ranges between which nothing lies: what lies between two
@@ -179,10 +212,7 @@ func (r *runner) total() Stats {
 	return s
 }
 
-func validate(ranges []Range, opts Options) error {
-	if opts.CommitTS == 0 {
-		return fault.New(fault.Sluice, 0, "ingest without a commit timestamp")
-	}
+func validate(ranges []Range) error {
 	for i, rng := range ranges {
 		if len(rng.Start) == 0 || bytes.Compare(rng.Start, rng.End) >= 0 {
 			return fault.New(fault.Sluice, 0, "ingest of the empty range [%x, %x)", rng.Start, rng.End)

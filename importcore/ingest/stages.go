@@ -8,7 +8,7 @@ type Stage uint8
 const (
 	// StageScan looks up the region of the job's next key from PD.
 	StageScan Stage = iota + 1
-	// StageWrite sends the pairs to every peer of the region.
+	// StageWrite sends the pairs to every peer of the region, or has each peer download them.
 	StageWrite
 	// StageIngest asks the leader to take the written files.
 	StageIngest
@@ -91,6 +91,8 @@ const (
 	KindSource
 	// KindForbidden: Options.Permit said no.
 	KindForbidden
+	// KindDamaged: a store can't use a file that it was to download.
+	KindDamaged
 
 	kindCount
 )
@@ -105,7 +107,7 @@ var kindNames = [kindCount]string{
 	KindServerIsBusy: "server_is_busy", KindStaleCommand: "stale_command",
 	KindMerging: "merging", KindFileConflict: "file_conflict", KindDiskFull: "disk_full",
 	KindRefused: "refused", KindKeyOrder: "key_order", KindInvalid: "invalid", KindSource: "source",
-	KindForbidden: "forbidden",
+	KindForbidden: "forbidden", KindDamaged: "damaged",
 }
 
 // String returns the label that metrics and logs use.
@@ -145,6 +147,7 @@ var reactions = [kindCount]struct{ scan, write, ingest Stage }{
 	KindInvalid:         {StageFail, StageFail, StageFail},
 	KindSource:          {StageFail, StageFail, StageFail},
 	KindForbidden:       {StageFail, StageFail, StageFail},
+	KindDamaged:         {StageFail, StageFail, StageFail},
 }
 
 // sameIngestTries is how often the same ingest is sent again after a lost

@@ -73,28 +73,41 @@ func (j *job) multiIngest(
 ) (*import_sstpb.IngestResponse, *failure) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	conn, err := j.cluster.StoreConn(ctx, store)
+	resp := &import_sstpb.IngestResponse{}
+	return resp, j.invoke(ctx, call{store, multiIngestMethod, permit, KindTransport}, req, resp)
+}
+
+// call is a request to one store's import service.
+type call struct {
+	store  uint64
+	method string
+	permit func(context.Context) error // asked when the request leaves; nil permits
+	late   Kind                        // of a request that has run out of its own time
+}
+
+// invoke makes a call and waits for its answer, in resp.
+func (j *job) invoke(ctx context.Context, c call, req, resp any) *failure {
+	conn, err := j.cluster.StoreConn(ctx, c.store)
 	if err != nil {
 		kind := KindLookup
 		if errors.Is(err, context.DeadlineExceeded) {
-			kind = KindTransport
+			kind = c.late
 		}
-		return nil, &failure{kind: kind, store: store, cause: err}
+		return &failure{kind: kind, store: c.store, cause: err}
 	}
-	resp := &import_sstpb.IngestResponse{}
-	codec := &permittedCodec{ctx: ctx, permit: permit}
+	codec := &permittedCodec{ctx: ctx, permit: c.permit}
 	began := time.Now()
-	err = conn.Invoke(ctx, multiIngestMethod, req, resp, grpc.ForceCodec(codec))
+	err = conn.Invoke(ctx, c.method, req, resp, grpc.ForceCodec(codec))
 	j.opts.Waits.Store.since(began)
 	switch {
 	case codec.refused == nil:
 	case ctx.Err() != nil: // nobody has refused it in time
-		return nil, &failure{kind: KindOther, store: store, cause: codec.refused}
+		return &failure{kind: KindOther, store: c.store, cause: codec.refused}
 	default:
-		return nil, &failure{kind: KindForbidden, cause: codec.refused}
+		return &failure{kind: KindForbidden, cause: codec.refused}
 	}
 	if err != nil {
-		return nil, classifyStatus(store, err, KindTransport)
+		return classifyStatus(c.store, err, c.late)
 	}
-	return resp, nil
+	return nil
 }
