@@ -18,7 +18,7 @@
 // without a leader, splits, state), wire.go is the JSON that both sides of the
 // control port speak, testing.go binds clusters to tests.
 //
-// The folders beside this one hold the parts: pd, tikv (with the ImportSST
-// service), tidb, control (the server side of control.go), fault (rules of what
+// The folders beside this one hold the parts: pd, tikv (with the ImportSST and
+// Backup services), sst (TiKV's files), tidb, control (the server side of control.go), fault (rules of what
 // shall go wrong) and topology (the seam between pd and tikv).
 package playground

@@ -122,13 +122,7 @@ func TestChecksumStopsAtALock(t *testing.T) {
 	b := newBench(t, 1)
 	b.load(numbered(10, 10))
 	r := b.region(nil)
-	start := b.clock.next()
-	pre, err := b.kv(r.Leader.StoreId).KvPrewrite(b.ctx, &kvrpcpb.PrewriteRequest{
-		Context: rpc(r), StartVersion: start, PrimaryLock: key(3), LockTtl: 3000,
-		Mutations: []*kvrpcpb.Mutation{{Op: kvrpcpb.Op_Put, Key: key(3), Value: []byte("new")}},
-	})
-	require.NoError(t, err)
-	require.Empty(t, pre.Errors)
+	start := b.prewrite(&kvrpcpb.Mutation{Op: kvrpcpb.Op_Put, Key: key(3), Value: []byte("new")})
 
 	resp, err := b.kv(r.Leader.StoreId).Coprocessor(b.ctx, checksumRequest(r, b.clock.next(), nil))
 	require.NoError(t, err)

@@ -1,6 +1,6 @@
 // Package tikv is the TiKV half of the embedded cluster: one to three stores
 // that clients reach over the real protocols (tikvpb with BatchCommands,
-// import_sstpb, debugpb, the status port), in front of one storage engine.
+// import_sstpb, brpb, debugpb, the status port), in front of one storage engine.
 //
 // # Layout
 //
@@ -14,6 +14,8 @@
 //     a store: its gRPC server, where TiKV's behaviour replaces unistore's
 //   - import*.go, sstfile.go, ingest*.go, rowformat.go, duplicate.go
 //     the ImportSST service
+//   - backup*.go, cipher.go
+//     the Backup service
 //   - checksum.go   the checksum coprocessor
 //   - status.go, debug.go
 //     the status port and the debug service

@@ -135,18 +135,36 @@ func rpcTo(r topology.Region, store uint64) *kvrpcpb.Context {
 // put commits one pair by a transaction and returns its commit timestamp.
 func (b *bench) put(key, value []byte) uint64 {
 	b.t.Helper()
-	r := b.region(key)
-	kv := b.kv(r.Leader.StoreId)
+	return b.commit(key, b.prewrite(&kvrpcpb.Mutation{Op: kvrpcpb.Op_Put, Key: key, Value: value}))
+}
+
+// remove is put for a delete.
+func (b *bench) remove(key []byte) uint64 {
+	b.t.Helper()
+	return b.commit(key, b.prewrite(&kvrpcpb.Mutation{Op: kvrpcpb.Op_Del, Key: key}))
+}
+
+// prewrite does the first half of a transaction and returns its start timestamp.
+func (b *bench) prewrite(m *kvrpcpb.Mutation) uint64 {
+	b.t.Helper()
+	r := b.region(m.Key)
 	start := b.clock.next()
-	pre, err := kv.KvPrewrite(b.ctx, &kvrpcpb.PrewriteRequest{
-		Context: rpc(r), StartVersion: start, PrimaryLock: key, LockTtl: 3000,
-		Mutations: []*kvrpcpb.Mutation{{Op: kvrpcpb.Op_Put, Key: key, Value: value}},
+	pre, err := b.kv(r.Leader.StoreId).KvPrewrite(b.ctx, &kvrpcpb.PrewriteRequest{
+		Context: rpc(r), StartVersion: start, PrimaryLock: m.Key, LockTtl: 3000, Mutations: []*kvrpcpb.Mutation{m},
 	})
 	require.NoError(b.t, err)
 	require.Nil(b.t, pre.RegionError)
 	require.Empty(b.t, pre.Errors)
+	return start
+}
+
+// commit does the second half of a transaction.
+func (b *bench) commit(key []byte, start uint64) uint64 {
+	b.t.Helper()
+	r := b.region(key)
 	commit := b.clock.next()
-	com, err := kv.KvCommit(b.ctx, &kvrpcpb.CommitRequest{Context: rpc(r), StartVersion: start, CommitVersion: commit, Keys: [][]byte{key}})
+	com, err := b.kv(r.Leader.StoreId).KvCommit(b.ctx,
+		&kvrpcpb.CommitRequest{Context: rpc(r), StartVersion: start, CommitVersion: commit, Keys: [][]byte{key}})
 	require.NoError(b.t, err)
 	require.Nil(b.t, com.RegionError)
 	require.Nil(b.t, com.Error)

@@ -66,6 +66,10 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+// regionMaxSize is TiKV's region-max-size, in bytes, which is also the size of
+// its backup files.
+func (o Options) regionMaxSize() int64 { return o.RegionSplitSize * 3 / 2 }
+
 func (o Options) validate() error {
 	var errs []error
 	if o.Stores < 1 || o.Stores > maxStores {

@@ -41,7 +41,7 @@ func (s *store) config() map[string]any {
 		"coprocessor": section{
 			"region-split-size": sizeText(o.RegionSplitSize),
 			"region-split-keys": o.RegionSplitKeys,
-			"region-max-size":   sizeText(o.RegionSplitSize * 3 / 2),
+			"region-max-size":   sizeText(o.regionMaxSize()),
 			"region-max-keys":   o.RegionSplitKeys * 3 / 2,
 		},
 		"import": section{

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	backuppb "github.com/pingcap/kvproto/pkg/brpb"
 	deadlockpb "github.com/pingcap/kvproto/pkg/deadlock"
 	"github.com/pingcap/kvproto/pkg/debugpb"
 	"github.com/pingcap/kvproto/pkg/import_sstpb"
@@ -92,6 +93,7 @@ func (s *store) newGRPC() *grpc.Server {
 	tikvpb.RegisterTikvServer(g, s)
 	deadlockpb.RegisterDeadlockServer(g, s.Server)
 	import_sstpb.RegisterImportSSTServer(g, s.imports)
+	backuppb.RegisterBackupServer(g, &backuper{store: s})
 	debugpb.RegisterDebugServer(g, &debugServer{store: s})
 	healthpb.RegisterHealthServer(g, health.NewServer())
 	return g
