@@ -6,7 +6,6 @@ import (
 	"sync"
 
 	"github.com/sluicedb/sluice/importcore/format"
-	"github.com/sluicedb/sluice/importcore/format/csv"
 	"github.com/sluicedb/sluice/importcore/sortkv"
 )
 
@@ -75,7 +74,7 @@ func (r *run) newWideRows(memory memorySplit) *wideRows {
 
 // adviseFor says what budget is enough for a row of so many bytes.
 func (r *run) adviseFor(row int64) string {
-	cost := r.plan.rowCost(r.core.compression != sortkv.CompressionNone).of(csv.BlockBytesFor(row))
+	cost := r.plan.rowCost(r.core.compression != sortkv.CompressionNone).of(format.BlockBytesFor(row))
 	budget := int64(MinMemoryBudget)
 	for ; budget < 1<<40; budget += 1 << 20 {
 		if _, most := r.plan.splitMemory(budget).wideMemory(); most >= cost {

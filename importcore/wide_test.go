@@ -253,7 +253,7 @@ func TestAdviceIsEnough(t *testing.T) {
 		}}}}
 		for _, row := range []int64{1 << 20, 1<<24 - 1, 20 << 20, csv.MaxRowBytes} {
 			r.adviseFor(row)
-			cost := plan.rowCost(false).of(csv.BlockBytesFor(row))
+			cost := plan.rowCost(false).of(format.BlockBytesFor(row))
 			_, most := plan.splitMemory(budget).wideMemory()
 			require.GreaterOrEqual(t, most, cost)
 			require.GreaterOrEqual(t, budget, int64(MinMemoryBudget))
@@ -271,6 +271,6 @@ func TestMediumTextFitsTheDefault(t *testing.T) {
 	for _, task := range []ImportTask{{Threads: 1}, {Threads: 8}, {Threads: 8, OnDuplicate: DuplicateIgnore}, {Threads: 8, AllowNonEmpty: true}} {
 		plan := &Plan{Task: task, filled: task.AllowNonEmpty}
 		_, most := plan.splitMemory(DefaultMemoryBudget).wideMemory()
-		require.GreaterOrEqual(t, most, plan.rowCost(false).of(csv.BlockBytesFor(1<<24+200<<10)), "%+v", task)
+		require.GreaterOrEqual(t, most, plan.rowCost(false).of(format.BlockBytesFor(1<<24+200<<10)), "%+v", task)
 	}
 }

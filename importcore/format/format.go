@@ -6,7 +6,7 @@
 // blocks and run a RowReader over them. So one file, with quoted line breaks
 // or without, is encoded by as many workers as there are, and every row has
 // its place (file, offset, line) and its number in the file, whatever worker
-// met it. csv is the first format.
+// met it. The formats are csv and sqldump; compress unpacks the files of both.
 //
 // Blocks come from a BlockPool, one for all files of a job: the number of
 // blocks in flight is the back pressure between reading and encoding.
@@ -23,7 +23,21 @@ import (
 type Field struct {
 	Bytes []byte
 	Null  bool
+	Kind  Kind
 }
+
+// Kind is what a field is written as, which matters where a value is converted: the number 20240101 and the text
+// "20240101" are not the same INSERT.
+type Kind uint8
+
+// The kinds of fields. All those of CSV are Text.
+const (
+	Text    Kind = iota // text in the file's character set
+	Number              // a number without quotes, as SQL has it, with its sign
+	Bits                // a hexadecimal or bit literal; Bytes is what it stands for
+	Binary              // text that is said to be binary
+	Default             // the word DEFAULT, for which Bytes is nil
+)
 
 // Block is a run of whole rows of one file.
 type Block struct {
@@ -34,10 +48,33 @@ type Block struct {
 	FirstRow  int64 // number of the first row in the file, 0-based, header and skipped rows not counted
 	Rows      int64 // rows that the block holds
 	Data      []byte
+	// Stored is how many bytes of a compressed file (Packed) the block has taken.
+	Packed bool
+	Stored int64
+	// Heading is what stands before the rows and says what they mean, Back how many bytes before Offset it starts. A block of
+	// csv has neither.
+	Heading *Heading
+	Back    int64
 
 	pool  *BlockPool
 	buf   []byte // whole buffer that Data is a part of
 	grown int    // bytes of buf if it is larger than the pool's, else 0
+}
+
+// Heading is what a file says of rows besides them. It is immutable.
+type Heading struct {
+	// Columns are those that the fields go to, as the file spells them; nil: it doesn't say.
+	Columns []string
+	// NoBackslashEscapes and ANSIQuotes are those of the SQL mode that the rows are written in.
+	NoBackslashEscapes, ANSIQuotes bool
+}
+
+// Size returns how many bytes of the file, as it is stored, the block stands for.
+func (b *Block) Size() int64 {
+	if b.Packed {
+		return b.Stored
+	}
+	return int64(len(b.Data))
 }
 
 // Release gives the buffer back to its pool; Data must not be used
@@ -53,6 +90,14 @@ type RowPlace struct {
 	Offset int64 // bytes from the start of the file
 	Line   int64 // 1-based
 	Row    int64 // 0-based number in the file
+	// Back is how many bytes before Offset the Heading starts that the row needs; 0: none.
+	Back int64 `json:",omitempty"`
+}
+
+// Packed is a stream of a compressed file's text.
+type Packed interface {
+	// Stored returns how many bytes of the file have been used for what was read so far.
+	Stored() int64
 }
 
 // BadRow is the error of a row that can't be read, though it is certain where

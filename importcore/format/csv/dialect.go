@@ -3,11 +3,12 @@ package csv
 import (
 	"bytes"
 	"slices"
+
+	"github.com/sluicedb/sluice/importcore/format"
 )
 
-// MaxRowBytes is the longest row, in bytes of the file. It bounds the memory
-// that a missing closing quote can take.
-const MaxRowBytes = 64 << 20
+// MaxRowBytes is the longest row, in bytes of the file.
+const MaxRowBytes = format.MaxRowBytes
 
 // dialect is a Config in the form that scanning wants. It is read-only.
 type dialect struct {

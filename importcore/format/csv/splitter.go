@@ -39,6 +39,7 @@ type splitter struct {
 	line     int64  // 1-based, of the next block
 	row      int64  // number of the next block's first row
 	lineByte byte   // what separates lines for counting
+	stored   int64  // bytes of a compressed file that blocks have taken
 }
 
 // NewSplitter starts reading file (number fileIndex of the job) into blocks of
@@ -136,6 +137,9 @@ func (s *splitter) run(ctx context.Context) (err error) {
 			err = e
 		}
 	}()
+	if packed, ok := s.in.(format.Packed); ok {
+		s.stored = packed.Stored()
+	}
 	for first := s.offset == 0 && !s.resumed; ; first = false {
 		b, err := s.pool.Get(ctx)
 		if err != nil {
@@ -163,7 +167,7 @@ func (s *splitter) run(ctx context.Context) (err error) {
 func (s *splitter) fill(ctx context.Context, b *format.Block, first bool) (broken, err error) {
 	// The tail of a grown block may be longer than a block.
 	if len(s.tail) > cap(b.Data) {
-		if err := s.grow(ctx, b, s.blockFor(len(s.tail))); err != nil {
+		if err := s.grow(ctx, b, len(s.tail)); err != nil {
 			return nil, err
 		}
 	}
@@ -224,48 +228,16 @@ func (s *splitter) makeRoom(ctx context.Context, b *format.Block, scanned *int, 
 		return fault.New(fault.Source, 0, "the row is longer than %d bytes; is a closing quote missing?", s.maxRow).
 			Place(fault.Position{File: s.file.Path, Line: s.line, Offset: s.offset})
 	}
-	return s.grow(ctx, b, s.blockFor(n+1))
-}
-
-// wideSizes are the sizes of blocks for long rows, in MiB: not much more than what is
-// in it, and 17 for a value of 16, which is the most of a MEDIUMTEXT or MEDIUMBLOB.
-var wideSizes = [...]int{2, 4, 6, 9, 12, 17, 24, 34, 48}
-
-// BlockBytesFor returns the size of the block for a long row of so many bytes, MaxRowBytes at most.
-func BlockBytesFor(row int64) int {
-	for _, mib := range wideSizes {
-		if size := mib << 20; int64(size) >= row {
-			return size
-		}
-	}
-	return MaxRowBytes
-}
-
-// blockFor returns the size of a block for size bytes or more of a row that is longer than a block.
-func (s *splitter) blockFor(size int) int {
-	block := s.pool.BlockBytes()
-	for block < size && block <= wideSizes[0]<<19 {
-		block *= 2
-	}
-	if block < size {
-		block = BlockBytesFor(int64(size))
-	}
-	// One byte more than the file has, to see its end.
-	if rest := s.file.Size - s.offset + 1; rest >= int64(size) {
-		block = int(min(int64(block), rest))
-	}
-	return min(block, s.maxRow)
+	return s.grow(ctx, b, n+1)
 }
 
 // grow gives the block at least size bytes.
 func (s *splitter) grow(ctx context.Context, b *format.Block, size int) error {
-	err := b.Grow(ctx, size)
-	if none := (*format.NoRoomError)(nil); errors.As(err, &none) {
-		most := min(s.file.Size-s.offset, MaxRowBytes)
-		return fault.Wrap(err, fault.User, 0, "the row does not fit into the memory of its job; %s is enough for %d bytes, the most that the row can have",
-			none.Advice(most), most).Place(fault.Position{File: s.file.Path, Line: s.line, Offset: s.offset})
+	rest := int64(s.maxRow)
+	if s.file.Compression == source.Plain {
+		rest = min(rest, s.file.Size-s.offset)
 	}
-	return err
+	return format.GrowFor(ctx, b, size, rest, fault.Position{File: s.file.Path, Line: s.line, Offset: s.offset})
 }
 
 // read fills the block's buffer or reaches the end of the file.
@@ -291,6 +263,10 @@ func (s *splitter) finish(b *format.Block, start, end int, rows int64) {
 	b.Data = b.Data[start:end]
 	b.File, b.FileIndex = s.file, s.fileIndex
 	b.Offset, b.FirstLine, b.FirstRow, b.Rows = s.offset, s.line, s.row, rows
+	if packed, ok := s.in.(format.Packed); ok {
+		at := packed.Stored()
+		b.Packed, b.Stored, s.stored = true, at-s.stored, at
+	}
 	s.row += rows
 	s.advance(b.Data)
 }
