@@ -32,7 +32,8 @@ import (
 )
 
 const (
-	maxSessions = 8
+	defaultSessions = 8
+
 	dialTimeout = 10 * time.Second
 	pingTimeout = 5 * time.Second
 	killTimeout = 3 * time.Second
@@ -51,6 +52,8 @@ type Config struct {
 	User, Password string
 	// Setup are statements that every new session runs first.
 	Setup []string
+	// Sessions is how many may be open at a time; 0 means 8.
+	Sessions int
 	// Limit bounds each Use and Transact once it has a session; 0 means no bound.
 	Limit time.Duration
 	// Silence is how long a statement may take before its server is asked, again and again, whether it
@@ -58,7 +61,7 @@ type Config struct {
 	Silence time.Duration
 }
 
-// Pool lends sessions. At most 8 are open; whoever needs one more waits. It is
+// Pool lends sessions. At most Config.Sessions are open; whoever needs one more waits. It is
 // safe for concurrent use.
 type Pool struct {
 	cfg     Config
@@ -79,7 +82,10 @@ func New(cfg Config) *Pool {
 	if cfg.Silence <= 0 {
 		cfg.Silence = defaultSilence
 	}
-	return &Pool{cfg: cfg, silence: cfg.Silence, slots: make(chan struct{}, maxSessions)}
+	if cfg.Sessions <= 0 {
+		cfg.Sessions = defaultSessions
+	}
+	return &Pool{cfg: cfg, silence: cfg.Silence, slots: make(chan struct{}, cfg.Sessions)}
 }
 
 // Use runs f with a session that nobody else uses and that is f's until it

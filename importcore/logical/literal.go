@@ -1,0 +1,63 @@
+package logical
+
+import (
+	"encoding/hex"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/sluicedb/sluice/importcore/format"
+)
+
+// class is how the values of a column are written.
+type class uint8
+
+const (
+	// classText: a string in quotes, also for numbers and times: the server converts it as it would any text.
+	classText class = iota
+	// classBinary: bytes without a character set.
+	classBinary
+)
+
+// appendLiteral appends a field as an SQL literal for a session in utf8mb4 with backslash escapes.
+func appendLiteral(dst []byte, f format.Field, c class) []byte {
+	switch {
+	case f.Null:
+		return append(dst, "NULL"...)
+	case c == classBinary:
+		return appendQuoted(append(dst, "_binary"...), f.Bytes)
+	case !utf8.Valid(f.Bytes):
+		// A string of bytes that aren't text could end the literal elsewhere than here. Hexadecimal
+		// literals are binary strings: the column's conversion judges them.
+		dst = append(dst, "x'"...)
+		dst = hex.AppendEncode(dst, f.Bytes)
+		return append(dst, '\'')
+	default:
+		return appendQuoted(dst, f.Bytes)
+	}
+}
+
+// escapes maps the bytes that are escaped to what follows the backslash. NUL and byte 26 wouldn't have to be, but
+// end the reading of statements in some clients' logs.
+var escapes = [256]byte{'\'': '\'', '\\': '\\', 0: '0', 26: 'Z'}
+
+func appendQuoted(dst, text []byte) []byte {
+	dst = append(dst, '\'')
+	from := 0
+	for i, b := range text {
+		if e := escapes[b]; e != 0 {
+			dst = append(dst, text[from:i]...)
+			dst = append(dst, '\\', e)
+			from = i + 1
+		}
+	}
+	dst = append(dst, text[from:]...)
+	return append(dst, '\'')
+}
+
+// quote is a string literal of text of our own.
+func quote(s string) string { return string(appendQuoted(nil, []byte(s))) }
+
+// quoteTable quotes a table's name with its schema's.
+func quoteTable(db, table string) string { return quoteName(db) + "." + quoteName(table) }
+
+func quoteName(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
