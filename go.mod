@@ -38,6 +38,7 @@ require (
 )
 
 require (
+	github.com/cheynewallace/tabby v1.1.1 // indirect
 	github.com/pingcap/errors v0.11.5-0.20250318082626-8f80e5cb09ec // indirect
 	github.com/ryszard/goskiplist v0.0.0-20150312221310-2dfbae5fcf46 // indirect
 	go.shabbyrobe.org/gocovmerge v0.0.0-20230507111327-fa4f82cfbf4d // indirect
@@ -259,4 +260,8 @@ replace (
 	sourcegraph.com/sourcegraph/appdash-data => github.com/sourcegraph/appdash-data v0.0.0-20151005221446-73f23eafcf67
 )
 
-tool github.com/pingcap/tidb/lightning/cmd/tidb-lightning
+tool (
+	github.com/pingcap/tidb/br/cmd/br
+	github.com/pingcap/tidb/dumpling/cmd/dumpling
+	github.com/pingcap/tidb/lightning/cmd/tidb-lightning
+)

@@ -3,15 +3,11 @@ package peers
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
-	"syscall"
-	"time"
 
 	"github.com/BurntSushi/toml"
 
@@ -41,22 +37,14 @@ type Lightning struct {
 	// SourceDir holds the files, named <schema>.<table>.csv without a header.
 	// The tables exist already.
 	SourceDir string
+	// Dump says that SourceDir is what Dumpling has written: schema files create the tables, CSV files have headers.
+	Dump bool
 	// WorkDir is for the configuration, the log, the checkpoint and the sorted
 	// pairs. It must exist; the caller removes it.
 	WorkDir string
 	// Threads is region-concurrency; 0 means one per CPU.
 	Threads int
 }
-
-// Usage is what a finished process has used.
-type Usage struct {
-	Wall, CPU time.Duration
-	// MaxRSS is the largest resident size in bytes.
-	MaxRSS int64
-}
-
-// maxErrorOutput bounds what of the tool's output goes into an error, in bytes.
-const maxErrorOutput = 4 << 10
 
 // Run imports and waits. An error carries the end of tidb-lightning's output
 // and log.
@@ -65,27 +53,8 @@ func (l Lightning) Run(ctx context.Context) (Usage, error) {
 	if err != nil {
 		return Usage{}, fmt.Errorf("tidb-lightning: %w", err)
 	}
-	cmd := exec.CommandContext(ctx, l.Bin, "-config", config)
-	cmd.Dir = l.WorkDir
-	var output bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &output, &output
-	started := time.Now()
-	err = cmd.Run()
-	usage := Usage{Wall: time.Since(started)}
-	if state := cmd.ProcessState; state != nil {
-		usage.CPU = state.UserTime() + state.SystemTime()
-		if rusage, ok := state.SysUsage().(*syscall.Rusage); ok {
-			usage.MaxRSS = rusage.Maxrss * 1024 // Linux counts in KiB
-		}
-	}
-	if err != nil {
-		log, readErr := os.ReadFile(filepath.Join(l.WorkDir, lightningLog))
-		return usage, errors.Join(fmt.Errorf("tidb-lightning: %w\n%s\n%s", err, end(output.Bytes()), end(log)), readErr)
-	}
-	return usage, nil
+	return runTool(ctx, "tidb-lightning", l.WorkDir, lightningLog, l.Bin, "-config", config)
 }
-
-func end(b []byte) []byte { return b[max(0, len(b)-maxErrorOutput):] }
 
 const lightningLog = "lightning.log"
 
@@ -112,15 +81,19 @@ func (l Lightning) writeConfig() (string, error) {
 	if l.Threads > 0 {
 		general["region-concurrency"] = l.Threads
 	}
+	files := section{
+		"data-source-dir": l.SourceDir,
+		"no-schema":       true,
+		"csv":             section{"header": false, "separator": ",", "delimiter": `"`, "backslash-escape": false},
+	}
+	if l.Dump {
+		files = section{"data-source-dir": l.SourceDir}
+	}
 	config := map[string]section{
 		"lightning":     general,
 		"checkpoint":    {"enable": true, "driver": "file", "dsn": filepath.Join(l.WorkDir, "checkpoint.pb")},
 		"tikv-importer": {"backend": "local", "sorted-kv-dir": filepath.Join(l.WorkDir, "sorted")},
-		"mydumper": {
-			"data-source-dir": l.SourceDir,
-			"no-schema":       true,
-			"csv":             section{"header": false, "separator": ",", "delimiter": `"`, "backslash-escape": false},
-		},
+		"mydumper":      files,
 		"tidb": {
 			"host": host, "port": portNumber, "user": "root",
 			"status-port": statusNumber, "pd-addr": l.Cluster.PD,
