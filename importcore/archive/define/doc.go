@@ -1,0 +1,12 @@
+// Package define writes the statements that make what an archive's schemas describe:
+// databases, tables, views, sequences and placement policies, as they were backed up.
+//
+//	table.go      CREATE TABLE: its lines and options
+//	column.go     one column
+//	partition.go  the PARTITION BY clause
+//	other.go      databases, views, sequences, policies
+//
+// The statements are for a session with an empty sql_mode and time_zone '+00:00', in which
+// schemas hold timestamps. Names are quoted, and versions of features are in TiDB's comments, as in SHOW CREATE TABLE, with which tests
+// compare them. Next automatic ids are a part of them; TTL jobs are switched off.
+package define

@@ -1,0 +1,199 @@
+package archive
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/pingcap/tidb/pkg/meta/model"
+	"github.com/pingcap/tidb/pkg/tablecodec"
+
+	"github.com/sluicedb/sluice/importcore/fault"
+)
+
+// Rule says how the keys of the archive that begin with Old are to begin in the target. Both are raw: t{id}_r or t{id}_i{index}.
+type Rule struct{ Old, New []byte }
+
+// Rules are a table's, in the order of Old. No key has more than one.
+type Rules []Rule
+
+// Of returns the rules that hold for keys in [start, end) of the archive.
+func (r Rules) Of(start, end []byte) Rules {
+	var out Rules
+	for _, rule := range r {
+		if string(rule.Old) < string(end) && string(After(rule.Old)) > string(start) {
+			out = append(out, rule)
+		}
+	}
+	return out
+}
+
+// After returns the first key behind all that begin with a prefix, which must not be 0xff throughout.
+func After(prefix []byte) []byte {
+	next := slices.Clone(prefix)
+	for i := len(next) - 1; i >= 0; i-- {
+		if next[i]++; next[i] != 0 {
+			return next[:i+1]
+		}
+	}
+	return nil
+}
+
+// Rewrite returns the key as the target has it; ok is false if no rule is for it.
+func (r Rules) Rewrite(key []byte) (rewritten []byte, ok bool) {
+	for _, rule := range r {
+		if rest, found := strings.CutPrefix(string(key), string(rule.Old)); found {
+			return append(slices.Clone(rule.New), rest...), true
+		}
+	}
+	return nil, false
+}
+
+// NewRules maps the ids of a table of the archive to those of a table of the target. Partitions and indexes are the same if
+// their names are. What would make rows unreadable there is an error of the user: the structure has to be
+// the same, down to the ids of columns, which are part of each row.
+func NewRules(from, to *model.TableInfo) (Rules, error) {
+	if err := sameColumns(from, to); err != nil {
+		return nil, err
+	}
+	indexes, err := sameIndexes(from, to)
+	if err != nil {
+		return nil, err
+	}
+	ids, err := samePartitions(from, to)
+	if err != nil {
+		return nil, err
+	}
+	var rules Rules
+	add := func(old, now []byte) { rules = append(rules, Rule{old, now}) }
+	for _, p := range ids {
+		add(tablecodec.GenTableRecordPrefix(p[0]), tablecodec.GenTableRecordPrefix(p[1]))
+		for _, x := range indexes {
+			if !x.global {
+				add(tablecodec.EncodeTableIndexPrefix(p[0], x.old), tablecodec.EncodeTableIndexPrefix(p[1], x.now))
+			}
+		}
+	}
+	for _, x := range indexes {
+		if !x.global {
+			continue
+		}
+		// The entries of a global index hold the ids of partitions, which no rule changes.
+		if slices.ContainsFunc(ids, func(p [2]int64) bool { return p[0] != p[1] }) {
+			return nil, mismatch(from, "its index %s is global and its partitions have other ids in the target", x.name)
+		}
+		add(tablecodec.EncodeTableIndexPrefix(from.ID, x.old), tablecodec.EncodeTableIndexPrefix(to.ID, x.now))
+	}
+	slices.SortFunc(rules, func(a, b Rule) int { return cmp.Compare(string(a.Old), string(b.Old)) })
+	return rules, nil
+}
+
+func mismatch(t *model.TableInfo, format string, args ...any) error {
+	return fault.New(fault.User, 0, "the table %s of the archive doesn't fit its target: %s", t.Name.O, fmt.Sprintf(format, args...))
+}
+
+// stored are the columns that a table may have values of.
+func stored(t *model.TableInfo) []*model.ColumnInfo {
+	var out []*model.ColumnInfo
+	for _, c := range t.Columns {
+		if c.State == model.StatePublic {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+func sameColumns(from, to *model.TableInfo) error {
+	if from.PKIsHandle != to.PKIsHandle || from.IsCommonHandle != to.IsCommonHandle {
+		return mismatch(from, "one has a clustered primary key and the other has not")
+	}
+	if from.IsCommonHandle && from.CommonHandleVersion != to.CommonHandleVersion {
+		return mismatch(from, "their clustered primary keys have different forms (%d and %d)", from.CommonHandleVersion, to.CommonHandleVersion)
+	}
+	a, b := stored(from), stored(to)
+	if len(a) != len(b) {
+		return mismatch(from, "it has %d columns and the target %d", len(a), len(b))
+	}
+	for i, c := range a {
+		o := b[i]
+		switch {
+		case c.Name.L != o.Name.L:
+			return mismatch(from, "its column %d is %s, that of the target %s", i+1, c.Name.O, o.Name.O)
+		case c.ID != o.ID:
+			return mismatch(from, "its column %s has the id %d, that of the target %d: its rows name columns by these", c.Name.O, c.ID, o.ID)
+		case !c.FieldType.Equal(&o.FieldType) || !slices.Equal(c.GetElems(), o.GetElems()):
+			return mismatch(from, "its column %s is %s, that of the target %s", c.Name.O, c.FieldType.String(), o.FieldType.String())
+		case c.GeneratedExprString != o.GeneratedExprString || c.GeneratedStored != o.GeneratedStored:
+			return mismatch(from, "its column %s is generated in another way than that of the target", c.Name.O)
+		case fmt.Sprint(c.GetOriginDefaultValue()) != fmt.Sprint(o.GetOriginDefaultValue()):
+			return mismatch(from, "rows that lack its column %s have another value there than in the target", c.Name.O)
+		}
+	}
+	return nil
+}
+
+// indexPair is an index in both tables.
+type indexPair struct {
+	name     string
+	old, now int64
+	global   bool
+}
+
+// sameIndexes pairs the indexes that have entries.
+func sameIndexes(from, to *model.TableInfo) ([]indexPair, error) {
+	now := map[string]*model.IndexInfo{}
+	for _, x := range to.Indices {
+		now[x.Name.L] = x
+	}
+	var pairs []indexPair
+	for _, x := range from.Indices {
+		if x.State != model.StatePublic {
+			continue
+		}
+		o := now[x.Name.L]
+		if o == nil || o.State != model.StatePublic {
+			return nil, mismatch(from, "the target has no index %s", x.Name.O)
+		}
+		delete(now, x.Name.L)
+		if x.Unique != o.Unique || x.Primary != o.Primary || x.Global != o.Global || x.MVIndex != o.MVIndex || !sameParts(from, to, x, o) {
+			return nil, mismatch(from, "its index %s is another one than that of the target", x.Name.O)
+		}
+		pairs = append(pairs, indexPair{x.Name.O, x.ID, o.ID, x.Global})
+	}
+	for _, x := range now {
+		return nil, mismatch(from, "it has no index %s, which the target has", x.Name.O)
+	}
+	return pairs, nil
+}
+
+func sameParts(from, to *model.TableInfo, a, b *model.IndexInfo) bool {
+	return slices.EqualFunc(a.Columns, b.Columns, func(x, y *model.IndexColumn) bool {
+		return x.Length == y.Length && y.Offset < len(to.Columns) && from.Columns[x.Offset].Name.L == to.Columns[y.Offset].Name.L
+	})
+}
+
+// samePartitions returns the ids that rows lie under: old and new.
+func samePartitions(from, to *model.TableInfo) ([][2]int64, error) {
+	a, b := from.GetPartitionInfo(), to.GetPartitionInfo()
+	if a == nil && b == nil {
+		return [][2]int64{{from.ID, to.ID}}, nil
+	}
+	if a == nil || b == nil || a.Type != b.Type || a.Expr != b.Expr || len(a.Definitions) != len(b.Definitions) {
+		return nil, mismatch(from, "they are not partitioned in the same way")
+	}
+	var ids [][2]int64
+	for i, d := range a.Definitions {
+		at := slices.IndexFunc(b.Definitions, func(o model.PartitionDefinition) bool { return o.Name.L == d.Name.L })
+		if at < 0 {
+			return nil, mismatch(from, "the target has no partition %s", d.Name.O)
+		}
+		// Which rows of a HASH or KEY table are in a partition follows from its place.
+		o := b.Definitions[at]
+		if at != i || !slices.Equal(d.LessThan, o.LessThan) || !slices.EqualFunc(d.InValues, o.InValues, slices.Equal[[]string]) {
+			return nil, mismatch(from, "its partition %s holds other rows than that of the target", d.Name.O)
+		}
+		ids = append(ids, [2]int64{d.ID, o.ID})
+	}
+	return ids, nil
+}
