@@ -80,6 +80,12 @@ func New(ctx context.Context, cfg Config) (*Core, error) {
 // Import may be running.
 func (c *Core) Close() error { return c.cluster.Close() }
 
+// Cluster is the cluster that the core works for. It is the core's to close.
+func (c *Core) Cluster() *cluster.Cluster { return c.cluster }
+
+// Logger is the core's.
+func (c *Core) Logger() *zap.Logger { return c.cfg.Logger }
+
 // Named returns the changes to the cluster that it knows of itself, and Undo undoes
 // one that its owner has left behind: see cluster.Named and cluster.Undo.
 func (c *Core) Named(ctx context.Context) ([]cluster.Change, error) { return c.cluster.Named(ctx) }

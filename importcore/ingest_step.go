@@ -251,15 +251,29 @@ func (r *run) finish(ctx context.Context) error {
 	if r.left != "" {
 		r.left = leftAll
 	}
-	r.enter(StepAnalyze)
-	if err := r.core.cluster.Analyze(r.fenced(ctx), task.DB, task.Table, task.Partitions...); err != nil {
-		// The context of a job that isn't ours any more may end a moment later.
-		if ctx.Err() != nil || errors.Is(err, ErrNotOwner) || r.interrupted(ctx, err) != nil {
-			return err
-		}
-		r.warn("the rows are imported, but the table could not be analysed", err)
+	if err := r.analyze(ctx); err != nil {
+		return err
 	}
 	r.enter(StepDone)
+	return nil
+}
+
+// analyze collects statistics.
+func (r *run) analyze(ctx context.Context) error {
+	task := r.plan.Task
+	if task.Analyze == AnalyzeOff {
+		return nil
+	}
+	r.enter(StepAnalyze)
+	err := r.core.cluster.Analyze(r.fenced(ctx), task.DB, task.Table, task.Partitions...)
+	switch {
+	case err == nil:
+		return nil
+	// The context of a job that isn't ours any more may end a moment later.
+	case ctx.Err() != nil || errors.Is(err, ErrNotOwner) || r.interrupted(ctx, err) != nil, task.Analyze == AnalyzeRequired:
+		return err
+	}
+	r.warn("the rows are imported, but the table could not be analysed", err)
 	return nil
 }
 

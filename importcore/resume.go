@@ -204,7 +204,7 @@ func (r *run) openSorting(memory memorySplit) error {
 
 // newSorting begins in a directory of its own.
 func (r *run) newSorting(memory memorySplit) (err error) {
-	if r.dir, err = newSortDir(r.core.cfg.SortDir, r.core.cluster.ID(), r.plan.Task.JobID, r.log); err != nil {
+	if r.dir, err = newSortDir(r.core.cfg.SortDir, r.core.cluster.ID(), r.plan.Task.JobID, r.plan.Task.Part, r.log); err != nil {
 		return err
 	}
 	r.sortFS = sortFS(r.dir.path, r.plan.Task.DiskQuota)

@@ -25,7 +25,7 @@ import (
 var notInBasis = map[string]bool{
 	"JobID": true, "DB": true, "Table": true, "Location": true, // the table's id and the files stand for them
 	"Threads": true, "MaxWriteSpeed": true, "MaxLatency": true, "Checksum": true, "DisableImportMode": true, "KeepPartial": true, "MemoryBudget": true,
-	"BadRows": true, "Observer": true, "Owned": true, "Hold": true, "Checkpoints": true, "SkipPrechecks": true, "DiskQuota": true,
+	"BadRows": true, "Observer": true, "Owned": true, "Hold": true, "Checkpoints": true, "SkipPrechecks": true, "DiskQuota": true, "Part": true, "Analyze": true, "LeaseFrom": true,
 	"Now": true, // the checkpoint has its own
 }
 
@@ -113,14 +113,14 @@ func TestCheckpointsThatCantBeReadAreRefused(t *testing.T) {
 func TestSortDirsOfCheckpointsStay(t *testing.T) {
 	t.Parallel()
 	base, log := t.TempDir(), zap.NewNop()
-	dir, err := newSortDir(base, 55, 7, log)
+	dir, err := newSortDir(base, 55, 7, 0, log)
 	require.NoError(t, err)
 	require.NoError(t, dir.keep(55))
 	_, err = takeSortDir(dir.path)
 	require.ErrorIs(t, err, syscall.EWOULDBLOCK, "it is in use")
 	require.NoError(t, dir.release())
 
-	other, err := newSortDir(base, 55, 8, log)
+	other, err := newSortDir(base, 55, 8, 0, log)
 	require.NoError(t, err)
 	require.NoError(t, other.remove())
 	again, err := takeSortDir(dir.path)
@@ -128,8 +128,11 @@ func TestSortDirsOfCheckpointsStay(t *testing.T) {
 	require.NoError(t, again.release())
 
 	var asked [][2]any
-	over := func(answer bool) func(int64, string) bool {
-		return func(job int64, cluster string) bool { asked = append(asked, [2]any{job, cluster}); return answer }
+	over := func(answer bool) func(int64, int, string) bool {
+		return func(job int64, _ int, cluster string) bool {
+			asked = append(asked, [2]any{job, cluster})
+			return answer
+		}
 	}
 	sweepSortDirs(base, log, over(false))
 	require.DirExists(t, dir.path)
@@ -145,7 +148,7 @@ func TestSortDirsOfTheJobGoWhenItBeginsAnew(t *testing.T) {
 	t.Parallel()
 	base, log := t.TempDir(), zap.NewNop()
 	made := func(clusterID uint64, jobID int64) *sortDir {
-		dir, err := newSortDir(base, clusterID, jobID, log)
+		dir, err := newSortDir(base, clusterID, jobID, 0, log)
 		require.NoError(t, err)
 		require.NoError(t, dir.keep(clusterID))
 		return dir
@@ -167,7 +170,7 @@ func TestSortDirsOfTheJobGoWhenItBeginsAnew(t *testing.T) {
 func TestSortDirsCanBeTakenWhileOthersLook(t *testing.T) {
 	t.Parallel()
 	base, log := t.TempDir(), zap.NewNop()
-	dir, err := newSortDir(base, 55, 7, log)
+	dir, err := newSortDir(base, 55, 7, 0, log)
 	require.NoError(t, err)
 	require.NoError(t, dir.keep(55))
 	require.NoError(t, dir.release())
@@ -176,7 +179,7 @@ func TestSortDirsCanBeTakenWhileOthersLook(t *testing.T) {
 	for range 2 {
 		looking.Go(func() {
 			for !closed(stop) {
-				sweepSortDirs(base, log, func(int64, string) bool { return false })
+				sweepSortDirs(base, log, func(int64, int, string) bool { return false })
 			}
 		})
 	}
@@ -212,4 +215,25 @@ func TestPauseComesAfterItsGrace(t *testing.T) {
 	<-work.Done()
 	require.False(t, closed(r.pausing))
 	require.False(t, r.paused(ctx, context.Cause(work)))
+}
+
+// TestSortDirsOfParts makes sure that a part of a job that begins leaves the directories of the others alone.
+func TestSortDirsOfParts(t *testing.T) {
+	base, log := t.TempDir(), zap.NewNop()
+	kept := func(part int) string {
+		dir, err := newSortDir(base, 55, 7, part, log)
+		require.NoError(t, err)
+		require.NoError(t, errors.Join(dir.keep(55), dir.release()))
+		return dir.path
+	}
+	first, second, tenth := kept(1), kept(2), kept(10)
+	again, err := newSortDir(base, 55, 7, 1, log)
+	require.NoError(t, err)
+	require.NoDirExists(t, first)
+	require.DirExists(t, second)
+	require.DirExists(t, tenth)
+	require.NoError(t, again.remove())
+	sweepSortDirs(base, log, func(jobID int64, _ int, _ string) bool { return jobID == 7 })
+	require.NoDirExists(t, second)
+	require.NoDirExists(t, tenth)
 }

@@ -67,9 +67,9 @@ func TestManyWorkersWithLittleMemoryMakeLargeRuns(t *testing.T) {
 func TestSortDirsOfTheDeadGo(t *testing.T) {
 	t.Parallel()
 	base := filepath.Join(t.TempDir(), "sort")
-	alive, err := newSortDir(base, 55, 1, zap.NewNop())
+	alive, err := newSortDir(base, 55, 1, 0, zap.NewNop())
 	require.NoError(t, err)
-	dead, err := newSortDir(base, 55, 2, zap.NewNop())
+	dead, err := newSortDir(base, 55, 2, 0, zap.NewNop())
 	require.NoError(t, err)
 	require.NoError(t, os.MkdirAll(filepath.Join(dead.path, "sort-1"), 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(dead.path, "sort-1", "000001.sst"), []byte("x"), 0o600))
@@ -77,7 +77,7 @@ func TestSortDirsOfTheDeadGo(t *testing.T) {
 	foreign := filepath.Join(base, "job-of-somebody")
 	require.NoError(t, os.MkdirAll(foreign, 0o700))
 
-	next, err := newSortDir(base, 55, 3, zap.NewNop())
+	next, err := newSortDir(base, 55, 3, 0, zap.NewNop())
 	require.NoError(t, err)
 	require.NoDirExists(t, dead.path)
 	require.DirExists(t, alive.path)

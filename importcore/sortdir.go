@@ -22,6 +22,7 @@ import (
 // depends on: it outlives its process and names the cluster whose job it is.
 const (
 	sortDirPrefix = "job-"
+	sortDirPart   = "part"
 	sortDirLock   = "lock"
 	sortDirKept   = "checkpoint"
 	sortBaseLock  = ".lock"
@@ -36,19 +37,19 @@ type sortDir struct {
 // newSortDir removes what processes that died have left below base, unless
 // a checkpoint needs it, and makes a directory for a job of a cluster. The caller removes or releases it. What the job
 // itself has left there goes too: it begins anew, maybe because its process died before its first checkpoint was saved.
-func newSortDir(base string, clusterID uint64, jobID int64, log *zap.Logger) (_ *sortDir, err error) {
+func newSortDir(base string, clusterID uint64, jobID int64, part int, log *zap.Logger) (_ *sortDir, err error) {
 	if err := os.MkdirAll(base, 0o700); err != nil {
 		return nil, fault.Wrap(err, fault.User, 0, "the sort directory can't be made")
 	}
-	sweepSortDirs(base, log, func(job int64, cluster string) bool {
-		return job == jobID && cluster == strconv.FormatUint(clusterID, 10)
+	sweepSortDirs(base, log, func(job int64, ofPart int, cluster string) bool {
+		return job == jobID && ofPart == part && cluster == strconv.FormatUint(clusterID, 10)
 	})
 	baseLock, err := lockFile(filepath.Join(base, sortBaseLock), os.O_CREATE, 0)
 	if err != nil {
 		return nil, fault.Wrap(err, fault.User, 0, "the sort directory %s can't be locked", filepath.Clean(base))
 	}
 	defer func() { err = errors.Join(err, baseLock.Close()) }()
-	path, err := os.MkdirTemp(base, fmt.Sprintf("%s%d-", sortDirPrefix, jobID))
+	path, err := os.MkdirTemp(base, sortDirName(jobID, part))
 	if err != nil {
 		return nil, fault.Wrap(err, fault.User, 0, "no directory for sorting can be made in %s", filepath.Clean(base))
 	}
@@ -95,7 +96,7 @@ func (d *sortDir) release() error { return d.lock.Close() }
 // over tells whether a job of the core's cluster can't go on any more.
 func (c *Core) SweepSortDirs(over func(jobID int64) bool) {
 	mine := strconv.FormatUint(c.cluster.ID(), 10)
-	sweepSortDirs(c.cfg.SortDir, c.cfg.Logger, func(jobID int64, clusterID string) bool {
+	sweepSortDirs(c.cfg.SortDir, c.cfg.Logger, func(jobID int64, _ int, clusterID string) bool {
 		return clusterID == mine && over(jobID)
 	})
 }
@@ -104,13 +105,13 @@ func (c *Core) SweepSortDirs(over func(jobID int64) bool) {
 // processes may share base: a directory whose lock is held is in use. Of those that
 // a checkpoint may need it removes the ones that over approves of. It never
 // fails the caller; what can't be removed is logged.
-func sweepSortDirs(base string, log *zap.Logger, over func(jobID int64, clusterID string) bool) {
+func sweepSortDirs(base string, log *zap.Logger, over func(jobID int64, part int, clusterID string) bool) {
 	dead, kept, err := deadSortDirs(base)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		log.Warn("the sort directory can't be looked through", zap.String("dir", base), zap.Error(err))
 	}
 	for path, clusterID := range kept {
-		if !over(jobOfSortDir(path), clusterID) {
+		if jobID, part := ownerOfSortDir(path); !over(jobID, part, clusterID) {
 			continue
 		}
 		dir, err := takeSortDir(path)
@@ -129,14 +130,27 @@ func sweepSortDirs(base string, log *zap.Logger, over func(jobID int64, clusterI
 	}
 }
 
-// jobOfSortDir returns the job that a directory was made for.
-func jobOfSortDir(path string) int64 {
-	text, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(path), sortDirPrefix), "-")
-	id, err := strconv.ParseInt(text, 10, 64)
-	if err != nil {
-		return 0
+// sortDirName begins the name of the directory of a job, or of a part of one.
+func sortDirName(jobID int64, part int) string {
+	if part == 0 {
+		return fmt.Sprintf("%s%d-", sortDirPrefix, jobID)
 	}
-	return id
+	return fmt.Sprintf("%s%d-%s%d-", sortDirPrefix, jobID, sortDirPart, part)
+}
+
+// ownerOfSortDir returns the job that a directory was made for, and the part of it.
+func ownerOfSortDir(path string) (jobID int64, part int) {
+	text, rest, _ := strings.Cut(strings.TrimPrefix(filepath.Base(path), sortDirPrefix), "-")
+	jobID, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return 0, 0
+	}
+	if text, _, ok := strings.Cut(rest, "-"); ok {
+		if n, err := strconv.Atoi(strings.TrimPrefix(text, sortDirPart)); err == nil {
+			part = n
+		}
+	}
+	return jobID, part
 }
 
 // deadSortDirs returns the directories that belong to no living process, locked, and those of them that a

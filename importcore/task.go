@@ -31,6 +31,19 @@ const (
 	ChecksumOff
 )
 
+// AnalyzeLevel says what statistics mean for the job.
+type AnalyzeLevel uint8
+
+// The levels of RESTORE's option ANALYZE.
+const (
+	// AnalyzeOptional collects them, and only warns when that fails.
+	AnalyzeOptional AnalyzeLevel = iota
+	// AnalyzeRequired fails the job when they can't be collected.
+	AnalyzeRequired
+	// AnalyzeOff collects none.
+	AnalyzeOff
+)
+
 // OnDuplicate says what becomes of rows that share the value of a primary key
 // or a unique index, with each other or with rows that the table has.
 type OnDuplicate uint8
@@ -66,6 +79,9 @@ func (d OnDuplicate) String() string {
 type ImportTask struct {
 	// JobID names the job in logs and errors.
 	JobID int64
+	// Part tells the imports of one job apart that run at the same time: the number of a restore's table, counted from 1. 0
+	// is the only import of its job.
+	Part int
 	// DB and Table name the target; the table must exist and be empty, unless AllowNonEmpty.
 	DB, Table string
 	// Partitions names those that the rows go to, as in INSERT INTO t PARTITION
@@ -105,6 +121,8 @@ type ImportTask struct {
 	MaxLatency time.Duration
 	// Checksum is what the comparison with the cluster means.
 	Checksum ChecksumLevel
+	// Analyze is what the collection of statistics means.
+	Analyze AnalyzeLevel
 	// DisableImportMode leaves the stores in normal mode.
 	DisableImportMode bool
 	// LeaseFrom is how many bytes of pairs are worth a change to the cluster (see cluster.Lease): with fewer, import mode,
