@@ -81,7 +81,7 @@ func (e *coreEngine) Inspect(ctx context.Context, t Task, full bool) (Inspection
 // coreTask is a task in the core's terms.
 func coreTask(t *Task) importcore.ImportTask {
 	return importcore.ImportTask{
-		JobID: t.JobID, DB: t.DB, Table: t.Table, Partitions: t.Partitions, Location: t.Location,
+		JobID: t.JobID, DB: t.DB, Table: t.Table, Partitions: t.Partitions, Location: t.Location, Format: coreFormat(t.Format),
 		CSV: csv.Config{
 			FieldsTerminatedBy: t.Options.FieldsTerminatedBy,
 			FieldsEnclosedBy:   t.Options.FieldsEnclosedBy,
@@ -101,6 +101,13 @@ func coreTask(t *Task) importcore.ImportTask {
 		Observer: t.Observer, Owned: t.Owned, Hold: t.Hold, Checkpoints: t.Checkpoints, Now: t.Now,
 		SkipPrechecks: skippedPrechecks(&t.Options),
 	}
+}
+
+func coreFormat(f sqlext.Format) importcore.Format {
+	if f == sqlext.FormatSQL {
+		return importcore.FormatSQL
+	}
+	return importcore.FormatCSV
 }
 
 // readablePatience is how long a store that fails is tried when a job could be taken over:

@@ -19,6 +19,9 @@ import (
 // would misread it.
 const durableVersion = 1
 
+// dumpVersion is that of jobs whose files are SQL dumps, which a Sluice that doesn't look at Spec.Format would read as CSV.
+const dumpVersion = 3
+
 // errNoTask says that a job can't be run from its row.
 var errNoTask = errors.New("its row does not hold what another Sluice needs to run it")
 
@@ -35,6 +38,9 @@ type durableAssignment struct{ Column, Text string }
 // encodeSpec returns the durable form.
 func encodeSpec(s *Spec) (string, error) {
 	d := durableSpec{Version: durableVersion, Spec: s.withoutCredentials()}
+	if s.Format == sqlext.FormatSQL {
+		d.Version = dumpVersion
+	}
 	d.Spec.Assignments, d.Spec.TimeZone = nil, nil
 	for _, a := range s.Assignments {
 		d.Assignments = append(d.Assignments, durableAssignment{Column: a.Column, Text: a.Text})
@@ -57,7 +63,7 @@ func decodeSpec(text string) (*Spec, error) {
 	if err := decoder.Decode(&d); err != nil {
 		return nil, fmt.Errorf("the job's row: %w", err)
 	}
-	if d.Version != durableVersion {
+	if d.Version != durableVersion && d.Version != dumpVersion {
 		return nil, fmt.Errorf("%w: version %d", errNoTask, d.Version)
 	}
 	s := d.Spec

@@ -1,9 +1,6 @@
 package executor
 
 import (
-	"path/filepath"
-	"strings"
-
 	"github.com/pingcap/tidb/pkg/errno"
 
 	"github.com/sluicedb/sluice/importcore"
@@ -15,12 +12,10 @@ import (
 func checkSupported(st *sqlext.ImportInto) error {
 	o := &st.Options
 	switch {
-	case st.Format != sqlext.FormatCSV:
+	case st.Format != sqlext.FormatCSV && st.Format != sqlext.FormatSQL:
 		return notSupportedYet("FORMAT '" + string(st.Format) + "'")
 	case !st.Location.IsLocal() && st.Location.Scheme != "s3":
 		return notSupportedYet("a data source of scheme " + st.Location.Scheme)
-	case isCompressed(pathOf(st.Location)):
-		return notSupportedYet("a compressed data file")
 	case o.SplitFile:
 		return notSupportedYet("SPLIT_FILE")
 	case o.CloudStorageURI != nil && *o.CloudStorageURI != "":
@@ -42,24 +37,6 @@ func checkDiskQuota(o *sqlext.Options) error {
 			": the least is " + size(importcore.MinDiskQuota)}
 	}
 	return nil
-}
-
-// pathOf is a location without a URL's parameters.
-func pathOf(l sqlext.Location) string {
-	if l.IsLocal() {
-		return l.Raw
-	}
-	path, _, _ := strings.Cut(l.Raw, "?")
-	return path
-}
-
-// isCompressed goes by the suffix, as TiDB does.
-func isCompressed(path string) bool {
-	switch strings.ToLower(filepath.Ext(path)) {
-	case ".gz", ".gzip", ".zstd", ".zst", ".snappy":
-		return true
-	}
-	return false
 }
 
 // checkCharset refuses texts whose meaning depends on a client character set

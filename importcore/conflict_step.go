@@ -40,6 +40,7 @@ func (r *run) resolve(ctx context.Context, sorted *sortkv.Sorted, memory memoryS
 		cfg.Table = rows
 	}
 	capture := r.capture()
+	defer capture.rows.drop()
 	if cfg.Strategy == conflict.Capture {
 		if r.bad == nil {
 			return nil, fault.New(fault.Sluice, 0, "rows that collide are to be recorded, but there is no sink for them")
@@ -194,6 +195,7 @@ func (r *run) indexName(index int) string {
 // duplicateError is the error for a row that INSERT would refuse.
 func (r *run) duplicateError(ctx context.Context, found conflict.Collision) error {
 	rows := r.newRowReader()
+	defer rows.drop()
 	if err := rows.read(ctx, found.Row); err != nil {
 		index, values := r.plan.describeKey(found.Key, nil)
 		return fault.Wrap(err, fault.Source, mysql.ErrDupEntry,
@@ -241,6 +243,7 @@ func (r *run) tellConflicts(ctx context.Context, result *conflict.Result) {
 		text += fmt.Sprintf("; %s rows of the table were replaced", r.deleted())
 	}
 	reader := r.newRowReader()
+	defer reader.drop()
 	for _, c := range result.First {
 		told, err := r.tellCollision(ctx, reader, c)
 		if err != nil {

@@ -126,24 +126,6 @@ func (c *Core) Plan(ctx context.Context, task ImportTask) (_ *Plan, err error) {
 	return p, p.checkBasis()
 }
 
-// openSource finds the files. The plan's store is the caller's to close, also after an error, if it is set.
-func (p *Plan) openSource(ctx context.Context, cfg source.Config) error {
-	store, err := source.Open(ctx, p.Task.Location, cfg)
-	if err != nil {
-		return err
-	}
-	p.store = store
-	if p.Files, err = store.List(ctx); err != nil {
-		return err
-	}
-	for _, f := range p.Files {
-		p.SourceBytes += f.Size
-	}
-	p.progress.sourceTotal.Store(p.SourceBytes)
-	p.progress.files.Store(int64(len(p.Files)))
-	return nil
-}
-
 func (c *Core) completeTask(task *ImportTask) error {
 	if task.MemoryBudget == 0 {
 		task.MemoryBudget = c.cfg.MemoryBudget
@@ -153,6 +135,9 @@ func (c *Core) completeTask(task *ImportTask) error {
 			task.MemoryBudget, MinMemoryBudget)
 	}
 	task.Threads = max(task.Threads, 1)
+	if err := task.checkFiles(); err != nil || !task.has(FormatCSV) {
+		return err
+	}
 	task.CSV.Recover = task.MaxErrors > 0
 	return task.CSV.Validate()
 }

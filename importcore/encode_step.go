@@ -12,7 +12,6 @@ import (
 	"github.com/sluicedb/sluice/importcore/encode"
 	"github.com/sluicedb/sluice/importcore/fault"
 	"github.com/sluicedb/sluice/importcore/format"
-	"github.com/sluicedb/sluice/importcore/format/csv"
 	"github.com/sluicedb/sluice/importcore/kv"
 	"github.com/sluicedb/sluice/importcore/sortkv"
 )
@@ -73,7 +72,7 @@ func (r *run) encodeAll(ctx context.Context, memory memorySplit, saver *encodedS
 
 // encodeBlocks is one worker.
 func (r *run) encodeBlocks(ctx context.Context, blocks <-chan numberedBlock, bad *badRows, tally *tally, wide *wideRows) error {
-	w := &worker{run: r, wide: wide, reader: csv.NewReader(r.plan.Task.CSV), single: r.newSingle()}
+	w := &worker{run: r, wide: wide, readers: r.plan.newReaders(), single: r.newSingle()}
 	w.onMade = tally.watch
 	err := w.consume(ctx, blocks, bad)
 	if err == nil {
@@ -87,11 +86,12 @@ func (r *run) encodeBlocks(ctx context.Context, blocks <-chan numberedBlock, bad
 type worker struct {
 	*run
 	encoders
-	wide   *wideRows
-	holds  bool // the sorter may hold memory because of this worker, see wideRows.receive
-	reader format.RowReader
-	arena  *kv.Arena
-	single *kv.Arena // see encodeRow
+	wide    *wideRows
+	holds   bool // the sorter may hold memory because of this worker, see wideRows.receive
+	readers rowReaders
+	reader  format.RowReader // of the present block
+	arena   *kv.Arena
+	single  *kv.Arena // see encodeRow
 	// unsorted takes the place of the sorter's arenas once that has met a key
 	// twice: the job has failed, but bad rows, wherever they are, come first.
 	unsorted *kv.Arena
@@ -186,10 +186,10 @@ func (w *worker) consume(ctx context.Context, blocks <-chan numberedBlock, bad *
 		left := bad.block(block.seq, w.handOver)
 		rows, err := w.encodeBlock(ctx, block, left)
 		w.plan.progress.rows.Add(rows)
-		w.plan.progress.sourceBytes.Add(int64(len(block.Data)))
+		w.plan.progress.sourceBytes.Add(block.Size())
 		w.count()
 		if w.plan.Task.Observer != nil {
-			w.plan.Task.Observer.Encoded(int64(len(block.Data)))
+			w.plan.Task.Observer.Encoded(block.Size())
 		}
 		w.weigh(len(block.Data))
 		w.trim(block)
@@ -216,7 +216,7 @@ func (w *worker) trim(block numberedBlock) {
 	if len(block.Data) <= longBlock {
 		return
 	}
-	w.reader.Reset(&format.Block{File: block.File})
+	w.readers.trim(block.File)
 	if w.single != nil {
 		w.single = &kv.Arena{}
 	}
@@ -245,8 +245,9 @@ func (w *worker) takeRest(ctx context.Context, rest *rest) error {
 // encodeBlock encodes the rows of a block and returns how many it did. Rows that
 // are wrong go to left; without it, the first one is the error, a *rowFault.
 func (w *worker) encodeBlock(ctx context.Context, block numberedBlock, left *badrows.Block) (rows int64, err error) {
+	w.reader = w.readers.of(block.Block)
 	w.reader.Reset(block.Block)
-	w.use(w.plan.layouts[block.FileIndex])
+	w.use(block.layout)
 	w.encoder.UseSequences(block.rowID, block.drawn)
 	skipped := int64(0)
 	var before encode.Mark

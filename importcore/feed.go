@@ -14,10 +14,11 @@ import (
 // numberedBlock is a block with its place in the job, or a rest.
 type numberedBlock struct {
 	*format.Block
-	seq   int64     // blocks given out before it
-	rowID int64     // of its first row
-	drawn [][]int64 // values of sequences for its rows
-	rest  *rest     // instead of all of these
+	layout *layout   // of its rows
+	seq    int64     // blocks given out before it
+	rowID  int64     // of its first row
+	drawn  [][]int64 // values of sequences for its rows
+	rest   *rest     // instead of all of these
 }
 
 // rest is a moment in which no worker has anything in hand. Each worker takes one
@@ -48,8 +49,9 @@ type feeder struct {
 
 // feed gives out all blocks, from where the job goes on.
 func (f *feeder) feed(ctx context.Context) error {
-	store, stop := source.NewAhead(ctx, f.plan.store, f.plan.Files, f.ahead)
+	ahead, stop := source.NewAhead(ctx, f.plan.store, f.plan.Files, f.ahead)
 	defer stop()
+	store := f.plan.texts(ahead)
 	from := f.next
 	for i := from.File; i < len(f.plan.Files); i++ {
 		if f.ended(i) {
@@ -92,7 +94,7 @@ func (f *feeder) feedFile(ctx context.Context, splitter format.Splitter, file in
 		if err != nil {
 			return err
 		}
-		f.next.File, f.next.At = file, format.RowPlace{Offset: block.Offset, Line: block.FirstLine, Row: block.FirstRow}
+		f.next.File, f.next.At = file, format.RowPlace{Offset: block.Offset, Line: block.FirstLine, Row: block.FirstRow, Back: block.Back}
 		if !f.cut(block) {
 			block.Release()
 			return nil
@@ -111,7 +113,11 @@ func (f *feeder) feedFile(ctx context.Context, splitter format.Splitter, file in
 
 // give sends a block to the workers, behind a checkpoint if one is due.
 func (f *feeder) give(ctx context.Context, block *format.Block) (err error) {
-	if f.due.before(len(block.Data), f.pausing) {
+	layout, err := f.plan.layoutOf(block)
+	if err != nil {
+		return err
+	}
+	if f.due.before(int(block.Size()), f.pausing) {
 		if err := f.checkpoint(ctx); err != nil {
 			return err
 		}
@@ -119,14 +125,14 @@ func (f *feeder) give(ctx context.Context, block *format.Block) (err error) {
 	if err := f.run.blocks.add(block, f.next.Row); err != nil {
 		return err
 	}
-	n := numberedBlock{Block: block, seq: f.seq, rowID: f.firstRowID + f.next.Row}
-	if n.drawn, err = f.sequences(block.FileIndex).take(ctx, block.Rows); err != nil {
+	n := numberedBlock{Block: block, layout: layout, seq: f.seq, rowID: f.firstRowID + f.next.Row}
+	if n.drawn, err = f.sequences(layout).take(ctx, block.Rows); err != nil {
 		return err
 	}
 	f.seq++
 	f.meter.give(len(block.Data))
 	f.next.Row += block.Rows
-	f.due.bytes += int64(len(block.Data))
+	f.due.bytes += block.Size()
 	select {
 	case f.out <- n:
 		return nil
@@ -135,9 +141,8 @@ func (f *feeder) give(ctx context.Context, block *format.Block) (err error) {
 	}
 }
 
-// sequences returns what draws for the rows of a file.
-func (f *feeder) sequences(file int) *sequenceFeed {
-	l := f.plan.layouts[file]
+// sequences returns what draws for the rows of a layout.
+func (f *feeder) sequences(l *layout) *sequenceFeed {
 	if f.feeds[l] == nil {
 		f.feeds[l] = newSequenceFeed(f.core.cluster, l.encoding.Sequences())
 	}

@@ -16,7 +16,6 @@ import (
 	"github.com/sluicedb/sluice/importcore/conflict"
 	"github.com/sluicedb/sluice/importcore/fault"
 	"github.com/sluicedb/sluice/importcore/format"
-	"github.com/sluicedb/sluice/importcore/format/csv"
 	"github.com/sluicedb/sluice/importcore/kv"
 	"github.com/sluicedb/sluice/importcore/sortkv"
 )
@@ -150,7 +149,7 @@ func (f *duplicateFinder) find(ctx context.Context, memory memorySplit) (*confli
 
 // work is one worker.
 func (f *duplicateFinder) work(ctx context.Context, blocks <-chan numberedBlock, bad *badRows, wide *wideRows) (err error) {
-	w := &duplicateWorker{duplicateFinder: f, reader: csv.NewReader(f.plan.Task.CSV)}
+	w := &duplicateWorker{duplicateFinder: f, readers: f.plan.newReaders()}
 	for {
 		block, ok, relieveErr := wide.receive(blocks, &w.holds, func() error { return w.relieve(ctx) })
 		if relieveErr != nil {
@@ -163,7 +162,7 @@ func (f *duplicateFinder) work(ctx context.Context, blocks <-chan numberedBlock,
 			err = w.block(ctx, block)
 		}
 		if len(block.Data) > longBlock {
-			w.reader.Reset(&format.Block{File: block.File})
+			w.readers.trim(block.File)
 			w.one = kv.Arena{}
 			if w.encoder != nil {
 				w.encoder.Trim()
@@ -209,10 +208,10 @@ func (f *duplicateFinder) note(row int64) {
 type duplicateWorker struct {
 	*duplicateFinder
 	encoders
-	reader format.RowReader
-	one    kv.Arena // pairs of one row
-	arena  *kv.Arena
-	holds  bool // see wideRows.receive
+	readers rowReaders
+	one     kv.Arena // pairs of one row
+	arena   *kv.Arena
+	holds   bool // see wideRows.receive
 }
 
 // relieve gives back what the sorter holds because of the worker.
@@ -229,16 +228,17 @@ func (w *duplicateWorker) relieve(ctx context.Context) error {
 // block keeps the unique keys of a block's rows, with their numbers. Bad rows are
 // known to be no more than the job may leave out.
 func (w *duplicateWorker) block(ctx context.Context, block numberedBlock) error {
-	w.reader.Reset(block.Block)
-	w.use(w.plan.layouts[block.FileIndex])
+	reader := w.readers.of(block.Block)
+	reader.Reset(block.Block)
+	w.use(block.layout)
 	w.encoder.UseSequences(block.rowID, block.drawn)
 	for n := int64(0); ; n++ {
-		fields, err := w.reader.Next()
+		fields, err := reader.Next()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
-			err = w.layout.usable(err, w.reader, block.File)
+			err = w.layout.usable(err, reader, block.File)
 		}
 		if broken := (*format.BadRow)(nil); errors.As(err, &broken) {
 			continue

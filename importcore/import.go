@@ -247,12 +247,12 @@ func (p *Plan) splitMemory(budget int64) memorySplit {
 	if source.Remote(p.store) {
 		ahead = budget / aheadShare
 	}
-	m := splitMemory(budget-ahead, p.Task.Threads)
+	m := splitMemory(budget-ahead-p.unpackMemory(budget), p.Task.Threads)
 	m.ahead = ahead
 	if p.numbered() {
 		m = m.withConflicts()
 	}
-	if p.Task.CSV.Decodes() {
+	if p.Task.has(FormatCSV) && p.Task.CSV.Decodes() {
 		m.blockBytes /= 2 // the splitter and each worker have a block's text besides
 	}
 	return m

@@ -78,12 +78,12 @@ func newInspector(ctx context.Context, c *Core, task ImportTask, full bool) *ins
 	in.source = once(func() error { return p.openSource(ctx, c.SourceConfig()) })
 	in.table = once(func() error { return c.loadTarget(ctx, p) })
 	in.mapped = once(func() error {
-		// Without headers the mapping has nothing to do with the files.
+		// Without headers, and statements that list columns, the mapping has nothing to do with the files.
 		err := in.source()
 		if tableErr := in.table(); tableErr != nil {
 			return tableErr
 		}
-		if err != nil && task.HeaderNames {
+		if err != nil && task.readsHeads() {
 			return err
 		}
 		return c.layOut(ctx, p)

@@ -46,6 +46,9 @@ func (in *inspector) checkSource(context.Context) precheck.Finding {
 
 func (in *inspector) checkSchema(context.Context) precheck.Finding {
 	err := in.table()
+	if err == nil && in.plan.Task.has(FormatSQL) && in.source() != nil {
+		return precheck.Blocked(precheck.SourceFile)
+	}
 	if err == nil {
 		err = in.plan.target.CheckEncodable()
 	}

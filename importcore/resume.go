@@ -77,8 +77,13 @@ func (p *Plan) basis() (b checkpoint.Basis, err error) {
 		failed = errors.Join(failed, err)
 		return d
 	}
-	for _, f := range p.Files {
-		b.Files = append(b.Files, digest(f.Identity()))
+	for i := range p.Task.Files {
+		b.Files = append(b.Files, digest(p.Task.Files[i].identity()))
+	}
+	for i := range p.Files {
+		if len(p.Task.Files) == 0 {
+			b.Files = append(b.Files, digest(p.Files[i].Identity()))
+		}
 	}
 	b.TableID = p.TableID
 	b.Table = map[string]checkpoint.Digest{}
@@ -89,7 +94,10 @@ func (p *Plan) basis() (b checkpoint.Basis, err error) {
 	if t.TimeZone != nil {
 		zone = t.TimeZone.String()
 	}
-	csv := t.CSV
+	form := []any{t.CSV, t.HeaderNames}
+	if t.Format != FormatCSV {
+		form = append(form, t.Format.String())
+	}
 	var assigned []string
 	for _, a := range t.Assignments {
 		var text strings.Builder
@@ -97,7 +105,7 @@ func (p *Plan) basis() (b checkpoint.Basis, err error) {
 		assigned = append(assigned, a.Column, text.String())
 	}
 	b.Options = map[string]checkpoint.Digest{
-		"format": digest([]any{csv, t.HeaderNames}), "fields": digest([]any{t.Columns, assigned}), "partitions": digest(t.Partitions),
+		"format": digest(form), "fields": digest([]any{t.Columns, assigned}), "partitions": digest(t.Partitions),
 		"session": digest([]any{t.SysVars, t.User, t.CurrentDB, t.SQLMode, zone, t.IgnoreForeignKeys}),
 		"options": digest([]any{t.OnDuplicate, t.MaxErrors, t.AllowNonEmpty}),
 	}

@@ -11,9 +11,10 @@ import (
 
 	"github.com/sluicedb/sluice/importcore/fault"
 	"github.com/sluicedb/sluice/importcore/format"
-	"github.com/sluicedb/sluice/importcore/format/csv"
+	"github.com/sluicedb/sluice/importcore/format/sqldump"
 	"github.com/sluicedb/sluice/importcore/kv"
 	"github.com/sluicedb/sluice/importcore/sortkv"
+	"github.com/sluicedb/sluice/importcore/source"
 )
 
 // encodeRow encodes a row into the worker's arena. If conflicts are to be
@@ -74,7 +75,15 @@ type blockEntry struct {
 	row, rows            int64
 	file                 int
 	offset, line, length int64
+	back                 int64 // see format.Block
 }
+
+// The upper halves of two words hold Back.
+const (
+	backFrom  = 32
+	backShift = 31
+	backMask  = 1<<backShift - 1
+)
 
 const (
 	blockEntryBytes = 6 * 8
@@ -86,7 +95,9 @@ func (x *blockIndex) add(b *format.Block, row int64) error {
 	if x == nil {
 		return nil
 	}
-	for _, v := range []int64{row, b.Rows, int64(b.FileIndex), b.Offset, b.FirstLine, int64(len(b.Data))} {
+	// Files and lengths leave room for Back, of which the index had nothing at first.
+	low, high := b.Back&backMask, b.Back>>backShift
+	for _, v := range []int64{row, b.Rows, int64(b.FileIndex) | high<<backFrom, b.Offset, b.FirstLine, int64(len(b.Data)) | low<<backFrom} {
 		x.buf = binary.LittleEndian.AppendUint64(x.buf, uint64(v))
 	}
 	x.count++
@@ -179,9 +190,12 @@ func (x *blockIndex) entry(i int64) (e blockEntry, err error) {
 		if to != nil {
 			*to = v
 		} else {
-			e.file = int(v)
+			e.file = int(v & (1<<backFrom - 1))
+			e.back = v >> backFrom << backShift
 		}
 	}
+	e.back |= e.length >> backFrom
+	e.length &= 1<<backFrom - 1
 	return e, nil
 }
 
@@ -222,18 +236,24 @@ func (x *blockIndex) Close() error {
 // rowReader reads rows of the source again by their numbers. In ascending
 // order each block is read once at most. It is used by one goroutine.
 type rowReader struct {
-	run    *run
-	reader format.RowReader
-	block  format.Block
-	first  int64 // row of the job that the present block starts with
-	next   int64 // row of the job that reader.Next would return
-	end    int64 // behind the present block's last row
-	fields []format.Field
-	bad    bool // the row that was read last can't be split into fields
+	run     *run
+	texts   source.Store
+	readers rowReaders
+	reader  format.RowReader // of the present block
+	in      io.ReadCloser    // of a compressed file, which is unpacked once for rows in ascending order; nil: none
+	inFile  *source.File
+	inAt    int64 // offset of in
+	block   format.Block
+	laid    *layout // of the present block
+	first   int64   // row of the job that the present block starts with
+	next    int64   // row of the job that reader.Next would return
+	end     int64   // behind the present block's last row
+	fields  []format.Field
+	bad     bool // the row that was read last can't be split into fields
 }
 
 func (r *run) newRowReader() *rowReader {
-	return &rowReader{run: r, reader: csv.NewReader(r.plan.Task.CSV)}
+	return &rowReader{run: r, texts: r.plan.texts(r.plan.store), readers: r.plan.newReaders()}
 }
 
 // read moves to a row, the fields of which are valid until the next call.
@@ -266,29 +286,79 @@ func (x *rowReader) load(ctx context.Context, row int64) error {
 	}
 	if e.file != x.block.FileIndex || e.row != x.first || x.end == 0 {
 		file := &x.run.plan.Files[e.file]
-		in, err := x.run.plan.store.Open(ctx, *file, e.offset)
-		if err != nil {
-			return err
-		}
 		data := x.block.Data[:0]
 		if int64(cap(data)) < e.length {
 			data = make([]byte, 0, e.length)
 		}
-		_, err = io.ReadFull(in, data[:e.length])
-		if err = errors.Join(err, in.Close()); err != nil {
+		if err := x.fill(ctx, file, e.offset, data[:e.length]); err != nil {
 			return fault.Wrap(err, fault.Source, 0, "%s can't be read again", file.Path)
 		}
-		x.block = format.Block{
-			File: file, FileIndex: e.file, Offset: e.offset, FirstLine: e.line, Rows: e.rows, Data: data[:e.length],
+		heading, err := x.heading(ctx, file, &e)
+		if err != nil {
+			return err
 		}
+		x.block = format.Block{
+			File: file, FileIndex: e.file, Offset: e.offset, FirstLine: e.line, Rows: e.rows, Data: data[:e.length], Heading: heading, Back: e.back,
+		}
+		if x.run.plan.known != nil {
+			if x.laid, err = x.run.plan.layoutOf(&x.block); err != nil {
+				return err
+			}
+		}
+		x.reader = x.readers.of(&x.block)
 	}
 	x.reader.Reset(&x.block)
 	x.first, x.next, x.end = e.row, e.row, e.row+e.rows
 	return nil
 }
 
-// layout returns that of the file of the row that was read last.
-func (x *rowReader) layout() *layout { return x.run.plan.layouts[x.block.FileIndex] }
+// fill reads the text of a file at an offset.
+func (x *rowReader) fill(ctx context.Context, file *source.File, offset int64, data []byte) (err error) {
+	ahead := x.in != nil && x.inFile == file && x.inAt <= offset
+	if !ahead {
+		if err = x.close(); err == nil {
+			x.in, err = x.texts.Open(ctx, *file, offset)
+		}
+	} else {
+		_, err = io.CopyN(io.Discard, x.in, offset-x.inAt)
+	}
+	if err != nil {
+		return errors.Join(err, x.close())
+	}
+	if _, err = io.ReadFull(x.in, data); err != nil || file.Compression == source.Plain {
+		return errors.Join(err, x.close())
+	}
+	x.inFile, x.inAt = file, offset+int64(len(data))
+	return nil
+}
+
+// close ends reading. A reader of files that aren't compressed needs none.
+func (x *rowReader) close() error {
+	if x.in == nil {
+		return nil
+	}
+	in := x.in
+	x.in = nil
+	return in.Close()
+}
+
+// drop ends the use of the reader.
+func (x *rowReader) drop() { _ = x.close() } // what was read of the file is good
+
+// heading reads what an SQL file says of a block's rows.
+func (x *rowReader) heading(ctx context.Context, file *source.File, e *blockEntry) (*format.Heading, error) {
+	p := x.run.plan
+	if !p.isSQL(e.file) {
+		return nil, nil
+	}
+	if x.block.Heading != nil && x.block.FileIndex == e.file && x.block.Offset-x.block.Back == e.offset-e.back {
+		return x.block.Heading, nil
+	}
+	return sqldump.HeadingAt(ctx, x.texts, file, e.offset, e.back, p.heads[e.file].Settings, p.Task.dumps())
+}
+
+// layout returns that of the row that was read last.
+func (x *rowReader) layout() *layout { return x.laid }
 
 // position returns where the row that was read last is.
 func (x *rowReader) position() fault.Position {

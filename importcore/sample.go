@@ -12,7 +12,6 @@ import (
 	"github.com/sluicedb/sluice/importcore/encode"
 	"github.com/sluicedb/sluice/importcore/fault"
 	"github.com/sluicedb/sluice/importcore/format"
-	"github.com/sluicedb/sluice/importcore/format/csv"
 	"github.com/sluicedb/sluice/importcore/kv"
 	"github.com/sluicedb/sluice/importcore/precheck"
 )
@@ -57,7 +56,7 @@ func (p *Plan) takeSample(ctx context.Context) (*sample, error) {
 		files = []int{files[0], files[n/2], files[n-1]}
 	}
 	pool := format.NewBlockPool(sampleBlockBytes, 2, format.LimitedRoom(sampleRowBytes))
-	e := &sampler{plan: p, sample: s, reader: csv.NewReader(p.Task.CSV), arena: kv.NewArena(2*sampleBlockBytes, 0)}
+	e := &sampler{plan: p, sample: s, readers: p.newReaders(), arena: kv.NewArena(2*sampleBlockBytes, 0)}
 	for _, i := range files {
 		if err := e.file(ctx, i, pool); err != nil {
 			return nil, err
@@ -69,15 +68,15 @@ func (p *Plan) takeSample(ctx context.Context) (*sample, error) {
 // sampler is takeSample under way.
 type sampler struct {
 	encoders
-	plan   *Plan
-	sample *sample
-	reader format.RowReader
-	arena  *kv.Arena
+	plan    *Plan
+	sample  *sample
+	readers rowReaders
+	reader  format.RowReader // of the present block
+	arena   *kv.Arena
 }
 
 func (e *sampler) file(ctx context.Context, i int, pool *format.BlockPool) (err error) {
-	e.use(e.plan.layouts[i])
-	splitter, err := e.plan.newSplitter(ctx, e.plan.store, i, checkpoint.Place{}, pool)
+	splitter, err := e.plan.newSplitter(ctx, e.plan.texts(e.plan.store), i, checkpoint.Place{}, pool)
 	if err != nil {
 		return err
 	}
@@ -103,8 +102,17 @@ func (e *sampler) file(ctx context.Context, i int, pool *format.BlockPool) (err 
 		}
 		rows += block.Rows
 		bytesIn += len(block.Data)
-		e.block(block)
+		layout, err := e.plan.layoutOf(block)
+		if err == nil {
+			e.use(layout)
+			e.block(block)
+		} else if e.bad(err); fault.As(err) != nil {
+			e.sample.Broken = true
+		}
 		block.Release()
+		if err != nil {
+			return nil
+		}
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
@@ -118,6 +126,7 @@ func (e *sampler) block(block *format.Block) {
 	began := time.Now()
 	s := e.sample
 	rowID := 1 + s.Rows
+	e.reader = e.readers.of(block)
 	e.reader.Reset(block)
 	e.encoder.UseSequences(rowID, standIns(e.layout.encoding.Sequences(), block.Rows))
 	for ; ; rowID++ {
@@ -151,7 +160,7 @@ func (e *sampler) block(block *format.Block) {
 	}
 	s.spent += time.Since(began)
 	s.Rows += block.Rows
-	s.read += int64(len(block.Data))
+	s.read += block.Size()
 	e.count()
 }
 

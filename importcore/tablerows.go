@@ -98,8 +98,8 @@ func (t *tableRows) holdsOwnID(key []byte) bool {
 // ownID returns the offset of the AUTO_INCREMENT or AUTO_RANDOM column if the rows
 // of some file get its values from the job, else -1.
 func (p *Plan) ownID() int {
-	for _, l := range p.layouts {
-		if l != nil && l.encoding.OwnIDs() != nil {
+	for _, l := range p.allLayouts() {
+		if l.encoding.OwnIDs() != nil {
 			return l.encoding.OwnIDs().Offset
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/sluicedb/sluice/importcore/checkpoint"
 	"github.com/sluicedb/sluice/importcore/encode"
 	"github.com/sluicedb/sluice/importcore/format/csv"
+	"github.com/sluicedb/sluice/importcore/format/sqldump"
 	"github.com/sluicedb/sluice/importcore/ingest"
 	"github.com/sluicedb/sluice/importcore/kv"
 	"github.com/sluicedb/sluice/importcore/precheck"
@@ -87,15 +88,20 @@ type ImportTask struct {
 	// Partitions names those that the rows go to, as in INSERT INTO t PARTITION
 	// (...): they must be empty, and a row of another one is an error. Empty means the table.
 	Partitions []string
-	// Location is where the files are: an absolute path or a pattern in its last element.
+	// Location is where the files are: an absolute path or a pattern in its last element; with Files, their folder.
 	Location string
-	// CSV says how the files are read.
+	// Files, if there are any, are read in their order instead of what Location names, each once. They are as the list of
+	// source.OpenFolder has them; one that has changed since is an error.
+	Files []DataFile
+	// Format is that of the files, without Files.
+	Format Format
+	// CSV says how files of FormatCSV are read.
 	CSV csv.Config
-	// HeaderNames says that the first row of each file names the columns that its
+	// HeaderNames says that the first row of each file of FormatCSV names the columns that its
 	// fields go to. Columns must be empty then.
 	HeaderNames bool
 	// Columns says where each field goes, in field order; empty means the
-	// table's visible columns in their order.
+	// table's visible columns in their order, or those that the statements of an SQL file list.
 	Columns []table.FieldTarget
 	// Assignments are columns that get the value of an expression instead of a field.
 	Assignments []table.Assignment
@@ -315,12 +321,15 @@ type Plan struct {
 	// TableID is that of the table when it was planned; the import fails when it has changed.
 	TableID int64
 
+	data     []DataFile // what else is known of Files
 	store    source.Store
 	target   *table.Target
-	layouts  []*layout     // by file; nil for a file with neither header nor rows
-	headers  []*csv.Header // by file, with HeaderNames
-	encoding *encode.Plan  // of any layout, for what is the same in all of them
-	filled   bool          // the table has, or had when the job began, rows
+	layouts  []*layout       // by file; nil for a file with neither header nor rows
+	headers  []*csv.Header   // by file, with HeaderNames, of FormatCSV
+	heads    []*sqldump.Head // by file, of FormatSQL
+	known    *layouts        // all layouts so far
+	encoding *encode.Plan    // of any layout, for what is the same in all of them
+	filled   bool            // the table has, or had when the job began, rows
 	saved    checkpoint.State
 	progress progress
 	troubles troubles

@@ -50,7 +50,7 @@ func (p *Plan) rowCost(compressed bool) rowCost {
 	if compressed {
 		c += 5 // the page on its way to the disk
 	}
-	if p.Task.CSV.Decodes() {
+	if p.Task.has(FormatCSV) && p.Task.CSV.Decodes() {
 		// Splitter and reader hold the text as well, with buffers that grow; a character of
 		// two bytes may have three in it.
 		c += 2*8 + 6

@@ -91,14 +91,23 @@ func (cv *converter) buildColumn(p *Plan, col *computedColumn, what string) (exp
 }
 
 // setVariable keeps a field for the SET clause.
-func (e *Encoder) setVariable(i int, field *format.Field) {
+func (e *Encoder) setVariable(i int, field *format.Field) error {
 	d := &e.conv.vars.values[i]
 	if field.Null {
 		d.SetNull()
-		return
+		return nil
+	}
+	if field.Kind != format.Text {
+		v, err := literal(field)
+		if err != nil {
+			return err
+		}
+		*d = v
+		return nil
 	}
 	// A copy: warnings keep parts of it after the field is gone.
 	*d = types.NewStringDatum(string(field.Bytes))
+	return nil
 }
 
 // computeValues sets the cells of the SET clause and of expression defaults.

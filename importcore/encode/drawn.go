@@ -1,6 +1,8 @@
 package encode
 
 import (
+	"strings"
+
 	"github.com/pingcap/tidb/pkg/meta/model"
 	"github.com/pingcap/tidb/pkg/parser/ast"
 )
@@ -25,6 +27,25 @@ func (p *Plan) DrawnColumns() map[int]bool {
 			col.expr.Accept(v)
 			if v.found {
 				drawn[col.offset] = true
+			}
+		}
+	}
+	return drawn
+}
+
+// DrawnDefaults returns the offsets of the columns that get drawn values in a row that leaves all columns out. It may name more
+// than there are: what it costs is that a job keeps what it could do again.
+func DrawnDefaults(info *model.TableInfo) map[int]bool {
+	drawn := make(map[int]bool)
+	for _, col := range info.Columns {
+		text, isText := col.DefaultValue.(string)
+		if !col.DefaultIsExpr || !isText {
+			continue
+		}
+		text = strings.ToLower(text)
+		for name := range drawing {
+			if strings.Contains(text, name) {
+				drawn[col.Offset] = true
 			}
 		}
 	}

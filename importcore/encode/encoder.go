@@ -100,12 +100,14 @@ func (e *Encoder) EncodeRow(fields []format.Field, rowID int64, a *kv.Arena) err
 		to, field := &e.plan.fields[i], &fields[i]
 		if to.offset == table.Dropped {
 			if to.variable > 0 {
-				e.setVariable(to.variable-1, field)
+				if err := e.setVariable(to.variable-1, field); err != nil {
+					return err
+				}
 			}
 			continue
 		}
 		c := &e.cells[to.offset]
-		if !field.Null && to.parse != nil && to.parse(e, to.column, field.Bytes, c) {
+		if !field.Null && field.Kind == format.Text && to.parse != nil && to.parse(e, to.column, field.Bytes, c) {
 			c.null = false
 			continue
 		}
@@ -181,6 +183,9 @@ func (e *Encoder) setCell(offset int, field *format.Field) error {
 	col, c := &e.plan.columns[offset], &e.cells[offset]
 	if field.Null {
 		return e.setNull(offset, col, c)
+	}
+	if field.Kind != format.Text {
+		return e.setLiteral(offset, field)
 	}
 	if err := e.conv.convert(col, field.Bytes, c); err != nil {
 		return err

@@ -67,19 +67,8 @@ const exampleURI = "'s3://import/test.csv?access-key={your_access_key_id ID}&sec
 var dataSuffixes = map[string]bool{".csv": true, ".sql": true, ".parquet": true}
 
 func checkSuffix(path string) error {
-	if err := checkCompression(path); err != nil {
-		return err
-	}
-	if !dataSuffixes[strings.ToLower(filepath.Ext(path))] {
+	if c, _ := CompressionOf(path); c == Plain && !dataSuffixes[strings.ToLower(filepath.Ext(path))] {
 		return invalidURI("the file suffix is not supported when import from server disk")
-	}
-	return nil
-}
-
-// checkCompression goes by the suffix, as TiDB does.
-func checkCompression(path string) error {
-	if c, _ := CompressionOf(path); c != Plain {
-		return invalidURI("compressed files (%s) are not supported yet", strings.ToLower(filepath.Ext(path)))
 	}
 	return nil
 }

@@ -106,8 +106,6 @@ func newObjects(base, path string, b bucket, cfg Config) (*objects, error) {
 		if o.path, err = checkPattern(path); err != nil {
 			return nil, err
 		}
-	} else if err := checkCompression(path); err != nil {
-		return nil, err
 	}
 	return o, nil
 }
@@ -151,9 +149,6 @@ func (o *objects) List(ctx context.Context) ([]File, error) {
 	var total int64
 	for i := range files {
 		total += files[i].Size
-		if err := checkCompression(files[i].Key); err != nil {
-			return nil, err
-		}
 	}
 	if total == 0 {
 		return nil, nothingMatches()

@@ -143,8 +143,6 @@ func TestS3Refusals(t *testing.T) {
 		{s.Location("none.csv") + keys, 8160, "Failed to read source files. Reason: s3://data/none.csv: there is no such file. Please check the file location is correct"},
 		{s.Location("x*.csv") + keys, 8173, "No file matched, or the file is empty"},
 		{s.Location("empty.csv") + keys, 8173, "No file matched, or the file is empty"},
-		{s.Location("b.csv.gz") + keys, 8158, "compressed files (.gz) are not supported yet"},
-		{s.Location("b*") + keys, 8158, "compressed files (.gz) are not supported yet"},
 		{s.Location("[a.csv") + keys, 8158, "Glob pattern error: syntax error in pattern"},
 		{strings.Replace(s.Location("a.csv"), "data", "nothing", 1) + keys, 8159, "Access to the data source has been denied. Reason: there is no bucket s3://nothing. Please check the URI"},
 		{s.Location("a.csv") + "&access-key=OTHER&secret-access-key=" + secret, 8159, "Access to the data source has been denied. Reason: s3://data/a.csv: Forbidden (HTTP 403)"},
