@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -83,7 +84,7 @@ func TestDefinitions(t *testing.T) {
 	defer brarchive.Drop(t, db, "defined", "again")
 	conn, err := db.Conn(t.Context())
 	require.NoError(t, err)
-	defer conn.Close()
+	defer func() { require.NoError(t, conn.Close()) }()
 	run := func(q string) {
 		t.Helper()
 		_, err := conn.ExecContext(t.Context(), q)
@@ -105,7 +106,7 @@ func TestDefinitions(t *testing.T) {
 		case table.Info.IsView():
 			views = append(views, table)
 		case table.Info.IsSequence():
-			for _, q := range define.Sequence(table.Info) {
+			for _, q := range define.Sequence(table.Info, quoted("again", table.Info.Name.O)) {
 				run(q)
 			}
 		default:
@@ -127,4 +128,83 @@ func TestDefinitions(t *testing.T) {
 		}
 		require.Equal(t, want, got, name)
 	}
+}
+
+// textsOf reads all rows of a table as texts.
+func textsOf(t *testing.T, a *archive.Archive, table *archive.Table, zone *time.Location) (rows []string) {
+	t.Helper()
+	for _, p := range table.RowParts() {
+		it, err := a.Rows(t.Context(), p, zone)
+		require.NoError(t, err)
+		for it.Next() {
+			var texts []string
+			for _, d := range it.Row() {
+				text := "NULL"
+				if !d.IsNull() {
+					text, err = d.ToString()
+					require.NoError(t, err)
+				}
+				texts = append(texts, text)
+			}
+			rows = append(rows, strings.Join(texts, "|"))
+		}
+		require.NoError(t, it.Err())
+		require.NoError(t, it.Close())
+	}
+	return rows
+}
+
+// TestRows: rows decoded from an archive's files are what a SELECT at the time of the backup has shown.
+func TestRows(t *testing.T) {
+	pg := playground.Shared(t)
+	db := pg.DB(t)
+	names := brarchive.Shapes(t, db, "decoded")
+	defer brarchive.Drop(t, db, "decoded")
+	conn, err := db.Conn(t.Context())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, conn.Close()) }()
+	for _, q := range []string{
+		"SET time_zone = '+05:30'", "USE decoded",
+		"CREATE TABLE v1 (id INT PRIMARY KEY, a VARCHAR(10), b TIMESTAMP, c DECIMAL(9,4), d JSON)", "SET tidb_row_format_version = 1",
+		`INSERT INTO v1 VALUES (1, 'x', '2024-05-06 07:08:09', -1.5, '{"a": 1}'), (2, NULL, NULL, NULL, NULL)`, "SET tidb_row_format_version = 2",
+		"CREATE TABLE later (id INT PRIMARY KEY)", "INSERT INTO later VALUES (1)",
+		`ALTER TABLE later ADD COLUMN (a VARCHAR(10) DEFAULT 'it''s', b TIMESTAMP DEFAULT '2024-01-02 03:04:05', c BIT(9) DEFAULT b'101', d INT,
+			e ENUM('p', 'q') DEFAULT 'q', f DOUBLE DEFAULT 2.5, g DATETIME(2) NOT NULL DEFAULT '2023-01-01 00:00:00.25', h SET('u', 'v') DEFAULT 'u,v', i BIGINT NOT NULL)`,
+		"INSERT INTO later (id, g, i) VALUES (2, '2024-02-02', 7)",
+	} {
+		_, err := conn.ExecContext(t.Context(), q)
+		require.NoError(t, err, q)
+	}
+	a := openArchive(t, brarchive.Backup(t, db, "DATABASE decoded", brarchive.Options{Method: "aes128-ctr"}))
+	zone := time.FixedZone("", int((5*time.Hour + 30*time.Minute).Seconds()))
+	met := 0
+	for _, table := range a.Databases[0].Tables {
+		if table.Info.IsView() || table.Info.IsSequence() {
+			continue
+		}
+		met++
+		var columns []string
+		for _, c := range table.RowColumns() {
+			columns = append(columns, quoted(c.Name.O))
+		}
+		rows, err := conn.QueryContext(t.Context(), "SELECT CONCAT_WS('|', "+strings.Join(ifNull(columns), ", ")+") FROM "+quoted(table.Info.Name.O))
+		require.NoError(t, err)
+		var want []string
+		for rows.Next() {
+			var text string
+			require.NoError(t, rows.Scan(&text))
+			want = append(want, text)
+		}
+		require.NoError(t, rows.Err())
+		require.NoError(t, rows.Close())
+		require.ElementsMatch(t, want, textsOf(t, a, table, zone), table.Info.Name.O)
+	}
+	require.Equal(t, len(names)+2, met)
+}
+
+func ifNull(columns []string) (out []string) {
+	for _, c := range columns {
+		out = append(out, "IFNULL("+c+", 'NULL')")
+	}
+	return out
 }

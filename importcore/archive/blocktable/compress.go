@@ -90,11 +90,11 @@ var (
 func sized(raw, buf []byte, version uint32, decode func(dst, src []byte) ([]byte, error)) ([]byte, error) {
 	var size uint64
 	if version >= 2 {
-		n := 0
-		if size, n = binary.Uvarint(raw); n <= 0 {
+		length, n := binary.Uvarint(raw)
+		if n <= 0 {
 			return nil, errSize
 		}
-		raw = raw[n:]
+		size, raw = length, raw[n:]
 	} else { // the compressors' older form has a fixed size of eight bytes
 		if len(raw) < 8 {
 			return nil, errSize

@@ -39,9 +39,9 @@ func View(t *model.TableInfo) string {
 		sqlconn.QuoteName(user), sqlconn.QuoteName(host), v.Security.String(), sqlconn.QuoteName(t.Name.O), strings.Join(columns, ", "), v.SelectStmt)
 }
 
-// Sequence returns the statements that make a sequence, under its own name: CREATE SEQUENCE and, if some of its values
+// Sequence returns the statements that make a sequence under a name, which is quoted: CREATE SEQUENCE and, if some of its values
 // were given out, what makes it go on behind these.
-func Sequence(t *model.TableInfo) []string {
+func Sequence(t *model.TableInfo, name string) []string {
 	s := t.Sequence
 	cache, cycle := "NOCACHE", "NOCYCLE"
 	if s.Cache {
@@ -50,7 +50,6 @@ func Sequence(t *model.TableInfo) []string {
 	if s.Cycle {
 		cycle = "CYCLE"
 	}
-	name := sqlconn.QuoteName(t.Name.O)
 	out := []string{fmt.Sprintf("CREATE SEQUENCE %s START WITH %d MINVALUE %d MAXVALUE %d INCREMENT BY %d %s %s ENGINE=InnoDB%s",
 		name, s.Start, s.MinValue, s.MaxValue, s.Increment, cache, cycle, comment(" COMMENT=", s.Comment))}
 	if t.AutoIncID == s.Start { // none was given

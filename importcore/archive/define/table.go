@@ -49,6 +49,29 @@ func supported(t *model.TableInfo) error {
 	return nil
 }
 
+// Repeatable returns an error of the user for a table that Table makes with other ids than it had, so that its rows couldn't be read:
+// a column that was dropped or added later leaves a gap, and global indexes hold the ids of partitions.
+func Repeatable(t *model.TableInfo) error {
+	next := int64(0)
+	for _, hidden := range []bool{false, true} { // the order in which columns get ids
+		for _, c := range t.Columns {
+			if c.Hidden != hidden {
+				continue
+			}
+			if next++; c.ID != next {
+				return fault.New(fault.User, 0, "table %s of the archive can't be restored yet: its columns were changed after it had been made "+
+					"(column %s has the id %d, and gets %d in a new table)", t.Name.O, c.Name.O, c.ID, next)
+			}
+		}
+	}
+	for _, x := range t.Indices {
+		if x.Global {
+			return fault.New(fault.User, 0, "table %s of the archive can't be restored yet: its index %s is global", t.Name.O, x.Name.O)
+		}
+	}
+	return nil
+}
+
 // lines are what is between the parentheses.
 func lines(t *model.TableInfo) []string {
 	var out []string
