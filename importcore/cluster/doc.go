@@ -11,6 +11,7 @@
 //	look.go        looking at what is in regions: sums, part by part
 //	others.go      was anything in a table written by others than one ingest?
 //	truncate.go    emptying a table
+//	rewritten.go   what was restored from an archive: checksums, timestamps
 //	partitions.go  what is special about a part of a table: emptying, checksum
 //	stores.go      the stores and the connections to them
 //	usage.go       how full the stores are, empty regions, replicas

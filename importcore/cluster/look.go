@@ -158,15 +158,15 @@ func (l *regionLook) context() *kvrpcpb.Context {
 	}
 }
 
-// checksum sums up what is visible at ts.
-func (l *regionLook) checksum(ctx context.Context, ts uint64) (sum kv.Checksum, locked bool, err error) {
+// checksum sums up what is visible at ts; with a rule, as if keys began with what it has for their beginning.
+func (l *regionLook) checksum(ctx context.Context, ts uint64, rule *tipb.ChecksumRewriteRule) (sum kv.Checksum, locked bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	conn, err := l.cluster.stores.get(ctx, l.region.Leader.GetStoreId())
 	if err != nil {
 		return sum, false, err
 	}
-	how := tipb.ChecksumRequest{ScanOn: tipb.ChecksumScanOn_Table, Algorithm: tipb.ChecksumAlgorithm_Crc64_Xor}
+	how := tipb.ChecksumRequest{ScanOn: tipb.ChecksumScanOn_Table, Algorithm: tipb.ChecksumAlgorithm_Crc64_Xor, Rule: rule}
 	data, err := how.Marshal()
 	if err != nil {
 		return sum, false, err

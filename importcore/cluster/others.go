@@ -83,9 +83,9 @@ func (l *regionLook) others(ctx context.Context, commitTS uint64) (what string, 
 	if err != nil || what != "" {
 		return what, at, err
 	}
-	before, locked, err := l.checksum(ctx, commitTS-1)
+	before, locked, err := l.checksum(ctx, commitTS-1, nil)
 	if err == nil && !locked {
-		at, locked, err = l.checksum(ctx, commitTS)
+		at, locked, err = l.checksum(ctx, commitTS, nil)
 	}
 	switch {
 	case err != nil:
@@ -110,7 +110,7 @@ func (l *regionLook) later(ctx context.Context, commitTS uint64) (what string, n
 	if err != nil {
 		return "", now, err
 	}
-	now, locked, err := l.checksum(ctx, ts)
+	now, locked, err := l.checksum(ctx, ts, nil)
 	if err == nil && locked {
 		what = othersLocked
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/pingcap/tipb/go-tipb"
 	"go.uber.org/zap"
 
 	"github.com/sluicedb/sluice/importcore/cluster/sqlconn"
@@ -66,12 +67,17 @@ func (c *Cluster) ChecksumRanges(ctx context.Context, owner string, ranges []Key
 		return sum, err
 	}
 	defer release()
-	sum, err = c.lookThrough(ctx, ranges, func(ctx context.Context, look *regionLook) (string, kv.Checksum, error) {
-		sum, locked, err := look.checksum(ctx, ts)
+	sum, err = c.checksumAt(ctx, ts, ranges, nil)
+	return sum, failed(err, "compute the checksum of %d key ranges", len(ranges))
+}
+
+// checksumAt sums up what is visible in ranges at ts, with a rule for the beginning of all their keys or none.
+func (c *Cluster) checksumAt(ctx context.Context, ts uint64, ranges []KeyRange, rule *tipb.ChecksumRewriteRule) (kv.Checksum, error) {
+	return c.lookThrough(ctx, ranges, func(ctx context.Context, look *regionLook) (string, kv.Checksum, error) {
+		sum, locked, err := look.checksum(ctx, ts, rule)
 		if err == nil && locked {
 			err = fmt.Errorf("a transaction has locked a pair in region %d", look.region.ID())
 		}
 		return "", sum, err
 	})
-	return sum, failed(err, "compute the checksum of %d key ranges", len(ranges))
 }

@@ -17,6 +17,7 @@ type adminAPI interface {
 	GetStores(ctx context.Context) (*pdhttp.StoresInfo, error)
 	GetEmptyRegions(ctx context.Context) (*pdhttp.RegionsInfo, error)
 	GetReplicateConfig(ctx context.Context) (map[string]any, error)
+	ResetTS(ctx context.Context, ts uint64, forceUseLarger bool) error
 }
 
 // StoreUsage is how full a store is, as PD knows it from the store's last heartbeat.

@@ -1,0 +1,69 @@
+package physical
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"github.com/sluicedb/sluice/importcore/archive"
+	"github.com/sluicedb/sluice/importcore/checkpoint"
+	"github.com/sluicedb/sluice/importcore/cluster"
+	"github.com/sluicedb/sluice/importcore/fault"
+	"github.com/sluicedb/sluice/importcore/ingest"
+	"github.com/sluicedb/sluice/importcore/kv"
+)
+
+// Cluster is what a restore needs of a cluster; *cluster.Cluster implements it.
+type Cluster interface {
+	ingest.Cluster
+	// ChecksumRewritten returns sums as they would be with the keys that pairs had before.
+	ChecksumRewritten(ctx context.Context, owner string, groups [][]cluster.RewrittenRange) ([]kv.Checksum, error)
+}
+
+// Run brings all files into the cluster but for the ranges that are done already. opts need not say where the files are
+// and how they are encrypted. Errors are those of ingest.RunDownloads.
+func (p *Plan) Run(ctx context.Context, c Cluster, opts ingest.DownloadOptions, done checkpoint.Ranges) (ingest.Stats, error) {
+	opts.Storage, opts.CacheID, opts.Cipher = p.archive.Folder().Backend(), "sluice-"+uuid.NewString(), p.archive.Cipher().Info()
+	var left []ingest.Download
+	for _, part := range p.parts {
+		for _, missing := range done.Missing(part.Start, part.End) {
+			part.Start, part.End = missing[0], missing[1]
+			left = append(left, part)
+		}
+	}
+	return ingest.RunDownloads(ctx, c, left, opts)
+}
+
+// Verify compares what the cluster has of each table with what the archive says that it had, and returns the sums in the order of
+// the plan's targets, with the archive's keys. All tables that differ are in the error.
+func (p *Plan) Verify(ctx context.Context, c Cluster, owner string) ([]kv.Checksum, error) {
+	groups := make([][]cluster.RewrittenRange, len(p.tables))
+	for i := range p.tables {
+		groups[i] = p.tables[i].written()
+	}
+	sums, err := c.ChecksumRewritten(ctx, owner, groups)
+	if err != nil {
+		return nil, err
+	}
+	var problems []error
+	for i, t := range p.tables {
+		if want := t.From.FileSum; sums[i] != want {
+			problems = append(problems, fault.New(fault.Cluster, 0,
+				"table `%s`.`%s`: checksum mismatched remote vs archive => (checksum: %d vs %d) (total_kvs: %d vs %d) (total_bytes:%d vs %d)",
+				t.DB, t.To.Name.O, sums[i].Sum, want.Sum, sums[i].Pairs, want.Pairs, sums[i].Bytes, want.Bytes))
+		}
+	}
+	if len(problems) > 0 {
+		return sums, together(problems)
+	}
+	return sums, nil
+}
+
+// written are the ranges of the cluster in which nothing but the table's pairs may be.
+func (t *planned) written() []cluster.RewrittenRange {
+	var out []cluster.RewrittenRange
+	for _, r := range t.rules {
+		out = append(out, cluster.RewrittenRange{KeyRange: cluster.KeyRange{Start: r.New, End: archive.After(r.New)}, Old: r.Old, New: r.New})
+	}
+	return out
+}
