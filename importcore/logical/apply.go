@@ -80,7 +80,7 @@ func (l *lane) try(ctx context.Context, s *sqlconn.Session, block fedBlock, unsu
 		return nil, err
 	}
 	out.counts.Rejected = int64(len(out.rejects))
-	out.counts.Bytes = int64(len(block.Data)) * int64(b.next-b.first) / max(block.Rows, 1)
+	out.counts.Bytes = block.Size() * int64(b.next-b.first) / max(block.Rows, 1)
 	next := laneRow{lane: l.row.lane, term: l.row.term, seq: l.row.seq + 1}
 	next.state = l.row.state.with(span{File: block.FileIndex, From: block.FirstRow + int64(b.first), To: block.FirstRow + int64(b.next)},
 		l.feeder.floor(), out.counts)

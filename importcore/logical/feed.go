@@ -129,7 +129,7 @@ func (f *feeder) feed(ctx context.Context) error {
 			at = from
 		}
 		f.next = at
-		splitter, err := source.Open(ctx, i, at.at(), f.run.pool)
+		splitter, err := source.Open(ctx, i, at.At, f.run.pool)
 		if err != nil {
 			return err
 		}
@@ -158,7 +158,7 @@ func (f *feeder) feedFile(ctx context.Context, splitter format.Splitter, file in
 		if err != nil {
 			return err
 		}
-		f.next = place{File: file, Offset: block.Offset, Line: block.FirstLine, Row: block.FirstRow}
+		f.next = place{File: file, At: format.RowPlace{Offset: block.Offset, Line: block.FirstLine, Row: block.FirstRow, Back: block.Back}}
 		if err := f.give(ctx, block, file); err != nil {
 			block.Release()
 			return err

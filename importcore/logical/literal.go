@@ -23,17 +23,26 @@ func appendLiteral(dst []byte, f format.Field, c class) []byte {
 	switch {
 	case f.Null:
 		return append(dst, "NULL"...)
-	case c == classBinary:
+	case f.Kind == format.Default:
+		return append(dst, "DEFAULT"...)
+	case f.Kind == format.Number:
+		return append(dst, f.Bytes...) // what the reader has seen is a number
+	case f.Kind == format.Bits:
+		return appendHex(dst, f.Bytes)
+	case c == classBinary || f.Kind == format.Binary && utf8.Valid(f.Bytes):
 		return appendQuoted(append(dst, "_binary"...), f.Bytes)
 	case !utf8.Valid(f.Bytes):
 		// A string of bytes that aren't text could end the literal elsewhere than here. Hexadecimal
 		// literals are binary strings: the column's conversion judges them.
-		dst = append(dst, "x'"...)
-		dst = hex.AppendEncode(dst, f.Bytes)
-		return append(dst, '\'')
+		return appendHex(dst, f.Bytes)
 	default:
 		return appendQuoted(dst, f.Bytes)
 	}
+}
+
+func appendHex(dst, b []byte) []byte {
+	dst = append(dst, "x'"...)
+	return append(hex.AppendEncode(dst, b), '\'')
 }
 
 // escapes maps the bytes that are escaped to what follows the backslash. NUL and byte 26 wouldn't have to be, but

@@ -27,6 +27,10 @@ func TestLiterals(t *testing.T) {
 		{format.Field{Bytes: []byte("ü\xff")}, classText, "x'c3bcff'"},
 		{format.Field{Bytes: []byte("\xff'\x00")}, classBinary, "_binary'\xff\\'\\0'"},
 		{format.Field{Bytes: nil}, classBinary, "_binary''"},
+		{format.Field{Bytes: []byte("-1.5e3"), Kind: format.Number}, classText, "-1.5e3"},
+		{format.Field{Bytes: []byte("\x05'"), Kind: format.Bits}, classBinary, "x'0527'"},
+		{format.Field{Bytes: []byte("ab"), Kind: format.Binary}, classText, "_binary'ab'"},
+		{format.Field{Kind: format.Default}, classText, "DEFAULT"},
 	} {
 		require.Equal(t, c.want, string(appendLiteral(nil, c.field, c.class)))
 	}
@@ -79,11 +83,11 @@ func TestStateGrowsAndShrinks(t *testing.T) {
 	s = s.with(span{1, 0, 5}, place{}, Counts{Rows: 5})
 	require.Equal(t, []span{{0, 10, 30}, {0, 50, 60}, {1, 0, 5}}, s.Done)
 	was := s
-	s = s.with(span{1, 5, 7}, place{File: 0, Row: 30, Line: 31}, Counts{})
+	s = s.with(span{1, 5, 7}, place{File: 0, At: format.RowPlace{Row: 30, Line: 31}}, Counts{})
 	require.Equal(t, []span{{0, 50, 60}, {1, 0, 7}}, s.Done)
 	require.Len(t, was.Done, 3, "the state before is as it was")
-	s = s.with(span{1, 7, 8}, place{File: 0, Row: 10, Line: 11}, Counts{})
-	require.Equal(t, place{File: 0, Row: 30, Line: 31}, s.Floor, "the floor never sinks")
+	s = s.with(span{1, 7, 8}, place{File: 0, At: format.RowPlace{Row: 10, Line: 11}}, Counts{})
+	require.Equal(t, place{File: 0, At: format.RowPlace{Row: 30, Line: 31}}, s.Floor, "the floor never sinks")
 	require.Equal(t, Counts{Rows: 34, Rejected: 1}, s.Counts)
 
 	back, err := decodeState([]byte(s.encode()), "b")

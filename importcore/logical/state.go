@@ -55,18 +55,12 @@ func (c *Counts) add(o Counts) {
 
 // place is the start of a block.
 type place struct {
-	File   int   `json:"file"`
-	Offset int64 `json:"offset"`
-	Line   int64 `json:"line"` // 0: the file's beginning
-	Row    int64 `json:"row"`
-}
-
-func (p place) at() format.RowPlace {
-	return format.RowPlace{Offset: p.Offset, Line: p.Line, Row: p.Row}
+	File int             `json:"file"`
+	At   format.RowPlace `json:"at"` // zero: the file's beginning
 }
 
 func (p place) compare(o place) int {
-	return cmp.Or(cmp.Compare(p.File, o.File), cmp.Compare(p.Row, o.Row), cmp.Compare(p.Line, o.Line))
+	return cmp.Or(cmp.Compare(p.File, o.File), cmp.Compare(p.At.Row, o.At.Row), cmp.Compare(p.At.Line, o.At.Line))
 }
 
 // span is the rows From to To, without To, of a file.
@@ -97,7 +91,7 @@ func (l laneState) with(s span, floor place, c Counts) laneState {
 	}
 	done := make([]span, 0, len(l.Done)+1)
 	for _, d := range append(slices.Clone(l.Done), s) {
-		if d.File < l.Floor.File || d.File == l.Floor.File && d.To <= l.Floor.Row {
+		if d.File < l.Floor.File || d.File == l.Floor.File && d.To <= l.Floor.At.Row {
 			continue
 		}
 		if n := len(done); n > 0 && done[n-1].File == d.File && done[n-1].To == d.From {

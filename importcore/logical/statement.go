@@ -16,6 +16,8 @@ type form struct {
 	names  []string // per field of the layout: the column as the table spells it, "" without one
 	head   string   // INSERT INTO t (...) VALUES
 	tail   string
+
+	defaults []format.Field // as many as the layout has
 }
 
 // kept is a field that goes to a column.
@@ -31,6 +33,7 @@ func (t *Table) compile(layout *Layout, duplicates OnDuplicate) (*form, error) {
 	first := ""
 	for i, name := range layout.Columns {
 		f.names = append(f.names, "")
+		f.defaults = append(f.defaults, format.Field{Kind: format.Default})
 		if name == "" {
 			continue
 		}
@@ -67,6 +70,9 @@ func (t *Table) compile(layout *Layout, duplicates OnDuplicate) (*form, error) {
 
 // appendRow appends a row's values in parentheses. The error of a row with too few or too many fields has no place.
 func (f *form) appendRow(dst []byte, fields []format.Field) ([]byte, error) {
+	if len(fields) == 0 {
+		fields = f.defaults // the row () of a dump
+	}
 	if want := len(f.layout.Columns); len(fields) > want {
 		return dst, fault.New(fault.Source, codeTooManyFields, "the row has %d fields, but there are %d columns for them", len(fields), want)
 	} else if least := want - f.layout.Optional; len(fields) < least {

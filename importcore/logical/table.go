@@ -42,6 +42,22 @@ func (t *Table) Columns() []string {
 	return names
 }
 
+// Layout returns where fields go that no list assigns: to the visible columns in their order. As in TiDB's IMPORT INTO, generated columns have
+// a field too, which is dropped; at the table's end it may be missing.
+func (t *Table) Layout() *Layout {
+	l := &Layout{}
+	for _, c := range t.columns {
+		if c.invisible {
+			continue
+		}
+		l.Columns = append(l.Columns, c.name)
+		if l.Optional++; !c.always {
+			l.Optional = 0
+		}
+	}
+	return l
+}
+
 // String returns the table's quoted name.
 func (t *Table) String() string { return quoteTable(t.DB, t.Name) }
 
