@@ -12,6 +12,7 @@
 //	state.go      what a lane has done, as its ledger row says it
 //	ledger.go     the ledger's tables and statements
 //	rejects.go    rows that are left out
+//	foreignkey.go rows without parents, looked for when all are there
 //	fault.go      what an error of the server means
 //
 // # Exactly once

@@ -44,7 +44,8 @@ type Counts struct {
 	Warnings int64 `json:"warnings,omitempty"`
 }
 
-func (c *Counts) add(o Counts) {
+// Add adds others.
+func (c *Counts) Add(o Counts) {
 	c.Rows += o.Rows
 	c.Bytes += o.Bytes
 	c.Ignored += o.Ignored
@@ -101,7 +102,7 @@ func (l laneState) with(s span, floor place, c Counts) laneState {
 		done = append(done, d)
 	}
 	l.Done = done
-	l.Counts.add(c)
+	l.Counts.Add(c)
 	return l
 }
 
@@ -141,7 +142,7 @@ func merge(states []laneState) progress {
 			p.floor = s.Floor
 		}
 		p.done = append(p.done, s.Done...)
-		p.counts.add(s.Counts)
+		p.counts.Add(s.Counts)
 	}
 	slices.SortFunc(p.done, func(a, b span) int { return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.From, b.From)) })
 	return p

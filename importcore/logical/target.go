@@ -171,6 +171,26 @@ func (t *Target) Kind() Kind { return t.kind }
 // Version is what VERSION() gives.
 func (t *Target) Version() string { return t.version }
 
+// Collations returns the names of the collations that the server has, in lower case.
+func (t *Target) Collations(ctx context.Context) (map[string]bool, error) {
+	have := map[string]bool{}
+	err := t.pool.Use(ctx, func(s *sqlconn.Session) error {
+		res, err := s.Exec("SHOW COLLATION")
+		if err != nil {
+			return err
+		}
+		for i := range res.RowNumber() {
+			name, err := res.GetString(i, 0)
+			if err != nil {
+				return err
+			}
+			have[strings.ToLower(name)] = true
+		}
+		return nil
+	})
+	return have, err
+}
+
 // Exec runs a statement, such as one that makes a table, once. What it has done after an error of the connection is unknown.
 func (t *Target) Exec(ctx context.Context, sql string) error {
 	return t.pool.Use(ctx, func(s *sqlconn.Session) error {

@@ -44,7 +44,7 @@ type Layout struct {
 
 // Sizes of what is sent at once.
 const (
-	// DefaultBatchBytes is the length of a batch's text. Larger ones brought nothing more on MariaDB or TiDB (see the benchmark in tests/logical).
+	// DefaultBatchBytes is the length of a batch's text; tests/logical has a benchmark of it.
 	DefaultBatchBytes = 1 << 20
 	// DefaultBatchRows bounds what a server has to hold of a transaction.
 	DefaultBatchRows = 20000

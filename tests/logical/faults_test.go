@@ -40,10 +40,13 @@ func verb(c sqlrelay.Command) string {
 // answer is under way, at each batch in turn.
 func TestCutAtEachStatement(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *server) {
-		src := newSource(t, []string{"id", "v"}, numbered(1, 400, 30))
+		src := newSource(t, []string{"id", "v"}, numbered(1, 240, 30))
 		for _, at := range []string{"COMMIT", "INSERT", "UPDATE", "BEGIN"} {
 			for _, answered := range []bool{false, true} {
 				for _, lanes := range []int{1, 3} {
+					if lanes > 1 && at != "COMMIT" {
+						continue
+					}
 					s.exec("DROP TABLE IF EXISTS t", noKeys)
 					var mu sync.Mutex
 					cut, hits := map[int]bool{}, 0
@@ -69,9 +72,9 @@ func TestCutAtEachStatement(t *testing.T) {
 					task.BatchRows, task.Lanes, task.BatchBytes = 20, lanes, 4000
 					sum, err := target.Import(t.Context(), task)
 					require.NoError(t, err)
-					require.EqualValues(t, 400, sum.Rows)
-					require.Greater(t, hits, 20)
-					s.exactly(400)
+					require.EqualValues(t, 240, sum.Rows)
+					require.Greater(t, hits, 12)
+					s.exactly(240)
 					require.NoError(t, relay.Close())
 				}
 			}

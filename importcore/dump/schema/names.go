@@ -3,6 +3,8 @@ package schema
 import (
 	"github.com/pingcap/tidb/pkg/parser/ast"
 	"github.com/pingcap/tidb/pkg/parser/model"
+
+	"github.com/sluicedb/sluice/importcore/cluster/sqlconn"
 )
 
 // Object names a table, view or sequence.
@@ -97,3 +99,6 @@ func (r *renamer) source(t *ast.TableName) Object {
 	}
 	return Object{t.Schema.O, t.Name.O}
 }
+
+// String returns the name as statements have it.
+func (o Object) String() string { return sqlconn.QuoteName(o.DB) + "." + sqlconn.QuoteName(o.Name) }

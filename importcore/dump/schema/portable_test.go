@@ -1,0 +1,55 @@
+package schema_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicedb/sluice/importcore/dump/schema"
+)
+
+func TestForServer(t *testing.T) {
+	t.Parallel()
+	maria := schema.Server{Name: "MariaDB", MariaDB: true, Collations: map[string]bool{"utf8mb4_bin": true, "utf8mb4_general_ci": true, "latin1_bin": true}}
+	mysql := schema.Server{Name: "MySQL", Collations: map[string]bool{"utf8mb4_bin": true, "utf8mb4_0900_ai_ci": true}}
+	for name, c := range map[string]struct {
+		text          string
+		to            schema.Server
+		refused, left []string
+		sql           string
+	}{
+		"plain": {
+			text: "CREATE TABLE t (a INT PRIMARY KEY /*T![clustered_index] CLUSTERED */, v VARCHAR(10) DEFAULT 'a\\\\b') CHARSET=utf8mb4 COLLATE=utf8mb4_bin", to: maria,
+			sql: "CREATE TABLE `d`.`t` (`a` INT PRIMARY KEY /*T![clustered_index] CLUSTERED */,`v` VARCHAR(10) DEFAULT 'a\\\\b') DEFAULT CHARACTER SET = UTF8MB4 DEFAULT COLLATE = UTF8MB4_BIN",
+		},
+		"types": {
+			text: "CREATE TABLE t (a VECTOR(3), b VARCHAR(9) CHARACTER SET gbk, c CHAR(1) COLLATE utf8mb4_0900_ai_ci)", to: maria,
+			refused: []string{"the type VECTOR of column a", "the character set gbk of column b", "the collation utf8mb4_0900_ai_ci of column c"},
+		},
+		"indexes": {
+			text: "CREATE TABLE t (a INT, j JSON, KEY e ((a + 1)), KEY m ((CAST(j AS UNSIGNED ARRAY))), KEY i (a) INVISIBLE, UNIQUE KEY g (a) GLOBAL)", to: maria,
+			refused: []string{"the expression in index e", "the multi-valued index m", "the index g, which is unique beyond its partitions"}, left: []string{"INVISIBLE of index i"},
+		},
+		"indexes of MySQL": {
+			text: "CREATE TABLE t (a INT, j JSON, KEY e ((a + 1)), KEY m ((CAST(j AS UNSIGNED ARRAY))), KEY i (a) INVISIBLE)", to: mysql,
+		},
+		"TiDB's ways": {
+			text: "CREATE TABLE t (a BIGINT PRIMARY KEY AUTO_RANDOM(5), d DATETIME, s INT DEFAULT NEXTVAL(s)) PLACEMENT POLICY = p TTL = d + INTERVAL 1 DAY", to: mysql,
+			refused: []string{"the sequence in the default of column s"}, left: []string{"AUTO_RANDOM of column a", "the placement policy p", "TTL"},
+		},
+	} {
+		f := &schema.File{Path: "d.t-schema.sql", Text: c.text}
+		table, err := schema.ReadTable(f, schema.Object{DB: "d", Name: "t"}, func(o schema.Object) schema.Object { return o })
+		require.NoError(t, err, name)
+		p, err := f.ForServer(table.SQL, c.to)
+		require.NoError(t, err, name)
+		require.Equal(t, c.refused, p.Refused, name)
+		require.Equal(t, c.left, p.Left, name)
+		if c.sql != "" {
+			require.Equal(t, c.sql, p.SQL)
+		}
+		again, err := f.ForServer(p.SQL, c.to)
+		require.NoError(t, err, name)
+		require.Equal(t, p.SQL, again.SQL, "what it writes, it reads")
+	}
+}
