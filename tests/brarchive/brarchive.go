@@ -1,5 +1,6 @@
 // Package brarchive makes real BR archives in tests: TiDB's own BACKUP, run on an
-// embedded cluster, whose stores serve TiKV's Backup service.
+// embedded cluster, whose stores serve TiKV's Backup service. TiDB's own RESTORE
+// brings them back through the stores' Download.
 //
 //	cluster := playground.Shared(t)
 //	shop := brarchive.Shapes(t, cluster.DB(t), "shop") // tables of every kind
@@ -156,5 +157,14 @@ func Drop(t testing.TB, db *sql.DB, databases ...string) {
 		if _, err := db.ExecContext(context.WithoutCancel(t.Context()), "DROP DATABASE `"+name+"`"); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// Restore lets TiDB restore what, named as for Backup, from the archive.
+func (a *Archive) Restore(t testing.TB, db *sql.DB, what string) {
+	t.Helper()
+	q := fmt.Sprintf("RESTORE %s FROM '%s'%s", what, a.Location, a.encryption())
+	if _, err := db.ExecContext(t.Context(), q); err != nil {
+		t.Fatalf("%s: %v", q, err)
 	}
 }

@@ -109,8 +109,8 @@ type StoreState struct {
 	SpeedLimit uint64 `json:"speed_limit"`
 	// Leaders is the number of regions that the store leads.
 	Leaders int `json:"leaders"`
-	// Written is the number of SSTs that were completely written to the store
-	// so far, Ingested that of requests to it that have brought some in.
+	// Written is the number of SSTs that were completely written to the store, or
+	// downloaded by it, so far, Ingested that of requests to it that have brought some in.
 	Written  int64 `json:"written"`
 	Ingested int64 `json:"ingested"`
 }

@@ -15,9 +15,6 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// rateBurst is how many bytes a limited backup may write at once.
-const rateBurst = 64 << 10
-
 // backupFiles puts the files of one request into its storage.
 type backupFiles struct {
 	storeID uint64
@@ -31,11 +28,7 @@ func newBackupFiles(ctx context.Context, s *store, req *backuppb.BackupRequest) 
 	if err != nil {
 		return nil, err
 	}
-	f := &backupFiles{storeID: s.id, req: req, storage: to}
-	if req.RateLimit > 0 {
-		f.limit = rate.NewLimiter(rate.Limit(req.RateLimit), rateBurst)
-	}
-	return f, nil
+	return &backupFiles{storeID: s.id, req: req, storage: to, limit: newLimiter(req.RateLimit)}, nil
 }
 
 // openStorage opens what a request describes; the caller closes it.
@@ -107,7 +100,7 @@ func (f *backupFiles) write(ctx context.Context, file *backuppb.File, data []byt
 	if err := cryptFile(f.req.CipherInfo, file.CipherIv, data); err != nil {
 		return err
 	}
-	if err := f.wait(ctx, len(data)); err != nil {
+	if err := waitBytes(ctx, f.limit, len(data)); err != nil {
 		return err
 	}
 	if err := f.storage.WriteFile(ctx, file.Name, data); err != nil {
@@ -115,18 +108,5 @@ func (f *backupFiles) write(ctx context.Context, file *backuppb.File, data []byt
 	}
 	sum := sha256.Sum256(data)
 	file.Sha256, file.Size_ = sum[:], uint64(len(data))
-	return nil
-}
-
-// wait keeps to the request's rate.
-func (f *backupFiles) wait(ctx context.Context, bytes int) error {
-	if f.limit == nil {
-		return nil
-	}
-	for ; bytes > 0; bytes -= rateBurst {
-		if err := f.limit.WaitN(ctx, min(bytes, rateBurst)); err != nil {
-			return err
-		}
-	}
 	return nil
 }

@@ -12,7 +12,8 @@
 //     unistore and the PD half both look at them from their side
 //   - store.go, kv.go, batch.go, inject.go
 //     a store: its gRPC server, where TiKV's behaviour replaces unistore's
-//   - import*.go, sstfile.go, ingest*.go, rowformat.go, duplicate.go
+//   - import*.go, sstfile.go, ingest*.go, rowformat.go, duplicate.go, download.go,
+//     rewrite.go
 //     the ImportSST service
 //   - backup*.go, cipher.go
 //     the Backup service

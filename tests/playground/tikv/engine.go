@@ -37,6 +37,9 @@ func openEngine(dir string, keep bool, opts Options) (_ *engine, err error) {
 	if err := os.MkdirAll(filepath.Join(dir, kvDir), 0o750); err != nil {
 		return nil, err
 	}
+	if err := os.RemoveAll(filepath.Join(dir, downloadDir)); err != nil { // nobody knows these files any more
+		return nil, err
+	}
 	conf := engineConfig(dir, keep)
 	safePoint := &unistore.SafePoint{}
 	db, err := badger.Open(badgerOptions(&conf.Engine, safePoint))

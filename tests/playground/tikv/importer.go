@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/pingcap/kvproto/pkg/import_sstpb"
+	"golang.org/x/time/rate"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
@@ -21,8 +22,8 @@ const (
 	maxSuspend = 6 * time.Hour
 )
 
-// importer is the ImportSST service of one store. Download, Upload, RawWrite,
-// Apply and ClearFiles answer Unimplemented, as does GetMode in TiKV itself.
+// importer is the ImportSST service of one store. Upload, RawWrite and Apply
+// answer Unimplemented, as does GetMode in TiKV itself.
 type importer struct {
 	import_sstpb.UnimplementedImportSSTServer
 	store *store
@@ -33,7 +34,8 @@ type importer struct {
 
 	mu struct {
 		sync.Mutex
-		speedLimit   uint64 // bytes per second, 0 = none
+		speedLimit   uint64        // bytes per second, 0 = none
+		speed        *rate.Limiter // keeps to it; nil = none
 		suspendedTil time.Time
 		partitions   []partitionRange
 		files        map[fileName]*sstFile
@@ -65,7 +67,7 @@ func (im *importer) SwitchMode(_ context.Context, req *import_sstpb.SwitchModeRe
 func (im *importer) SetDownloadSpeedLimit(_ context.Context, req *import_sstpb.SetDownloadSpeedLimitRequest) (*import_sstpb.SetDownloadSpeedLimitResponse, error) {
 	im.mu.Lock()
 	defer im.mu.Unlock()
-	im.mu.speedLimit = req.SpeedLimit
+	im.mu.speedLimit, im.mu.speed = req.SpeedLimit, newLimiter(req.SpeedLimit)
 	return &import_sstpb.SetDownloadSpeedLimitResponse{}, nil
 }
 
@@ -162,7 +164,7 @@ func (c *Cluster) SpeedLimit(storeID uint64) (uint64, error) {
 	return s.imports.mu.speedLimit, nil
 }
 
-// Imported returns how many SSTs were written to a store, and how many requests
+// Imported returns how many SSTs were written to or downloaded by a store, and how many requests
 // to it have ingested some.
 func (c *Cluster) Imported(storeID uint64) (written, ingested int64, err error) {
 	s := c.store(storeID)

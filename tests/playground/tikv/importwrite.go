@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
+	"os"
 	"time"
 
 	"github.com/pingcap/kvproto/pkg/import_sstpb"
 	"github.com/sluicedb/sluice/tests/playground/fault"
+	"go.uber.org/zap"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
@@ -150,8 +151,8 @@ func (im *importer) keep(f *sstFile) {
 	im.mu.Lock()
 	defer im.mu.Unlock()
 	f.received = im.now()
-	maps.DeleteFunc(im.mu.files, func(name fileName, old *sstFile) bool {
-		return !im.mu.busy[name] && f.received.Sub(old.received) >= cleanupAge && im.checkWriteRegion(old.meta) != nil
+	im.dropLocked(func(name fileName, old *sstFile) bool {
+		return f.received.Sub(old.received) >= cleanupAge && im.checkWriteRegion(old.meta) != nil
 	})
 	for _, cf := range f.families() {
 		if name, err := nameOf(f.meta, cf); err == nil { // checked when the stream began
@@ -170,5 +171,25 @@ func (im *importer) file(name fileName) *sstFile {
 func (im *importer) remove(name fileName) {
 	im.mu.Lock()
 	defer im.mu.Unlock()
+	im.removeLocked(name, im.mu.files[name])
+}
+
+// dropLocked removes the files that which names, but for those being ingested.
+func (im *importer) dropLocked(which func(fileName, *sstFile) bool) {
+	for name, f := range im.mu.files {
+		if !im.mu.busy[name] && which(name, f) {
+			im.removeLocked(name, f)
+		}
+	}
+}
+
+// removeLocked forgets a file, which may be nil. What was downloaded of it goes with
+// it: should the disk not let it go, it is removed with the cluster.
+func (im *importer) removeLocked(name fileName, f *sstFile) {
 	delete(im.mu.files, name)
+	if f != nil && f.path != "" {
+		if err := os.Remove(f.path); err != nil {
+			im.store.cluster.opts.Logger.Warn("tikv: downloaded file stays", zap.Error(err))
+		}
+	}
 }

@@ -3,6 +3,7 @@ package tikv
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -133,6 +134,13 @@ func (im *importer) apply(ctx context.Context, r *region, metas []*import_sstpb.
 	}
 	for i, m := range metas {
 		f := im.file(names[i])
+		if f.downloaded() {
+			if err := im.checkContent(r, m, f); err != nil {
+				return err
+			}
+			f.defaults = im.defaultFiles(names)
+		}
+		r.size.Add(f.bytesOf(m.CfName))
 		if m.CfName == cfDefault {
 			im.mu.Lock()
 			f.defaultIngested = true
@@ -142,19 +150,35 @@ func (im *importer) apply(ctx context.Context, r *region, metas []*import_sstpb.
 		if err := im.checkContent(r, m, f); err != nil {
 			return err
 		}
-		if f.long > 0 && !im.hasDefault(f, metas, m) {
+		if f.long > 0 && !f.downloaded() && !im.hasDefault(f, metas, m) {
 			return im.store.cluster.violate("write file %s is ingested without its default file, %d values are lost", names[i], f.long)
 		}
 		if err := im.store.engine.ingest(ctx, f); err != nil {
+			var lost *errNoValue
+			if errors.As(err, &lost) {
+				return im.store.cluster.violate("write file %s: %v", names[i], err)
+			}
 			return fmt.Errorf("ingest %s: %w", names[i], err)
 		}
-		r.size.Add(f.bytes)
 		r.keys.Add(int64(f.pairs))
 	}
 	for _, n := range names {
 		im.removeEverywhere(n)
 	}
 	return nil
+}
+
+// defaultFiles returns the downloaded default files of a request. The engine keeps
+// values and no column families, so unlike TiKV's it wants them together with the
+// write files that refer to them.
+func (im *importer) defaultFiles(names []fileName) []*sstFile {
+	var out []*sstFile
+	for _, n := range names {
+		if f := im.file(n); f.family == cfDefault {
+			out = append(out, f)
+		}
+	}
+	return out
 }
 
 // hasDefault tells whether the long values of a write file are ingested, before

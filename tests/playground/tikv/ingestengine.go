@@ -64,20 +64,24 @@ type ingestWriter struct {
 	db      *badger.DB
 	entries []badger.Entry
 	bytes   int
-	meta    mvcc.DBUserMeta // of metaTS; badger copies it
+	meta    mvcc.DBUserMeta // of startTS and metaTS; badger copies it
+	startTS uint64
 	metaTS  uint64
 }
 
 func (w *ingestWriter) add(p sstPair, ts uint64) error {
-	if w.meta == nil || w.metaTS != ts {
-		// A record of Write has its commit_ts as start_ts, too.
-		w.meta, w.metaTS = mvcc.NewDBUserMeta(ts, ts), ts
+	start := p.startTS
+	if start == 0 { // a record of Write has its commit_ts as start_ts, too
+		start = ts
+	}
+	if w.meta == nil || w.metaTS != ts || w.startTS != start {
+		w.meta, w.startTS, w.metaTS = mvcc.NewDBUserMeta(start, ts), start, ts
 	}
 	switch {
 	case p.op == import_sstpb.Pair_Delete:
 		w.push(badger.Entry{Key: y.KeyWithTs(p.key, ts), UserMeta: w.meta}) // no value: deleted
 	case needsV2(p.key, p.value):
-		row, original, err := v1Entries(p.key, p.value, ts)
+		row, original, err := v1Entries(p.key, p.value, start, ts)
 		if err != nil {
 			return err
 		}

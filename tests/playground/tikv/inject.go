@@ -104,6 +104,12 @@ func (s *store) guarded(ctx context.Context, req any, next grpc.UnaryHandler, me
 		}
 		return next(ctx, req)
 	}
+	if d, ok := req.(*import_sstpb.DownloadRequest); ok {
+		if resp := s.downloadFault(rule.Kind, d); resp != nil {
+			return resp, nil
+		}
+		return next(ctx, req)
+	}
 	regErr := s.regionFault(rule.Kind, regionContext(req))
 	if regErr == nil {
 		return next(ctx, req)

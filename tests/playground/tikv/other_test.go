@@ -83,7 +83,7 @@ func TestSmallImportCalls(t *testing.T) {
 	require.EqualValues(t, 12345, limit)
 	_, err = sst.Compact(b.ctx, &import_sstpb.CompactRequest{OutputLevel: -1})
 	require.NoError(t, err)
-	_, err = sst.Download(b.ctx, &import_sstpb.DownloadRequest{})
+	_, err = sst.Apply(b.ctx, &import_sstpb.ApplyRequest{})
 	require.Equal(t, codes.Unimplemented, status.Code(err))
 
 	_, err = sst.SuspendImportRPC(b.ctx, &import_sstpb.SuspendImportRPCRequest{ShouldSuspendImports: true, DurationInSecs: 21601})

@@ -60,12 +60,12 @@ func toV2(v1 []byte) ([]byte, error) {
 
 // v1Entries returns what is stored for an ingested row in v1: the row in v2 and
 // its original.
-func v1Entries(key, value []byte, ts uint64) (row, original badger.Entry, err error) {
+func v1Entries(key, value []byte, startTS, ts uint64) (row, original badger.Entry, err error) {
 	v2, err := toV2(value)
 	if err != nil {
 		return row, original, fmt.Errorf("key %x: %w", key, err)
 	}
-	meta := mvcc.NewDBUserMeta(ts, ts)
+	meta := mvcc.NewDBUserMeta(startTS, ts)
 	original = badger.Entry{Key: y.KeyWithTs(originalKey(key), ts), Value: value, UserMeta: meta}
 	row = badger.Entry{Key: y.KeyWithTs(key, ts), Value: v2, UserMeta: append(bytes.Clone(meta), metaHasOriginal)}
 	return row, original, nil

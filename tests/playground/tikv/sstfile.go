@@ -10,16 +10,16 @@ import (
 	"github.com/gogo/protobuf/proto"
 	"github.com/google/uuid"
 	"github.com/pingcap/kvproto/pkg/import_sstpb"
+	"github.com/sluicedb/sluice/tests/playground/sst"
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
 const (
-	cfDefault = "default"
-	cfWrite   = "write"
+	cfDefault = sst.Default
+	cfWrite   = sst.Write
 
-	// shortValueMax is TiKV's SHORT_VALUE_MAX_LEN: longer values go to the
-	// default column family.
-	shortValueMax = 255
+	// shortValueMax is the length beyond which values go to the default column family.
+	shortValueMax = sst.ShortValueMax
 )
 
 // fileName is what TiKV finds a file by: {uuid}_{region}_{conf_ver}_{version}_{cf}.
@@ -36,23 +36,32 @@ func nameOf(meta *import_sstpb.SSTMeta, cf string) (fileName, error) {
 	return fileName(fmt.Sprintf("%s_%d_%d_%d_%s", id, meta.RegionId, e.GetConfVer(), e.GetVersion(), cf)), nil
 }
 
-// sstFile is what one Write stream left on one store. TiKV makes up to two
-// files of it; here both names lead to the same sstFile, which holds all pairs.
-// It does not change after the stream's end, but for defaultIngested.
+// sstFile is what one Write stream or one Download left on one store. Of a stream
+// TiKV makes up to two files; here both names lead to the same sstFile, which holds
+// all pairs. It does not change afterwards, but for what ingests note.
 //
-// The pairs stay as they came over the wire, so that a file costs no more
-// memory than its bytes.
+// The pairs of a stream stay as they came over the wire, so that a file costs no
+// more memory than its bytes. What was downloaded is a file on the disk.
 type sstFile struct {
 	meta     *import_sstpb.SSTMeta // as sent
-	batches  []sstBatch
-	first    []byte // raw keys, inside batches
+	batches  []sstBatch            // of a stream
+	first    []byte                // raw keys, inside batches
 	last     []byte
 	lastTS   uint64
 	pairs    int
 	bytes    int64     // keys and values
 	long     int       // pairs with a value in the default column family
 	digest   uint32    // of all keys, timestamps and values in order, whatever the batches
-	received time.Time // when the stream ended
+	received time.Time // when the stream or the download ended
+
+	// family is the one column family of a downloaded file, path where it is, and
+	// table its writer until it is there.
+	family string
+	path   string
+	table  *sst.Writer
+	// defaults are the default files that a downloaded write file is ingested with.
+	// Set by that ingest, which has the file for itself.
+	defaults []*sstFile
 	// defaultIngested says that the default file was ingested on its own, as
 	// clients without MultiIngest do. Guarded by the importer's mutex.
 	defaultIngested bool
@@ -68,6 +77,7 @@ type sstBatch struct {
 type sstPair struct {
 	key, value []byte
 	op         import_sstpb.Pair_OP
+	startTS    uint64 // 0: the commit_ts
 }
 
 var (
@@ -118,6 +128,9 @@ func (f *sstFile) add(raw []byte) error {
 
 // each calls fn for every pair of the file in order, with its commit_ts.
 func (f *sstFile) each(fn func(p sstPair, commitTS uint64) error) error {
+	if f.downloaded() {
+		return f.eachRecord(fn)
+	}
 	for _, b := range f.batches {
 		if err := b.each(func(p sstPair) error { return fn(p, b.commitTS) }); err != nil {
 			return err
@@ -138,9 +151,22 @@ func (f *sstFile) metas() []*import_sstpb.SSTMeta {
 	return out
 }
 
+// bytesOf returns the bytes that an ingest of one family brings in. Those of a
+// stream all count for its write file.
+func (f *sstFile) bytesOf(family string) int64 {
+	if family == cfDefault && !f.downloaded() {
+		return 0
+	}
+	return f.bytes
+}
+
+func (f *sstFile) downloaded() bool { return f.family != "" }
+
 // families returns the column families that the file has entries in.
 func (f *sstFile) families() []string {
 	switch {
+	case f.downloaded():
+		return []string{f.family}
 	case f.pairs == 0:
 		return nil
 	case f.long > 0:
