@@ -46,7 +46,7 @@ func (e *Executor) explainImport(ctx context.Context, s Session, st *sqlext.Impo
 	if found.Plan != nil {
 		defer func() { err = errors.Join(err, found.Plan.Close()) }()
 	}
-	findings, err := accessFindings(ctx, store, found.TableID)
+	findings, err := accessFindings(ctx, store, found.TableID, spec)
 	if err != nil {
 		return nil, err
 	}

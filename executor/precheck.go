@@ -64,14 +64,14 @@ func skippedPrechecks(o *sqlext.Options) []precheck.Name {
 
 // accessFindings are those of the checks that need no look at the source. That the
 // user may do what he asks for has been found when the task was made.
-func accessFindings(ctx context.Context, store *jobstore.Store, tableID int64) ([]precheck.Finding, error) {
+func accessFindings(ctx context.Context, store *jobstore.Store, tableID int64, spec *Spec) ([]precheck.Finding, error) {
 	access := precheck.Pass("the user may import into the table")
 	active := precheck.Blocked(precheck.Schema)
 	switch {
 	case store == nil:
 		active = precheck.Pass("there are no jobs yet")
 	case tableID != 0:
-		id, err := store.ActiveOn(ctx, tableID)
+		id, err := store.ActiveOn(ctx, tableID, spec.DB, spec.Table)
 		if err != nil {
 			return nil, err
 		}

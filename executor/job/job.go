@@ -32,14 +32,12 @@
 //
 // # One job per table
 //
-// A job that has not ended, a paused one too, has an ActiveKey, which is unique
-// in the store. So two Sluices that accept jobs for one table at the same moment
+// A job that has not ended, a paused one too, holds its tables (Table), which no two
+// jobs of the store can. So two Sluices that accept jobs for one table at the same moment
 // can't both succeed.
 package job
 
 import (
-	"strconv"
-	"strings"
 	"time"
 )
 
@@ -106,10 +104,19 @@ const (
 
 // FormatVersion is the version of what a job's row means. A Sluice doesn't touch
 // jobs of a newer one than it knows. Since DurableVersion the row has the task
-// with which another process can run the job.
+// with which another process can run the job; since 3 there are kinds of jobs.
 const (
-	FormatVersion  = 2
+	FormatVersion  = 3
 	DurableVersion = 2
+)
+
+// Kind is what a job does.
+type Kind string
+
+// The kinds of jobs.
+const (
+	Import  Kind = "import"
+	Restore Kind = "restore"
 )
 
 // Job is a job's record. Times are UTC by the cluster's clock with
@@ -117,13 +124,21 @@ const (
 type Job struct {
 	// ID is small, positive and never used twice.
 	ID int64
+	// Kind is Import unless given.
+	Kind Kind
 	// GroupKey is the user's name for a group of jobs, "" for none.
 	GroupKey string
 	// DataSource is the location without credentials.
 	DataSource string
-	// DB, Table and TableID name the target as it was when the job was accepted.
+	// DB, Table and TableID name an import's target as it was when the job was accepted; a restore has none of them.
 	DB, Table string
 	TableID   int64
+	// Targets is what a restore was asked for, as SQL; "" for imports.
+	Targets string
+	// Tables are those that a restore writes. They are written with the job, and read by Store.Tables only.
+	Tables []Table
+	// Result is JSON: what the finished job has to tell beside its other columns; "" if that is nothing.
+	Result string
 	// Statement is the SQL without credentials.
 	Statement string
 	// Options is JSON: what the user specified, without credentials.
@@ -145,6 +160,8 @@ type Job struct {
 	// a finished job holds its warnings. No credentials.
 	ErrorCode uint16
 	Message   string
+	// Connection is the cluster's id of the connection that asked for the job; 0 = not known.
+	Connection int64
 	// CreatedBy is the account (user@host) that asked for the job.
 	CreatedBy string
 	// CreateTime, StartTime, EndTime and UpdateTime.
@@ -183,16 +200,6 @@ type Lease struct {
 	Owner string
 	// Term counts the owners of the job from 1.
 	Term int64
-}
-
-// ActiveKey is what must be unique among active jobs. The table's id is used
-// when the cluster has one, because a rename doesn't change it; names are
-// compared without case, as TiDB does.
-func (j *Job) ActiveKey() string {
-	if j.TableID > 0 {
-		return "id/" + strconv.FormatInt(j.TableID, 10)
-	}
-	return "name/" + strings.ToLower(j.DB) + "." + strings.ToLower(j.Table)
 }
 
 // Progress is what the owner writes while the job runs.
@@ -250,6 +257,8 @@ type Outcome struct {
 	Progress *Progress
 	// Checksum is that of the pairs that were ingested, nil when there is none.
 	Checksum *Checksum
+	// Result as in Job; "" leaves it as it is.
+	Result string
 }
 
 // Checksum is the sum that ADMIN CHECKSUM TABLE has to show for the table.

@@ -30,10 +30,9 @@ func TestTransitions(t *testing.T) {
 	require.False(t, Status("done").Valid())
 }
 
-func TestActiveKey(t *testing.T) {
+func TestNameKey(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, "id/104", (&Job{DB: "a", Table: "b", TableID: 104}).ActiveKey())
-	require.Equal(t, "name/a.b", (&Job{DB: "A", Table: "B"}).ActiveKey())
+	require.Equal(t, "a.é", (&Table{DB: "A", Name: "É", ID: 7}).NameKey())
 }
 
 func TestShown(t *testing.T) {

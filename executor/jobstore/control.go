@@ -51,24 +51,27 @@ func (s *Store) request(ctx context.Context, what string, id int64, e event, set
 }
 
 // Retry makes a failed or cancelled job pending again, for any Sluice to adopt.
-// Of j it reads what may have changed: TableID, SourceBytes and Task. fresh
+// Of j it reads what may have changed: TableID, Tables, SourceBytes and Task. fresh
 // tells that the job begins from the beginning, without a checkpoint and without
-// the bad rows that it recorded. It returns false when the job is in another
-// state, and ErrTableBusy when another active job holds the table.
+// the bad rows that it recorded; otherwise a restore keeps the tables that it had. It returns false when the job is in another
+// state, and ErrTableBusy when another active job holds one of the tables.
 func (s *Store) Retry(ctx context.Context, j *job.Job, fresh bool, by string) (done bool, err error) {
 	err = s.pool.Transact(ctx, func(c *sqlconn.Session) error {
-		set := "status = 'pending', active_key = ?, table_id = ?, source_bytes = ?, task = ?, error_code = 0, message = '', " +
+		set := "status = 'pending', table_id = ?, result = NULL, source_bytes = ?, task = ?, error_code = 0, message = '', " +
 			"cancel_requested = 0, pause_requested = 0, start_time = NULL, end_time = NULL, " + leave
 		if fresh {
 			set += ", phase = '', step = '', imported_rows = NULL, error_rows = 0, percent = 0, step_done = 0, step_size = 0, step_percent = 0, " +
 				"total_done = 0, steps = NULL"
 		}
 		r, err := c.Exec("UPDATE "+s.schema+".jobs SET "+set+", update_time = "+now+" WHERE id = ? AND status IN ('failed', 'cancelled')",
-			j.ActiveKey(), j.TableID, j.SourceBytes, nullable(j.Task), j.ID)
+			j.TableID, j.SourceBytes, nullable(j.Task), j.ID)
 		if err != nil || r.AffectedRows == 0 {
 			return err
 		}
 		done = true
+		if err := s.reserveAgain(c, j, fresh); err != nil {
+			return err
+		}
 		if err := s.note(c, j.ID, event{kind: job.EventRetried, account: by}); err != nil || !fresh {
 			return err
 		}
@@ -80,7 +83,7 @@ func (s *Store) Retry(ctx context.Context, j *job.Job, fresh bool, by string) (d
 		return nil
 	})
 	if isDuplicateKey(err) {
-		return false, ErrTableBusy
+		return false, s.busy(ctx, j.ID, j)
 	}
 	return done && err == nil, wrap("retry job", err)
 }

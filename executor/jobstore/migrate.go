@@ -87,18 +87,19 @@ var migrations = []migration{
 			data LONGBLOB NOT NULL,
 			update_time DATETIME(6) NOT NULL
 		) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin`,
-		`ALTER TABLE %s.jobs ADD COLUMN IF NOT EXISTS pause_requested TINYINT NOT NULL DEFAULT 0`,
-		`ALTER TABLE %s.jobs ADD COLUMN IF NOT EXISTS settings BIGINT NOT NULL DEFAULT 0`,
-		`ALTER TABLE %s.jobs ADD COLUMN IF NOT EXISTS task LONGTEXT NULL`,
-		`ALTER TABLE %s.jobs ADD COLUMN IF NOT EXISTS process VARCHAR(255) NOT NULL DEFAULT ''`,
-		`ALTER TABLE %s.jobs ADD COLUMN IF NOT EXISTS step_done BIGINT NOT NULL DEFAULT 0`,
-		`ALTER TABLE %s.jobs ADD COLUMN IF NOT EXISTS step_size BIGINT NOT NULL DEFAULT 0`,
-		`ALTER TABLE %s.jobs ADD COLUMN IF NOT EXISTS step_speed BIGINT NOT NULL DEFAULT 0`,
-		`ALTER TABLE %s.jobs ADD COLUMN IF NOT EXISTS step_seconds_left BIGINT NOT NULL DEFAULT 0`,
-		`ALTER TABLE %s.jobs ADD COLUMN IF NOT EXISTS total_done BIGINT NOT NULL DEFAULT 0`,
-		`ALTER TABLE %s.jobs ADD COLUMN IF NOT EXISTS total_speed BIGINT NOT NULL DEFAULT 0`,
-		`ALTER TABLE %s.jobs ADD COLUMN IF NOT EXISTS total_seconds_left BIGINT NOT NULL DEFAULT 0`,
-		`ALTER TABLE %s.jobs ADD COLUMN IF NOT EXISTS percent DOUBLE NOT NULL DEFAULT 0`,
+		`ALTER TABLE %s.jobs
+			ADD COLUMN IF NOT EXISTS pause_requested TINYINT NOT NULL DEFAULT 0,
+			ADD COLUMN IF NOT EXISTS settings BIGINT NOT NULL DEFAULT 0,
+			ADD COLUMN IF NOT EXISTS task LONGTEXT NULL,
+			ADD COLUMN IF NOT EXISTS process VARCHAR(255) NOT NULL DEFAULT '',
+			ADD COLUMN IF NOT EXISTS step_done BIGINT NOT NULL DEFAULT 0,
+			ADD COLUMN IF NOT EXISTS step_size BIGINT NOT NULL DEFAULT 0,
+			ADD COLUMN IF NOT EXISTS step_speed BIGINT NOT NULL DEFAULT 0,
+			ADD COLUMN IF NOT EXISTS step_seconds_left BIGINT NOT NULL DEFAULT 0,
+			ADD COLUMN IF NOT EXISTS total_done BIGINT NOT NULL DEFAULT 0,
+			ADD COLUMN IF NOT EXISTS total_speed BIGINT NOT NULL DEFAULT 0,
+			ADD COLUMN IF NOT EXISTS total_seconds_left BIGINT NOT NULL DEFAULT 0,
+			ADD COLUMN IF NOT EXISTS percent DOUBLE NOT NULL DEFAULT 0`,
 	}},
 	{"changes to the cluster", []string{
 		`CREATE TABLE IF NOT EXISTS %s.cluster_changes (
@@ -132,6 +133,38 @@ var migrations = []migration{
 			PRIMARY KEY (job_id, seq)
 		) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin`,
 		`ALTER TABLE %s.jobs ADD COLUMN IF NOT EXISTS events BIGINT NOT NULL DEFAULT 0`,
+	}},
+	{"tables of jobs", []string{
+		// First of all: a Sluice that reserves tables in this column accepts no job and ends none from here on.
+		`ALTER TABLE %s.jobs CHANGE COLUMN IF EXISTS active_key old_active_key VARCHAR(160) NULL`,
+		`CREATE TABLE IF NOT EXISTS %s.job_tables (
+			job_id BIGINT NOT NULL,
+			seq BIGINT NOT NULL,
+			table_schema VARCHAR(64) NOT NULL,
+			table_name VARCHAR(64) NOT NULL,
+			table_id BIGINT NULL,
+			name_key VARCHAR(160) NULL,
+			active TINYINT NULL,
+			state VARCHAR(16) NOT NULL DEFAULT '',
+			imported_rows BIGINT NOT NULL DEFAULT 0,
+			source_bytes BIGINT NOT NULL DEFAULT 0,
+			message TEXT NOT NULL,
+			PRIMARY KEY (job_id, seq),
+			UNIQUE KEY active_id (table_id, active),
+			UNIQUE KEY active_name (name_key, active)
+		) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin`,
+		`INSERT IGNORE INTO %s.job_tables (job_id, seq, table_schema, table_name, table_id, name_key, active, message)
+			SELECT id, 1, table_schema, table_name, NULLIF(table_id, 0),
+				CASE WHEN table_id = 0 THEN SUBSTRING(old_active_key, 6) END, CASE WHEN old_active_key IS NOT NULL THEN 1 END, ''
+			FROM %[1]s.jobs`,
+		`ALTER TABLE %s.jobs
+			ADD COLUMN IF NOT EXISTS kind VARCHAR(16) NOT NULL DEFAULT 'import',
+			ADD COLUMN IF NOT EXISTS targets LONGTEXT NULL,
+			ADD COLUMN IF NOT EXISTS result TEXT NULL,
+			ADD COLUMN IF NOT EXISTS connection_id BIGINT NOT NULL DEFAULT 0`,
+	}},
+	{"the old way to hold a table", []string{
+		`ALTER TABLE %s.jobs DROP COLUMN IF EXISTS old_active_key`,
 	}},
 }
 

@@ -80,7 +80,7 @@ func setProgress(p job.Progress) (set string, args []any, err error) {
 			seconds(p.Current.Left), p.Total.Done, p.Total.Speed, seconds(p.Total.Left), p.Percent, p.Current.Percent, string(steps)}, nil
 }
 
-// End moves a job to its last state and frees its table. Its checkpoint, if the core has left one, stays
+// End moves a job to its last state and frees its tables. Its checkpoint, if the core has left one, stays
 // unless the job has finished: the table holds rows of the job, and a RETRY must not bring them in again. ErrLost when the job is no longer the caller's. Unlike
 // TiDB, a cancelled job gets an end time too: without one it reads as if it
 // still ran.
@@ -98,16 +98,23 @@ func (s *Store) End(ctx context.Context, l job.Lease, o job.Outcome) error {
 	if err != nil {
 		return err
 	}
-	set := progress + ", status = ?, error_code = ?, message = ?, active_key = NULL, step_seconds_left = 0, total_seconds_left = 0"
+	set := progress + ", status = ?, error_code = ?, message = ?, step_seconds_left = 0, total_seconds_left = 0"
 	args = append(args, string(o.Status), int64(o.ErrorCode), o.Message)
 	if sum := o.Checksum; sum != nil {
 		set += ", checksum = ?, total_kvs = ?, total_bytes = ?"
 		args = append(args, sum.Crc64Xor, sum.TotalKvs, sum.TotalBytes)
 	}
+	if o.Result != "" {
+		set += ", result = ?"
+		args = append(args, o.Result)
+	}
 	set += ", end_time = " + now
 	return wrap("end job", s.pool.Transact(ctx, func(c *sqlconn.Session) error {
 		err := s.changeBy(c, set, args, l, event{kind: job.EventKind(o.Status), message: o.Message}, from...)
-		if err != nil || o.Status != job.Finished {
+		if err != nil {
+			return err
+		}
+		if _, err = c.Exec("UPDATE "+s.schema+".job_tables SET active = NULL WHERE job_id = ?", l.JobID); err != nil || o.Status != job.Finished {
 			return err
 		}
 		_, err = c.Exec("DELETE FROM "+s.schema+".checkpoints WHERE job_id = ?", l.JobID)

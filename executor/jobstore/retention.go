@@ -42,7 +42,7 @@ func (s *Store) RemoveEnded(ctx context.Context, retention time.Duration) (int64
 }
 
 func (s *Store) removeJob(c *sqlconn.Session, id int64, old string) (gone int64, err error) {
-	for _, table := range []string{"job_errors", "job_events", "checkpoints"} {
+	for _, table := range []string{"job_errors", "job_events", "job_tables", "checkpoints"} {
 		for left := true; left; {
 			// A job that is tried again meanwhile is not old any more.
 			r, err := c.Exec(fmt.Sprintf("DELETE FROM %[1]s.%[4]s WHERE job_id = ? AND EXISTS (SELECT 1 FROM %[1]s.jobs WHERE id = ? AND %[2]s) LIMIT %[3]d",

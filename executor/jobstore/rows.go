@@ -14,7 +14,7 @@ import (
 const timeLayout = "2006-01-02 15:04:05.999999"
 
 func (s *Store) selectJobs() string {
-	return "SELECT id, group_key, data_source, table_schema, table_name, table_id, statement, options, format_version, " +
+	return "SELECT id, kind, targets, result, connection_id, group_key, data_source, table_schema, table_name, table_id, statement, options, format_version, " +
 		"status, phase, step, imported_rows, step_done, step_size, step_speed, step_seconds_left, total_done, total_speed, " +
 		"total_seconds_left, percent, step_percent, steps, source_bytes, error_code, message, created_by, create_time, start_time, " +
 		"end_time, update_time, owner, term, lease_until, cancel_requested, pause_requested, settings, error_rows FROM " + s.schema + ".jobs"
@@ -26,9 +26,13 @@ func scanJobs(r *mysql.Result) ([]job.Job, error) {
 	for i := range r.RowNumber() {
 		sc := rowScanner{r: r, row: i}
 		var j job.Job
-		var status, phase string
+		var status, phase, kind string
 		var code, term, format int64
 		sc.int(&j.ID)
+		sc.string(&kind)
+		sc.string(&j.Targets)
+		sc.string(&j.Result)
+		sc.int(&j.Connection)
 		sc.string(&j.GroupKey)
 		sc.string(&j.DataSource)
 		sc.string(&j.DB)
@@ -56,7 +60,7 @@ func scanJobs(r *mysql.Result) ([]job.Job, error) {
 		if sc.err != nil {
 			return nil, fmt.Errorf("job row: %w", sc.err)
 		}
-		j.Status, j.Phase = job.Status(status), job.Phase(phase)
+		j.Kind, j.Status, j.Phase = job.Kind(kind), job.Status(status), job.Phase(phase)
 		if !j.Status.Valid() {
 			return nil, fmt.Errorf("job %d: unknown status %q", j.ID, status)
 		}

@@ -7,8 +7,8 @@
 //     that finds no row returns ErrLost and the caller must stop writing.
 //   - All times are the cluster's clock in UTC: a Sluice with a wrong clock can
 //     neither lose nor steal a lease.
-//   - An active row's key is in a unique index, so "is there another job on
-//     this table" is decided by the insert itself.
+//   - The tables of active jobs are in unique indexes (tables.go), so "is there
+//     another job on this table" is decided by the insert itself.
 //   - Values are sent as parameters, never pasted into SQL text.
 package jobstore
 
@@ -16,10 +16,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
-
-	"github.com/go-mysql-org/go-mysql/mysql"
 
 	"github.com/sluicedb/sluice/executor/job"
 	"github.com/sluicedb/sluice/importcore/cluster/sqlconn"
@@ -115,8 +112,8 @@ func (s *Store) Owner() string { return s.owner }
 func (s *Store) Lease() time.Duration { return s.lease }
 
 // Create accepts a job: it inserts a pending row that this instance owns with
-// term 1, and returns it with id and times set. ErrTableBusy means that another
-// active job holds the table. Of j it reads what describes the job, not its
+// term 1 and its tables, and returns it with id and times set. ErrTableBusy means that another
+// active job holds one of the tables; a *BusyError says which. Of j it reads what describes the job, not its
 // state.
 func (s *Store) Create(ctx context.Context, j job.Job) (job.Job, error) {
 	var created job.Job
@@ -128,6 +125,9 @@ func (s *Store) Create(ctx context.Context, j job.Job) (job.Job, error) {
 		if err := s.insert(c, id, &j); err != nil {
 			return err
 		}
+		if err := s.reserve(c, id, &j); err != nil {
+			return err
+		}
 		if err := s.note(c, id, event{kind: job.EventAccepted, account: j.CreatedBy}); err != nil {
 			return err
 		}
@@ -135,7 +135,7 @@ func (s *Store) Create(ctx context.Context, j job.Job) (job.Job, error) {
 		return err
 	})
 	if isDuplicateKey(err) {
-		return job.Job{}, ErrTableBusy
+		return job.Job{}, s.busy(ctx, 0, &j)
 	}
 	if fault.IsRetryable(err) && created.ID != 0 && s.isThere(ctx, &created) {
 		err = nil // only the answer was lost
@@ -192,10 +192,10 @@ func (s *Store) nextID(c *sqlconn.Session) (int64, error) {
 
 func (s *Store) insert(c *sqlconn.Session, id int64, j *job.Job) error {
 	_, err := c.Exec("INSERT INTO "+s.schema+".jobs (id, group_key, data_source, table_schema, table_name, table_id, "+
-		"active_key, statement, options, format_version, status, phase, step, source_bytes, message, created_by, "+
+		"kind, targets, connection_id, statement, options, format_version, status, phase, step, source_bytes, message, created_by, "+
 		"task, create_time, update_time, owner, process, term, lease_until) "+
-		"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', '', ?, '', ?, ?, "+now+", "+now+", ?, ?, 1, "+s.until()+")",
-		id, nullable(j.GroupKey), j.DataSource, j.DB, j.Table, j.TableID, j.ActiveKey(), j.Statement, j.Options,
+		"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', '', ?, '', ?, ?, "+now+", "+now+", ?, ?, 1, "+s.until()+")",
+		id, nullable(j.GroupKey), j.DataSource, j.DB, j.Table, j.TableID, string(kindOf(j)), nullable(j.Targets), j.Connection, j.Statement, j.Options,
 		job.FormatVersion, string(job.Pending), j.SourceBytes, j.CreatedBy, nullable(j.Task), s.owner, s.process)
 	return err
 }
@@ -275,11 +275,6 @@ func wrap(what string, err error) error {
 		return nil
 	}
 	return fmt.Errorf("%s: %w", what, err)
-}
-
-func isDuplicateKey(err error) bool {
-	var e *mysql.MyError
-	return errors.As(err, &e) && e.Code == mysql.ER_DUP_ENTRY && strings.Contains(e.Message, "active_key")
 }
 
 func nullable(s string) any {

@@ -12,6 +12,7 @@ import (
 // needs another owner.
 type Held struct {
 	Lease         job.Lease
+	Kind          job.Kind
 	Status        job.Status
 	Step          string
 	FormatVersion int
@@ -33,7 +34,7 @@ type Held struct {
 func (s *Store) Held(ctx context.Context) ([]Held, error) {
 	var held []Held
 	err := s.pool.Use(ctx, func(c *sqlconn.Session) error {
-		r, err := c.Exec("SELECT j.id, j.owner, j.term, j.status, j.step, j.format_version, j.cancel_requested, j.pause_requested, " +
+		r, err := c.Exec("SELECT j.id, j.kind, j.owner, j.term, j.status, j.step, j.format_version, j.cancel_requested, j.pause_requested, " +
 			"j.settings, j.process, j.lease_until < " + now + ", j.lease_until < " + now + " - " + s.interval() +
 			", TIMESTAMPDIFF(MICROSECOND, j.lease_until, " + now + "), EXISTS (SELECT 1 FROM " + s.schema + ".checkpoints c " +
 			"WHERE c.job_id = j.id) FROM " + s.schema + ".jobs j WHERE j.status IN ('pending', 'running') ORDER BY j.id")
@@ -53,9 +54,10 @@ func (s *Store) Held(ctx context.Context) ([]Held, error) {
 }
 
 func (s *rowScanner) held(h *Held) {
-	var status string
+	var status, kind string
 	var format, waiting int64
 	s.int(&h.Lease.JobID)
+	s.string(&kind)
 	s.string(&h.Lease.Owner)
 	s.int(&h.Lease.Term)
 	s.string(&status)
@@ -67,7 +69,7 @@ func (s *rowScanner) held(h *Held) {
 	s.bool(&h.Abandoned)
 	s.int(&waiting)
 	s.bool(&h.Checkpoint)
-	h.Status, h.FormatVersion, h.Waiting = job.Status(status), int(format), time.Duration(waiting)*time.Microsecond
+	h.Kind, h.Status, h.FormatVersion, h.Waiting = job.Kind(kind), job.Status(status), int(format), time.Duration(waiting)*time.Microsecond
 }
 
 // Adopt makes this instance the owner of a pending job that has none, and

@@ -423,7 +423,7 @@ func (c *cleanupCase) start() (end func()) {
 		}
 	})
 	c.eventually(func() bool {
-		_, values, err := rows(t, c.direct, "SELECT id FROM sluice.jobs WHERE table_schema = ? AND active_key IS NOT NULL", c.name)
+		_, values, err := rows(t, c.direct, "SELECT job_id FROM sluice.job_tables WHERE table_schema = ? AND active = 1", c.name)
 		require.NoError(t, err)
 		if len(values) == 1 {
 			c.job = values[0][0]

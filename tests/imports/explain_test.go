@@ -193,14 +193,17 @@ func TestExplainSeesOtherJobs(t *testing.T) {
 	b.mustImport(fmt.Sprintf("IMPORT INTO first FROM '%s'", b.file("first.csv", "1\n"))) // makes the tables for jobs
 	b.explain("EXPLAIN "+stmt).require(t, "active_job", "passed", "no other job")
 	// As another Sluice would have it.
-	_, err := b.direct.ExecContext(t.Context(), `INSERT INTO sluice.jobs (id, data_source, table_schema, table_name, table_id, active_key, statement, options,
+	_, err := b.direct.ExecContext(t.Context(), `INSERT INTO sluice.jobs (id, data_source, table_schema, table_name, table_id, statement, options,
 		format_version, status, phase, step, source_bytes, message, created_by, create_time, update_time, owner, term, lease_until)
-		SELECT 1000000, '', ?, 't', tidb_table_id, CONCAT('id/', tidb_table_id), '', '{}', 1, 'running', '', '', 0, '', '', UTC_TIMESTAMP(6), UTC_TIMESTAMP(6), 'other', 1,
+		SELECT 1000000, '', ?, 't', tidb_table_id, '', '{}', 1, 'running', '', '', 0, '', '', UTC_TIMESTAMP(6), UTC_TIMESTAMP(6), 'other', 1,
 		UTC_TIMESTAMP(6) + INTERVAL 1 HOUR FROM information_schema.tables WHERE table_schema = ? AND table_name = 't'`, b.name, b.name)
+	require.NoError(t, err)
+	_, err = b.direct.ExecContext(t.Context(), `INSERT INTO sluice.job_tables (job_id, seq, table_schema, table_name, table_id, active, message)
+		SELECT 1000000, 1, ?, 't', tidb_table_id, 1, '' FROM information_schema.tables WHERE table_schema = ? AND table_name = 't'`, b.name, b.name)
 	require.NoError(t, err)
 	b.explain("EXPLAIN "+stmt).require(t, "active_job", "critical", "there is active job on the target table already: job 1000000")
 	b.fails(stmt, 8173, "there is active job on the target table already")
-	_, err = b.direct.ExecContext(t.Context(), "DELETE FROM sluice.jobs WHERE id = 1000000")
+	_, err = b.direct.ExecContext(t.Context(), "DELETE j, t FROM sluice.jobs j JOIN sluice.job_tables t ON t.job_id = j.id WHERE j.id = 1000000")
 	require.NoError(t, err)
 }
 

@@ -154,9 +154,9 @@ func testBadRowsUpgrade(t *testing.T, p jobstore.Params) {
 	j := runningJob(t, s)
 	c := connect(t, p)
 	quoted := sqlconn.QuoteName(schema)
-	for _, sql := range []string{"DROP TABLE " + s.BadRowsTable(), "ALTER TABLE " + quoted + ".jobs DROP COLUMN error_rows",
-		"DELETE FROM " + quoted + ".migrations WHERE version > 1"} {
-		_, err := c.Execute(sql)
+	for _, sql := range append(beforeJobTables, "DROP TABLE %s.job_errors", "ALTER TABLE %s.jobs DROP COLUMN error_rows",
+		"DELETE FROM %s.migrations WHERE version > 1") {
+		_, err := c.Execute(fmt.Sprintf(sql, quoted))
 		require.NoError(t, err)
 	}
 	s = open(t, p, schema, "a:1", time.Minute)

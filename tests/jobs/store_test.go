@@ -53,7 +53,7 @@ func TestStore(t *testing.T) {
 			for name, f := range map[string]func(*testing.T, jobstore.Params){
 				"Life": testLife, "Guard": testGuard, "GuardRace": testGuardRace, "Fence": testFence,
 				"Cancel": testCancel, "Pause": testPause, "Retry": testRetry, "Alter": testAlter, "Takeover": testTakeover,
-				"Checkpoint": testCheckpoint, "Changes": testChanges, "Events": testEvents, "Steps": testSteps, "RemoveEnded": testRemoveEnded, "Upgrade": testUpgrade, "Migrate": testMigrate,
+				"Checkpoint": testCheckpoint, "Changes": testChanges, "Events": testEvents, "Steps": testSteps, "RemoveEnded": testRemoveEnded, "Upgrade": testUpgrade, "JobTables": testJobTables, "RestoreTables": testRestoreTables, "Migrate": testMigrate,
 				"Backends": testBackends, "Context": testContext,
 			} {
 				t.Run(name, func(t *testing.T) {
@@ -84,7 +84,7 @@ func testLife(t *testing.T, p jobstore.Params) {
 	j, err := s.Create(ctx, aJob(7))
 	require.NoError(t, err)
 	want := aJob(7)
-	want.ID, want.Status, want.FormatVersion = 1, job.Pending, job.FormatVersion
+	want.ID, want.Kind, want.Status, want.FormatVersion = 1, job.Import, job.Pending, job.FormatVersion
 	want.Lease = job.Lease{JobID: 1, Owner: "a:1", Term: 1}
 	require.True(t, j.CreateTime.After(before))
 	require.Equal(t, time.UTC, j.CreateTime.Location())

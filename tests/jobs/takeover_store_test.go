@@ -350,10 +350,10 @@ func testUpgrade(t *testing.T, p jobstore.Params) {
 	j := running(t, s, 7)
 	c := connect(t, p)
 	quoted := "`" + strings.ReplaceAll(p.Schema, "`", "``") + "`"
-	for _, sql := range []string{
+	for _, sql := range append(beforeJobTables,
 		"DELETE FROM %s.migrations WHERE version > 2", "DROP TABLE %s.checkpoints", "UPDATE %s.jobs SET format_version = 1",
 		"ALTER TABLE %s.jobs DROP COLUMN pause_requested", "ALTER TABLE %s.jobs DROP COLUMN task", "ALTER TABLE %s.jobs DROP COLUMN percent",
-	} {
+	) {
 		_, err := c.Execute(fmt.Sprintf(sql, quoted))
 		require.NoError(t, err, sql)
 	}
