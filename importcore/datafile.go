@@ -118,6 +118,10 @@ func (p *Plan) isSQL(file int) bool { return file < len(p.data) && p.data[file].
 // section is the part of a file that is read; nil for all of it.
 func (p *Plan) section(file int) *sqldump.Section { return p.data[file].Section }
 
+// estimatesBytes tells whether what blocks count of their files isn't all of these, but depends on where blocks begin: of compressed
+// files what was read for them, of SQL files what is between them.
+func (p *Plan) estimatesBytes() bool { return p.Task.has(FormatSQL) || p.unpackMemory(0) > 0 }
+
 // unpackShare is the part of a budget that unpacking zstd may take, if there are such files.
 const unpackShare = 4
 

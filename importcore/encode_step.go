@@ -64,8 +64,14 @@ func (r *run) encodeAll(ctx context.Context, memory memorySplit, saver *encodedS
 	if err := bad.end(ctx, group.Wait()); err != nil {
 		return err
 	}
-	if err := r.reached(feeder); err != nil || !r.mustSaveEncoded() {
+	if err := r.reached(feeder); err != nil {
 		return err
+	}
+	if feeder.next.File == len(r.plan.Files) && r.plan.estimatesBytes() {
+		r.plan.progress.sourceBytes.Store(r.plan.SourceBytes)
+	}
+	if !r.mustSaveEncoded() {
+		return nil
 	}
 	return saver.begin(ctx, feeder.next)
 }

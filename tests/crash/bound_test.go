@@ -29,7 +29,7 @@ func TestNoMoreIsDoneAgainThanPromised(t *testing.T) {
 	})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, core.Close()) }()
-	task, store := k.newTask(schema, "t", k.source(t)), &slowStore{}
+	task, store := k.newTask(t, schema, "t", k.source(t)), &slowStore{}
 	task.Checkpoints = store
 	plan, err := core.Plan(t.Context(), task)
 	require.NoError(t, err)

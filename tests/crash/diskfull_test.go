@@ -107,7 +107,7 @@ func forFullKinds(t *testing.T, names []string, begin func(b *engineBench, dir s
 func (b *engineBench) fillDisk(open opener, dir string, room int) (before int64, ended bool) {
 	t, what := b.T, fmt.Sprintf("with %d bytes", room)
 	b.create(t, b.pg.DB(t), b.schema, "t")
-	task := b.newTask(b.schema, "t", b.location)
+	task := b.newTask(t, b.schema, "t", b.location)
 	w, core := &world{}, open(room, &task)
 	summary, _, err := w.live(t, core, task, 0, nil)
 	if err == nil {

@@ -191,7 +191,7 @@ func newEngineBench(t *testing.T, k kind) *engineBench {
 	b := &engineBench{T: t, kind: k, pg: pg, schema: schema, location: k.source(t), points: 6, rnd: rand.New(rand.NewPCG(1, 2))}
 	k.create(t, db, schema, "t")
 	w := &world{}
-	summary, _, err := w.live(t, openCore(t, pg, t.TempDir()), b.newTask(schema, "t", b.location), 0, nil)
+	summary, _, err := w.live(t, openCore(t, pg, t.TempDir()), b.newTask(t, schema, "t", b.location), 0, nil)
 	require.NoError(t, err)
 	b.rows, b.records, b.summary, b.events = k.content(t, db, schema, "t"), w.told(), *summary, w.events
 	require.Greater(t, b.events, 20)
@@ -205,7 +205,7 @@ func (b *engineBench) interrupt(what string, at int, cause error, lose bool) {
 	t := b.T
 	db := b.pg.DB(t)
 	b.create(t, db, b.schema, "t")
-	task := b.newTask(b.schema, "t", b.location)
+	task := b.newTask(t, b.schema, "t", b.location)
 	w, dir := &world{}, t.TempDir()
 	for life := 0; ; life++ {
 		if life == 3 {
@@ -280,7 +280,7 @@ func (b *engineBench) abandon(at int) {
 	t := b.T
 	db := b.pg.DB(t)
 	b.create(t, db, b.schema, "t")
-	task := b.newTask(b.schema, "t", b.location)
+	task := b.newTask(t, b.schema, "t", b.location)
 	w, dir := &world{}, t.TempDir()
 	core := openCore(t, b.pg, dir)
 	_, _, err := w.live(t, core, task, at, errDied)
@@ -338,7 +338,7 @@ func TestBadRowsEndJobsThatMakeCheckpoints(t *testing.T) {
 		schema, db := pg.Database(t)
 		k.create(t, db, schema, "t")
 		w := &world{}
-		_, _, err := w.live(t, openCore(t, pg, t.TempDir()), k.newTask(schema, "t", k.source(t)), 0, nil)
+		_, _, err := w.live(t, openCore(t, pg, t.TempDir()), k.newTask(t, schema, "t", k.source(t)), 0, nil)
 		require.ErrorContains(t, err, fmt.Sprintf("part%02d.csv, line %d,", bad/engineSize.rowsPerFile, bad%engineSize.rowsPerFile+1))
 		require.Empty(t, k.content(t, db, schema, "t"))
 		require.Empty(t, w.data, "a job that failed begins anew")

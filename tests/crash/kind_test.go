@@ -28,8 +28,12 @@ type kind struct {
 	drawn string
 	// rounds says that the source is imported in several parts.
 	rounds bool
-	size   size
+	// form is the suffix of the files: ".csv" if it is empty. givenFiles stands for files of several forms that the task names.
+	form string
+	size size
 }
+
+const givenFiles = "given"
 
 // size is that of a source.
 type size struct{ files, rowsPerFile int }
@@ -92,6 +96,14 @@ func kinds(s size) []kind {
 			rows: all[6].rows},
 		kind{name: "disk quota, drawn values", rows: s.plainRow, drawn: "d", rounds: true,
 			table: "(id BIGINT PRIMARY KEY, u VARCHAR(20), v TEXT, d VARCHAR(36) DEFAULT (UUID()), KEY (d))"})
+	all = append(all,
+		kind{name: "SQL", table: plain, rows: s.plainRow, form: ".sql"},
+		kind{name: "SQL, replace", table: plain, rows: s.collidingRow, form: ".sql.zst", with: "on_duplicate='replace'",
+			task: onDuplicate(importcore.DuplicateReplace, false)},
+		kind{name: "SQL, bad rows", table: plain, rows: all[6].rows, form: ".sql.gz", with: "max_errors=9000", task: all[6].task},
+		kind{name: "SQL, disk quota", table: plain, rows: s.plainRow, form: ".sql.zst", rounds: true},
+		kind{name: "packed CSV", table: plain, rows: s.plainRow, form: ".csv.gz"},
+		kind{name: "given files", table: plain, rows: s.plainRow, form: givenFiles})
 	for i := range all {
 		all[i].size = s
 		if !all[i].rounds {
@@ -116,13 +128,14 @@ func (k *kind) source(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	for f := range k.size.files {
-		var b strings.Builder
-		for i := range k.size.rowsPerFile {
-			b.WriteString(k.rows(f*k.size.rowsPerFile+i) + "\n")
-		}
-		require.NoError(t, os.WriteFile(filepath.Join(dir, fmt.Sprintf("part%02d.csv", f)), []byte(b.String()), 0o600))
+		form := k.suffix(f)
+		text := k.text(f, form)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, fmt.Sprintf("part%02d%s", f, form)), packed(t, form, text), 0o600))
 	}
-	return filepath.Join(dir, "part*.csv")
+	if k.form == givenFiles {
+		return dir
+	}
+	return filepath.Join(dir, "part*"+k.suffix(0))
 }
 
 func (k *kind) create(t *testing.T, db *sql.DB, schema, table string) {
@@ -138,13 +151,17 @@ func (k *kind) create(t *testing.T, db *sql.DB, schema, table string) {
 	}
 }
 
-func (k *kind) newTask(schema, table, location string) importcore.ImportTask {
+func (k *kind) newTask(t *testing.T, schema, table, location string) importcore.ImportTask {
 	task := importcore.ImportTask{
-		JobID: 1, DB: schema, Table: table, Location: location, CSV: csv.Config{FieldsTerminatedBy: ",", FieldsEnclosedBy: `"`, FieldsEscapedBy: `\`},
+		JobID: 1, DB: schema, Table: table, Location: location, Files: k.files(t, location), CSV: csv.Config{FieldsTerminatedBy: ",", FieldsEnclosedBy: `"`, FieldsEscapedBy: `\`},
 		Threads: 2, SQLMode: mysql.ModeStrictTransTables,
 	}
-	for _, name := range []string{"id", "u", "v"} {
-		task.Columns = append(task.Columns, columnNamed(name))
+	if strings.HasPrefix(k.form, ".sql") {
+		task.Format = importcore.FormatSQL // and the statements list columns
+	} else {
+		for _, name := range []string{"id", "u", "v"} {
+			task.Columns = append(task.Columns, columnNamed(name))
+		}
 	}
 	if k.task != nil {
 		k.task(&task)

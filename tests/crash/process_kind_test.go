@@ -3,6 +3,7 @@ package crash_test
 import (
 	"database/sql"
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -37,8 +38,11 @@ const slowly = "CONCAT(@v, LEFT(SHA2(REPEAT(@v, 50), 512), 8))"
 // processKinds are all kinds that there are.
 func processKinds() (all []processKind) {
 	short := map[string]bool{"plain": true, "replace": true, "ignore": true, "capture": true, "bad rows": true, "filled, replace": true,
-		"disk quota": true}
+		"disk quota": true, "SQL, replace": true}
 	for _, k := range kinds(processSize) {
+		if k.form == givenFiles {
+			continue // no IMPORT INTO names such
+		}
 		all = append(all, processKind{
 			name: k.name, short: short[k.name], tables: []string{"t"}, alone: k.fill == "", needsRuns: k.fill != "" || k.drawn != "",
 			source:  func(t *testing.T) string { return k.source(t) },
@@ -47,7 +51,11 @@ func processKinds() (all []processKind) {
 				if k.with != "" {
 					options = ", " + k.with + options
 				}
-				return fmt.Sprintf("IMPORT INTO %s.t (id, u, @v) SET v = %s FROM '%s' WITH thread=2%s", schema, slowly, location, options)
+				format := "csv"
+				if strings.HasPrefix(k.form, ".sql") {
+					format = "sql"
+				}
+				return fmt.Sprintf("IMPORT INTO %s.t (id, u, @v) SET v = %s FROM '%s' FORMAT '%s' WITH thread=2%s", schema, slowly, location, format, options)
 			},
 			content: func(t *testing.T, db *sql.DB, schema string) []string { return k.content(t, db, schema, "t") },
 		})

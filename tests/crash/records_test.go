@@ -24,7 +24,7 @@ func TestCapturedRowsStayRecorded(t *testing.T) {
 	for at := b.events; ; at-- {
 		what := fmt.Sprintf("dies at event %d of %d", at, b.events)
 		b.create(t, b.pg.DB(t), b.schema, "t")
-		task := b.newTask(b.schema, "t", b.location)
+		task := b.newTask(t, b.schema, "t", b.location)
 		w, core := &world{}, openCore(t, b.pg, t.TempDir())
 		_, _, err := w.live(t, core, task, at, errDied)
 		require.ErrorIs(t, err, errDied, what)

@@ -41,7 +41,7 @@ func TestRoundsEndWhereTheyEnded(t *testing.T) {
 	schema, db := b.pg.Database(t)
 	b.schema = schema
 	k.create(t, db, schema, "t")
-	task := k.newTask(schema, "t", b.location)
+	task := k.newTask(t, schema, "t", b.location)
 	task.DiskQuota *= 2
 	w := &world{}
 	summary, _, err := w.live(t, openCore(t, b.pg, t.TempDir()), threads(task, 64), 0, nil)
@@ -84,7 +84,7 @@ func TestDiskQuotaIsKept(t *testing.T) {
 		require.Zero(t, diskUse(t, dir))
 		return bytes
 	}
-	task := k.newTask(schema, "t", location)
+	task := k.newTask(t, schema, "t", location)
 	quota := task.DiskQuota
 	for _, task.DiskQuota = range []int64{quota, quota / 2} {
 		used := most(task)
@@ -146,7 +146,7 @@ func TestRowsThatCollideInRounds(t *testing.T) {
 				}
 				k.create(t, db, schema, "t")
 				w, core := &world{}, openCore(t, pg, t.TempDir())
-				task := k.newTask(schema, "t", k.source(t))
+				task := k.newTask(t, schema, "t", k.source(t))
 				task.Checksum, task.DiskQuota = checksum, task.DiskQuota/2
 				_, _, err := w.live(t, core, task, 0, nil)
 				require.ErrorContains(t, err, c.want)
@@ -173,7 +173,7 @@ func TestChecksumIsOffWhereNothingCanCollide(t *testing.T) {
 	for table, known := range map[string]bool{"(id BIGINT, u VARCHAR(20), v TEXT, KEY (u))": false, "(id BIGINT, u VARCHAR(20), v TEXT, UNIQUE KEY (u))": true} {
 		k.table = table
 		k.create(t, db, schema, "t")
-		task := k.newTask(schema, "t", location)
+		task := k.newTask(t, schema, "t", location)
 		task.Checksum = importcore.ChecksumOff
 		summary, _, err := (&world{}).live(t, openCore(t, pg, t.TempDir()), task, 0, nil)
 		require.NoError(t, err)
@@ -196,7 +196,7 @@ func TestRoundsWithoutCheckpoints(t *testing.T) {
 	})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, core.Close()) }()
-	plan, err := core.Plan(t.Context(), k.newTask(schema, "t", k.source(t)))
+	plan, err := core.Plan(t.Context(), k.newTask(t, schema, "t", k.source(t)))
 	require.NoError(t, err)
 	summary, err := core.Import(t.Context(), plan, nil)
 	require.NoError(t, err)

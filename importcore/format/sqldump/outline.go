@@ -206,10 +206,11 @@ func (o *outliner) pass(ctx context.Context) error {
 				if pos, err = o.lexer.row(o.buf, pos); err != nil {
 					return it, err
 				}
-				more := false
-				if pos, more, err = o.behindRow(o.buf, pos); err != nil {
+				next, more, err := o.behindRow(o.buf, pos)
+				if err != nil {
 					return it, err
 				}
+				pos = next
 				it.start, it.end = pos, pos // the row before it isn't needed again
 				if ended = !more; ended {
 					return it, nil

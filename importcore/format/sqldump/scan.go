@@ -103,26 +103,26 @@ func (s *splitter) scan(data []byte) (f found) {
 }
 
 // behindRow returns where the next row of the statement starts, or the place behind the statement.
-func (l *parser) behindRow(data []byte, pos int) (next int, more bool, err error) {
-	if pos, err = l.blank(data, pos); err != nil {
+func (p *parser) behindRow(data []byte, pos int) (next int, more bool, err error) {
+	if pos, err = p.blank(data, pos); err != nil {
 		return 0, false, err
 	}
 	switch {
 	case pos == len(data):
-		return 0, false, l.unfinished(pos, "an INSERT: it has no "+l.delimiter+" behind its last row")
+		return 0, false, p.unfinished(pos, "an INSERT: it has no "+p.delimiter+" behind its last row")
 	case data[pos] == '(': // where reading goes on
 		return pos, true, nil
-	case bytes.HasPrefix(data[pos:], []byte(l.delimiter)):
-		return pos + len(l.delimiter), false, nil
+	case bytes.HasPrefix(data[pos:], []byte(p.delimiter)):
+		return pos + len(p.delimiter), false, nil
 	case data[pos] != ',':
 		return 0, false, wrong(pos, "something other than a row follows a row")
 	}
-	if pos, err = l.blank(data, pos+1); err != nil {
+	if pos, err = p.blank(data, pos+1); err != nil {
 		return 0, false, err
 	}
 	switch {
 	case pos == len(data):
-		return 0, false, l.unfinished(pos, "an INSERT")
+		return 0, false, p.unfinished(pos, "an INSERT")
 	case data[pos] != '(':
 		return 0, false, wrong(pos, "there is no row behind a comma")
 	}

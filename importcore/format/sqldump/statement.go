@@ -117,7 +117,7 @@ func (p *parser) firstRow(data []byte, pos int) (int, error) {
 
 // readHead reads what comes behind INSERT or REPLACE.
 func (p *parser) readHead(data []byte, start, pos int) (h head, end int, err error) {
-	word := ""
+	var word string
 	for {
 		if pos, err = p.blank(data, pos); err != nil {
 			return h, 0, err
@@ -182,7 +182,7 @@ func (p *parser) columns(data []byte, pos int) (list []string, end int, err erro
 		if pos < len(data) && data[pos] == ')' && len(list) == 0 {
 			return list, pos + 1, nil
 		}
-		name := ""
+		var name string
 		if name, pos, err = p.name(data, pos); err != nil {
 			return nil, 0, err
 		}

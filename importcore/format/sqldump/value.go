@@ -26,7 +26,7 @@ func (r *reader) values(pos int) (end int, _ *syntaxError) {
 		switch c := data[pos]; {
 		case c == '\'':
 			f.Bytes, pos, err = r.text(pos)
-		case isDigit(c) || c == '-':
+		case isDigit(c) || c == '-' && pos+1 < len(data) && data[pos+1] != '-':
 			f, pos, err = r.number(pos)
 		default:
 			f, pos, err = r.other(pos)
@@ -171,18 +171,12 @@ func (r *reader) other(pos int) (f format.Field, end int, err *syntaxError) {
 		return r.number(pos)
 	case c == '\\' && pos+1 < len(data) && data[pos+1] == 'N':
 		return format.Field{Null: true}, pos + 2, nil
-	case c == '/' || c == '#':
+	case c == '/' || c == '#' || c == '-':
 		next, blankErr := r.blank(data, pos)
 		if blankErr != nil || next == pos || next == len(data) {
 			break
 		}
-		if c := data[next]; c == '\'' {
-			f.Bytes, end, err = r.text(next)
-			return f, end, err
-		} else if isDigit(c) || c == '-' {
-			return r.number(next)
-		}
-		return r.other(next)
+		return r.behindComment(next)
 	}
 	end = pos
 	for end < len(data) && isWord(data[end]) {
@@ -192,6 +186,18 @@ func (r *reader) other(pos int) (f format.Field, end int, err *syntaxError) {
 		return f, 0, &syntaxError{at: pos, text: "a value is no literal"}
 	}
 	return r.word(pos, end)
+}
+
+// behindComment reads the value at pos, of any kind.
+func (r *reader) behindComment(pos int) (f format.Field, end int, err *syntaxError) {
+	switch c := r.data[pos]; {
+	case c == '\'':
+		f.Bytes, end, err = r.text(pos)
+		return f, end, err
+	case isDigit(c) || c == '-':
+		return r.number(pos)
+	}
+	return r.other(pos)
 }
 
 // word reads a value that begins with the word at [pos, end).
