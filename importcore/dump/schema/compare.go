@@ -103,3 +103,17 @@ func decimals(t *types.FieldType) int {
 	_, n := mysql.GetDefaultFieldLengthAndDecimal(t.GetType())
 	return n
 }
+
+// DiffersFrom says in which column a table differs from another one of the dump whose rows it is to take too; "" if in none.
+func (t *Table) DiffersFrom(other *Table) string {
+	if len(t.Columns) != len(other.Columns) {
+		return fmt.Sprintf("they have %d and %d columns", len(t.Columns), len(other.Columns))
+	}
+	for i, c := range t.Columns {
+		o := other.Columns[i]
+		if c.Name.Name.L != o.Name.Name.L || generated(c) != generated(o) || !takes(c.Tp, o.Tp) {
+			return fmt.Sprintf("column %d is %s %s, and elsewhere %s %s", i+1, c.Name.Name.O, c.Tp.String(), o.Name.Name.O, o.Tp.String())
+		}
+	}
+	return ""
+}

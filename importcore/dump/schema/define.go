@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/pingcap/tidb/pkg/parser/ast"
@@ -37,6 +38,8 @@ type Table struct {
 	SQL string
 	// TTL tells that it has a TTL, which SQL leaves switched off.
 	TTL bool
+	// ForeignKeys tells that it has some.
+	ForeignKeys bool
 	// Columns are its columns as the dump defines them, in order.
 	Columns []*ast.ColumnDef
 }
@@ -62,9 +65,17 @@ func ReadTable(f *File, from Object, names Names) (*Table, error) {
 	for _, o := range create.Options {
 		t.TTL = t.TTL || o.Tp == ast.TableOptionTTL
 	}
+	t.ForeignKeys = hasForeignKeys(create)
 	rename(create, own.DB, names.of(own, from))
 	t.SQL, err = f.text(create, format.RestoreWithTTLEnableOff)
 	return t, err
+}
+
+func hasForeignKeys(create *ast.CreateTableStmt) bool {
+	return slices.ContainsFunc(create.Constraints, func(c *ast.Constraint) bool { return c.Tp == ast.ConstraintForeignKey }) ||
+		slices.ContainsFunc(create.Cols, func(c *ast.ColumnDef) bool {
+			return slices.ContainsFunc(c.Options, func(o *ast.ColumnOption) bool { return o.Tp == ast.ColumnOptionReference })
+		})
 }
 
 // ReadView returns the statement that makes the view of a schema file; it fails if the view is there.

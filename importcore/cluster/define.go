@@ -1,0 +1,85 @@
+package cluster
+
+import (
+	"context"
+	"strings"
+
+	"github.com/sluicedb/sluice/importcore/cluster/sqlconn"
+)
+
+// ObjectKind is what a name stands for.
+type ObjectKind uint8
+
+// The kinds of objects.
+const (
+	KindTable ObjectKind = iota
+	KindView
+	KindSequence
+)
+
+// String returns the kind as statements have it.
+func (k ObjectKind) String() string { return [...]string{"TABLE", "VIEW", "SEQUENCE"}[k] }
+
+// Object is a table, a view or a sequence of the cluster.
+type Object struct {
+	DB, Name string
+	Kind     ObjectKind
+}
+
+// Objects returns which of the databases exist, by their names as the cluster has them, and all objects that
+// are in them. Case makes no difference.
+func (c *Cluster) Objects(ctx context.Context, databases []string) (existing []string, objects []Object, err error) {
+	if len(databases) == 0 {
+		return nil, nil, nil
+	}
+	args := make([]any, len(databases))
+	for i, db := range databases {
+		args[i] = strings.ToLower(db)
+	}
+	in := "(?" + strings.Repeat(", ?", len(databases)-1) + ")"
+	if existing, err = c.queryStrings(ctx, "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE LOWER(SCHEMA_NAME) IN "+in, args...); err != nil {
+		return nil, nil, failed(err, "list databases")
+	}
+	res, err := c.Query(ctx, "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES WHERE LOWER(TABLE_SCHEMA) IN "+in, args...)
+	if err != nil {
+		return nil, nil, failed(err, "list tables")
+	}
+	defer res.Close()
+	for i := range res.RowNumber() {
+		var text [3]string
+		for col := range text {
+			value, err := res.GetString(i, col)
+			if err != nil {
+				return nil, nil, failed(err, "list tables")
+			}
+			text[col] = strings.Clone(value) // the driver reuses its buffers
+		}
+		o := Object{DB: text[0], Name: text[1]}
+		switch {
+		case strings.Contains(text[2], "VIEW"):
+			o.Kind = KindView
+		case strings.Contains(text[2], "SEQUENCE"):
+			o.Kind = KindSequence
+		}
+		objects = append(objects, o)
+	}
+	return existing, objects, nil
+}
+
+// Define lends f a session in which setup has been run, for statements that define objects. Errors are the
+// session's, see sqlconn.Session.Exec.
+func (c *Cluster) Define(ctx context.Context, setup []string, f func(exec func(sql string) error) error) error {
+	return c.sql.Use(ctx, func(s *sqlconn.Session) error {
+		s.Discard() // has settings of its own
+		exec := func(sql string) error {
+			_, err := s.Exec(sql)
+			return err
+		}
+		for _, sql := range setup {
+			if err := exec(sql); err != nil {
+				return err
+			}
+		}
+		return f(exec)
+	})
+}

@@ -1,0 +1,248 @@
+package restore
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sluicedb/sluice/importcore"
+	"github.com/sluicedb/sluice/importcore/cluster"
+	"github.com/sluicedb/sluice/importcore/cluster/sqlconn"
+	"github.com/sluicedb/sluice/importcore/fault"
+	"github.com/sluicedb/sluice/importcore/fence"
+)
+
+// Abandon gives up a job that was paused or interrupted: what it has made is dropped, tables that were there before are
+// emptied again, by the rules of importcore's clean-up. fate says what became of it, and what is left; "" if nothing was
+// touched. Nobody else may be running the job.
+func (r *Restorer) Abandon(ctx context.Context, task Task) (fate string, err error) {
+	s, err := load(ctx, task.Checkpoints)
+	if err != nil || s == nil {
+		return "", err
+	}
+	a := abandoning{r: r, task: &task, state: s}
+	if fate, err = a.all(ctx); err != nil {
+		return "", err
+	}
+	return fate, task.Checkpoints.Save(ctx, nil)
+}
+
+// abandoning is a clean-up under way.
+type abandoning struct {
+	r     *Restorer
+	task  *Task
+	state *state
+
+	// exists are the objects that are there when the clean-up begins.
+	exists map[Name]cluster.ObjectKind
+
+	mu      sync.Mutex
+	dropped int
+	emptied []string
+	left    []string // what stays, with the reason
+}
+
+// cleaners is how many tables are cleaned up at a time.
+const cleaners = 4
+
+// all does it: views first, which need the rest, then tables, sequences and databases.
+func (a *abandoning) all(ctx context.Context) (fate string, err error) {
+	if a.task.Owned != nil {
+		if err := a.task.Owned(ctx); err != nil {
+			return "", err
+		}
+	}
+	if a.task.Hold != nil {
+		ctx = fence.With(ctx, a.task.Hold)
+	}
+	if err := a.look(ctx); err != nil {
+		return "", err
+	}
+	if err := a.definitions(ctx, cluster.KindView); err != nil {
+		return "", err
+	}
+	if err := a.tables(ctx); err != nil {
+		return "", err
+	}
+	if err := a.definitions(ctx, cluster.KindSequence); err != nil {
+		return "", err
+	}
+	if err := a.databases(ctx); err != nil {
+		return "", err
+	}
+	return a.fate(), nil
+}
+
+// look finds what there is of the job's objects.
+func (a *abandoning) look(ctx context.Context) error {
+	var databases []string
+	for _, o := range a.state.Objects {
+		if !slices.Contains(databases, o.DB) {
+			databases = append(databases, o.DB)
+		}
+	}
+	_, objects, err := a.r.core.Cluster().Objects(ctx, databases)
+	a.exists = make(map[Name]cluster.ObjectKind, len(objects))
+	for _, o := range objects {
+		a.exists[lower(Name{o.DB, o.Name})] = o.Kind
+	}
+	return err
+}
+
+// fate says what was done.
+func (a *abandoning) fate() string {
+	var parts []string
+	if a.dropped > 0 {
+		parts = append(parts, "what the job had made was dropped")
+	}
+	slices.Sort(a.emptied)
+	slices.Sort(a.left)
+	if len(a.emptied) > 0 {
+		parts = append(parts, "emptied again: "+enumerate(a.emptied))
+	}
+	if len(a.left) > 0 {
+		parts = append(parts, "left behind: "+enumerate(a.left))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// did notes what became of one thing.
+func (a *abandoning) did(f func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	f()
+}
+
+// definitions drops the views or sequences that the job has made. One may be there that it could not note any more.
+func (a *abandoning) definitions(ctx context.Context, kind cluster.ObjectKind) error {
+	for _, o := range a.state.Objects {
+		if is, exists := a.exists[lower(o.name())]; o.Kind != kind || !o.Own || !exists || is != kind {
+			continue
+		}
+		if err := a.drop(ctx, fmt.Sprintf("DROP %s IF EXISTS %s", kind, o.name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// drop drops an object. One that became of another kind is left alone by the server.
+func (a *abandoning) drop(ctx context.Context, sql string) error {
+	err := a.r.core.Cluster().Define(ctx, []string{"SET SESSION foreign_key_checks = 0"}, func(exec func(string) error) error { return exec(sql) })
+	switch {
+	case sqlconn.Code(err) != 0 && !fault.IsRetryable(err):
+		a.did(func() { a.left = append(a.left, fmt.Sprintf("%s failed (%v)", sql, err)) })
+		return nil
+	case err == nil:
+		a.did(func() { a.dropped++ })
+	}
+	return err
+}
+
+// tables cleans up the tables, several at a time.
+func (a *abandoning) tables(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(cleaners)
+	for i, o := range a.state.Objects {
+		if o.Kind == cluster.KindTable {
+			group.Go(fault.Contain(func() error { return a.table(ctx, i, o) }))
+		}
+	}
+	return group.Wait()
+}
+
+// table puts one table right.
+func (a *abandoning) table(ctx context.Context, i int, o *object) error {
+	c := a.r.core.Cluster()
+	if kind, exists := a.exists[lower(o.name())]; len(o.Import) == 0 && (!o.Own || !exists || kind != cluster.KindTable) {
+		return nil
+	}
+	id, exists, err := c.TableID(ctx, o.DB, o.Name)
+	if err != nil {
+		return err
+	}
+	mine := exists && o.Own && (o.ID == 0 || o.ID == id)
+	fate := ""
+	if len(o.Import) > 0 {
+		checkpoints := &memory{data: o.Import}
+		fate, err = a.r.core.Abandon(ctx, importcore.ImportTask{
+			JobID: a.task.JobID, Part: i + 1, DB: o.DB, Table: o.Name, Checkpoints: checkpoints, Owned: a.task.Owned, Hold: a.task.Hold,
+		})
+		if err != nil {
+			return fmt.Errorf("table %s: %w", o.name(), err)
+		}
+	}
+	if !exists {
+		return nil
+	}
+	empty, err := a.empty(ctx, o)
+	if err != nil {
+		return err
+	}
+	switch {
+	case !o.Own && fate != "" && empty:
+		a.did(func() { a.emptied = append(a.emptied, o.name().String()) })
+	case !o.Own && fate != "":
+		a.did(func() { a.left = append(a.left, fmt.Sprintf("table %s %s", o.name(), fate)) })
+	case !o.Own:
+	case !mine:
+		a.did(func() {
+			a.left = append(a.left, fmt.Sprintf("table %s, which is no longer the one that the job has made", o.name()))
+		})
+	case !empty && fate != "":
+		a.did(func() { a.left = append(a.left, fmt.Sprintf("table %s %s", o.name(), fate)) })
+	case !empty:
+		a.did(func() {
+			a.left = append(a.left, fmt.Sprintf("table %s, which holds rows that are not the job's", o.name()))
+		})
+	default:
+		return a.drop(ctx, "DROP TABLE IF EXISTS "+o.name().String())
+	}
+	return nil
+}
+
+func (a *abandoning) empty(ctx context.Context, o *object) (bool, error) {
+	info, _, err := a.r.core.Cluster().LoadTable(ctx, o.DB, o.Name)
+	if err != nil {
+		return false, err
+	}
+	var indexes []string
+	for _, idx := range info.Indices {
+		indexes = append(indexes, idx.Name.O)
+	}
+	return a.r.core.Cluster().TableIsEmpty(ctx, o.DB, o.Name, nil, indexes)
+}
+
+// databases drops those that the job has made, if nothing is in them.
+func (a *abandoning) databases(ctx context.Context) error {
+	existing, objects, err := a.r.core.Cluster().Objects(ctx, a.state.Databases)
+	if err != nil {
+		return err
+	}
+	for _, db := range existing {
+		if slices.ContainsFunc(objects, func(o cluster.Object) bool { return strings.EqualFold(o.DB, db) }) {
+			a.did(func() { a.left = append(a.left, "database "+Name{DB: db}.String()+", which isn't empty") })
+			continue
+		}
+		if err := a.drop(ctx, "DROP DATABASE IF EXISTS "+(Name{DB: db}).String()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// memory is a table's checkpoint while it is given up.
+type memory struct{ data []byte }
+
+// Load implements importcore.Checkpoints.
+func (m *memory) Load(context.Context) ([]byte, error) { return m.data, nil }
+
+// Save implements importcore.Checkpoints.
+func (m *memory) Save(_ context.Context, data []byte) error {
+	m.data = data
+	return nil
+}

@@ -1,0 +1,197 @@
+package restore
+
+import (
+	"context"
+	"fmt"
+	"math/bits"
+	"slices"
+	"strings"
+
+	"github.com/pingcap/tidb/pkg/errno"
+	"github.com/pingcap/tidb/pkg/parser/mysql"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sluicedb/sluice/importcore/cluster/sqlconn"
+	"github.com/sluicedb/sluice/importcore/dump/schema"
+	"github.com/sluicedb/sluice/importcore/fault"
+	"github.com/sluicedb/sluice/importcore/source"
+)
+
+// definers is how many sessions create tables at a time.
+const definers = 4
+
+// setup are the statements that make a session one for the dump's schema files.
+func (p *Plan) setup() []string {
+	zone := "+00:00"
+	if z := p.task.Session.TimeZone; z != nil {
+		zone = z.String()
+	}
+	return []string{fmt.Sprintf("SET SESSION sql_mode = '%s', time_zone = '%s', foreign_key_checks = 0",
+		modeText(schema.RunMode(p.task.Session.SQLMode)), strings.ReplaceAll(zone, "'", ""))}
+}
+
+// modeText is an SQL mode as a SET has it.
+func modeText(mode mysql.SQLMode) string {
+	var names []string
+	for name, m := range mysql.Str2SQLMode {
+		if bits.OnesCount64(uint64(m)) == 1 && mode&m != 0 {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return strings.Join(names, ",")
+}
+
+// define creates databases, sequences and tables that the job makes and has not made yet.
+func (p *Plan) define(ctx context.Context) error {
+	c := p.r.core.Cluster()
+	err := c.Define(ctx, p.setup(), func(exec func(string) error) error {
+		for _, d := range p.databases {
+			if slices.Contains(p.saved.Databases, d.name) {
+				if err := exec(d.sql); err != nil {
+					return definingError(err, Name{DB: d.name}, d.schema)
+				}
+			}
+			p.progress.did(stepSchema, 1)
+		}
+		return p.defineAll(exec, p.sequences)
+	})
+	if err != nil {
+		return err
+	}
+	if err := p.defineTables(ctx); err != nil {
+		return err
+	}
+	return p.keeper.save(ctx)
+}
+
+// defineAll creates views or sequences. Views that others are made of come before these: what misses something is tried again
+// after the rest, as long as that helps.
+func (p *Plan) defineAll(exec func(string) error, list []*defined) error {
+	for len(list) > 0 {
+		var later []*defined
+		var missing error
+		for _, d := range list {
+			err := p.defineOne(exec, d)
+			switch {
+			case sqlconn.Code(err) == errno.ErrNoSuchTable:
+				later, missing = append(later, d), err
+			case err != nil:
+				return err
+			default:
+				p.progress.did("", 1)
+			}
+		}
+		if len(later) == len(list) {
+			return missing
+		}
+		list = later
+	}
+	return nil
+}
+
+func (p *Plan) defineOne(exec func(string) error, d *defined) error {
+	if d.state == nil || !d.state.Own || d.state.Made {
+		return nil
+	}
+	for i, sql := range d.sql {
+		err := exec(sql)
+		if i == 0 && p.resumed && sqlconn.Code(err) == errno.ErrTableExists {
+			err = nil // the run before this one has made it and could not note that
+		}
+		if err != nil {
+			return definingError(err, d.to, d.schema)
+		}
+	}
+	p.keeper.change(func() { d.state.Made = true })
+	return nil
+}
+
+// defineViews creates the views and ends the job's work on the schema.
+func (p *Plan) defineViews(ctx context.Context) error {
+	if len(p.views) == 0 {
+		return nil
+	}
+	return p.r.core.Cluster().Define(ctx, p.setup(), func(exec func(string) error) error { return p.defineAll(exec, p.views) })
+}
+
+// defineTables creates tables, several at a time.
+func (p *Plan) defineTables(ctx context.Context) error {
+	work := make(chan *table)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		defer close(work)
+		for _, t := range p.tables {
+			if !t.state.Own || t.state.Made {
+				p.progress.did(stepSchema, 1)
+				continue
+			}
+			select {
+			case work <- t:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+		return nil
+	})
+	for range definers {
+		group.Go(fault.Contain(func() error {
+			first, ok := <-work
+			if !ok {
+				return nil
+			}
+			return p.r.core.Cluster().Define(ctx, p.setup(), func(exec func(string) error) error {
+				for t := first; ok; t, ok = <-work {
+					if err := p.defineTable(ctx, exec, t); err != nil {
+						return err
+					}
+					p.progress.did(stepSchema, 1)
+				}
+				return nil
+			})
+		}))
+	}
+	return group.Wait()
+}
+
+// defineTable creates a table and notes its id, by which the job knows that it is the one that it has made.
+func (p *Plan) defineTable(ctx context.Context, exec func(string) error, t *table) error {
+	c := p.r.core.Cluster()
+	err := exec(t.made.SQL)
+	if p.resumed && sqlconn.Code(err) == errno.ErrTableExists {
+		info, _, loadErr := c.LoadTable(ctx, t.to.DB, t.to.Table)
+		if loadErr != nil {
+			return loadErr
+		}
+		if differ := t.made.Differences(info); len(differ) > 0 {
+			return fault.New(fault.User, errno.ErrTableExists, "table %s was made by others while the restore went on: %s", t.to, enumerate(differ))
+		}
+		err = nil
+	}
+	if err != nil {
+		return definingError(err, t.to, t.schemas[0])
+	}
+	id, ok, err := c.TableID(ctx, t.to.DB, t.to.Table)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return fault.New(fault.User, errno.ErrNoSuchTable, "table %s was dropped while it was being restored", t.to)
+	}
+	p.keeper.change(func() { t.state.Made, t.state.ID = true, id })
+	return nil
+}
+
+// definingError says which object a statement was to create, and which file says so. The end of a context and
+// a cluster that is away stay what they are.
+func definingError(err error, name Name, file *source.File) error {
+	code := sqlconn.Code(err)
+	if code == 0 || fault.IsRetryable(err) {
+		return err
+	}
+	from := ""
+	if file != nil {
+		from = " (" + file.Path + ")"
+	}
+	return fault.Wrap(err, fault.User, code, "%s can't be created%s", name, from)
+}

@@ -1,0 +1,29 @@
+// Package restore brings whole databases from a dump into the cluster, by one job
+// with many tables: package dump says what there is, dump/schema what to create, and
+// importcore.Core imports the rows of each table.
+//
+//	task.go       what is asked for; Restorer
+//	selection.go  which objects of the source, and where they go
+//	plan.go       Plan: the source and the target looked at
+//	schemas.go    schema files read
+//	target.go     what exists already; all findings at once
+//	run.go        the order of things in a job
+//	define.go     databases, sequences, tables and views are created
+//	data.go       rows, several tables at a time
+//	state.go      the job's checkpoint
+//	abandon.go    what becomes of the target when the job doesn't end well
+//	progress.go   where the job is
+//
+// # Order
+//
+// All tables are checked before anything is created. Databases come first, then sequences, which defaults
+// of tables may use, then tables, then rows, then views, which may use all of these. Foreign keys are checked when all rows
+// are there. Small tables come first, several at a time; large ones have the job's threads and memory to themselves.
+//
+// # When it doesn't end well
+//
+// The checkpoint holds, for each object, whether the job is about to make it or has made it, and of each table that is
+// being imported the import's own checkpoint. A job that is paused, or whose process died, goes on from there. One that
+// fails or is cancelled drops what it has made and empties the tables that it found, by the
+// rules of importcore's clean-up: nothing that others have written goes with it.
+package restore

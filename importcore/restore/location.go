@@ -1,0 +1,63 @@
+package restore
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/sluicedb/sluice/importcore/fault"
+	"github.com/sluicedb/sluice/importcore/source"
+)
+
+// ErrSourceChanged says that the files are not those that a job was accepted with.
+var ErrSourceChanged = errors.New("the files of the source have changed")
+
+// readablePatience is how long a store that fails is tried when a job could be taken over: that is tried again later.
+const readablePatience = 2 * time.Second
+
+// Readable tells whether this process can read the location, and whether its files are those of
+// Facts.Source: nil, ErrSourceChanged, or what is in the way. With source "" they are not compared.
+func (r *Restorer) Readable(ctx context.Context, location, want string) (err error) {
+	cfg := r.core.SourceConfig()
+	cfg.Patience, cfg.Stall = readablePatience, readablePatience
+	folder, err := source.OpenFolder(ctx, location, cfg)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, folder.Close()) }()
+	files, err := folder.List(ctx)
+	if err != nil {
+		return err
+	}
+	if want != "" && fingerprint(files) != want {
+		return fault.Wrap(ErrSourceChanged, fault.User, codePrecheckFailed, "%v", ErrSourceChanged)
+	}
+	if len(files) == 0 {
+		return nil
+	}
+	stream, err := folder.Open(ctx, files[0], 0)
+	if err != nil {
+		return err
+	}
+	return stream.Close()
+}
+
+// fingerprint is Facts.Source.
+func fingerprint(files []source.File) string {
+	var text []byte
+	for i := range files {
+		text = fmt.Appendf(text, "%q\n", files[i].Identity())
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:16])
+}
+
+// locationOf is a location without its parameters, which may be credentials.
+func locationOf(location string) string {
+	plain, _, _ := strings.Cut(location, "?")
+	return plain
+}

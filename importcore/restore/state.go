@@ -1,0 +1,194 @@
+package restore
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/sluicedb/sluice/importcore"
+	"github.com/sluicedb/sluice/importcore/checkpoint"
+	"github.com/sluicedb/sluice/importcore/cluster"
+)
+
+// stateVersion is that of the form and the meaning of a state.
+const stateVersion = 1
+
+// state is what a job has done.
+type state struct {
+	Version int `json:"restore_version"`
+	// Basis is a digest of the source's files and of what decides what becomes of them.
+	Basis checkpoint.Digest `json:"basis"`
+	// Now is the job's NOW(), in milliseconds since 1970 UTC.
+	Now int64 `json:"now"`
+	// Databases are those that the job makes.
+	Databases []string `json:"databases,omitempty"`
+	// Objects are all that the job makes or fills, tables first, in the job's order.
+	Objects []*object `json:"objects"`
+}
+
+// object is the state of one table, view or sequence.
+type object struct {
+	DB   string             `json:"d"`
+	Name string             `json:"n"`
+	Kind cluster.ObjectKind `json:"k,omitempty"`
+	// Own tells that the job makes it: it was not there. ID is that of a table once it is made, 0 before.
+	Own  bool  `json:"o,omitempty"`
+	Made bool  `json:"m,omitempty"`
+	ID   int64 `json:"i,omitempty"`
+	// Done tells that its rows are imported: so many.
+	Done bool  `json:"f,omitempty"`
+	Rows int64 `json:"r,omitempty"`
+	// Import is the checkpoint of the table's import, and when that is over what giving it up needs.
+	Import []byte `json:"c,omitempty"`
+}
+
+func (o *object) name() Name { return Name{o.DB, o.Name} }
+
+// pack returns the state's lasting form.
+func (s *state) pack() ([]byte, error) {
+	text, err := json.Marshal(s)
+	if err != nil {
+		return nil, fmt.Errorf("write a checkpoint: %w", err)
+	}
+	var b bytes.Buffer
+	w, err := gzip.NewWriterLevel(&b, gzip.BestSpeed)
+	if err != nil {
+		return nil, fmt.Errorf("write a checkpoint: %w", err)
+	}
+	_, err = w.Write(text)
+	if err = errors.Join(err, w.Close()); err != nil {
+		return nil, fmt.Errorf("write a checkpoint: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
+// maxState bounds what is unpacked, in bytes, so that damaged data can't fill the memory.
+const maxState = 512 << 20
+
+// unpack reads a state.
+func unpack(data []byte) (*state, error) {
+	r, err := gzip.NewReader(bytes.NewReader(data))
+	if err != nil {
+		return nil, fmt.Errorf("read a checkpoint: %w", err)
+	}
+	s := &state{}
+	if err := json.NewDecoder(io.LimitReader(r, maxState)).Decode(s); err != nil {
+		return nil, fmt.Errorf("read a checkpoint: %w", err)
+	}
+	if s.Version != stateVersion {
+		return nil, fmt.Errorf("%w: it has %d, this Sluice reads %d", checkpoint.ErrVersion, s.Version, stateVersion)
+	}
+	return s, nil
+}
+
+// load takes up a job's state; nil if it has none.
+func load(ctx context.Context, from importcore.Checkpoints) (*state, error) {
+	if from == nil {
+		return nil, nil
+	}
+	data, err := from.Load(ctx)
+	if err != nil || len(data) == 0 {
+		return nil, err
+	}
+	return unpack(data)
+}
+
+// keeper saves a state that several goroutines change. One save serves all that wait for one.
+type keeper struct {
+	to importcore.Checkpoints // may be nil
+
+	mu struct {
+		sync.Mutex
+		state *state
+		// wanted counts the calls of save; saved is how many of them are served.
+		wanted, saved int64
+	}
+	turn chan struct{}
+}
+
+func newKeeper(to importcore.Checkpoints, s *state) *keeper {
+	k := &keeper{to: to, turn: make(chan struct{}, 1)}
+	k.mu.state = s
+	return k
+}
+
+// change changes the state, which is not saved for it.
+func (k *keeper) change(f func()) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	f()
+}
+
+// save returns when what the state is now is safe.
+func (k *keeper) save(ctx context.Context) error {
+	if k.to == nil {
+		return nil
+	}
+	k.mu.Lock()
+	k.mu.wanted++
+	mine := k.mu.wanted
+	k.mu.Unlock()
+	select {
+	case k.turn <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	defer func() { <-k.turn }()
+	k.mu.Lock()
+	if k.mu.saved >= mine {
+		k.mu.Unlock()
+		return nil
+	}
+	serves := k.mu.wanted
+	data, err := k.mu.state.pack()
+	k.mu.Unlock()
+	if err == nil {
+		err = k.to.Save(ctx, data)
+	}
+	if err != nil {
+		return err
+	}
+	k.mu.Lock()
+	k.mu.saved = serves
+	k.mu.Unlock()
+	return nil
+}
+
+// tableKeeper is the checkpoints of one table's import.
+type tableKeeper struct {
+	all   *keeper
+	table *object
+}
+
+// Load implements importcore.Checkpoints.
+func (t *tableKeeper) Load(context.Context) (data []byte, _ error) {
+	t.all.change(func() { data = t.table.Import })
+	return data, nil
+}
+
+// Save implements importcore.Checkpoints.
+func (t *tableKeeper) Save(ctx context.Context, data []byte) error {
+	t.all.change(func() { t.table.Import = data })
+	return t.all.save(ctx)
+}
+
+// condense returns what Core.Abandon needs of the checkpoint of an import that is over.
+func condense(data []byte) ([]byte, error) {
+	if len(data) == 0 {
+		return nil, nil
+	}
+	s, err := checkpoint.Unmarshal(data)
+	if err != nil || s.Ingest == nil {
+		return nil, err
+	}
+	small := checkpoint.State{
+		Basis: checkpoint.Basis{TableID: s.Basis.TableID}, Filled: s.Filled,
+		Ingest: &checkpoint.Ingest{CommitTS: s.Ingest.CommitTS, Alone: s.Ingest.Alone, Used: s.Ingest.Used, Complete: true},
+	}
+	return small.Marshal()
+}

@@ -1,0 +1,182 @@
+package restore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sluicedb/sluice/importcore/checkpoint"
+	"github.com/sluicedb/sluice/importcore/cluster"
+	"github.com/sluicedb/sluice/importcore/fault"
+	"github.com/sluicedb/sluice/importcore/precheck"
+)
+
+// lookers is how many tables of the target are looked at at a time.
+const lookers = 6
+
+// lookAtTarget finds what of the target exists already, and whether the dump's objects fit it.
+func (p *Plan) lookAtTarget(ctx context.Context) error {
+	var names []string
+	for _, d := range p.databases {
+		names = append(names, d.name)
+	}
+	databases, objects, err := p.r.core.Cluster().Objects(ctx, names)
+	if err != nil {
+		return err
+	}
+	for _, d := range p.databases {
+		d.exists = slices.ContainsFunc(databases, func(have string) bool { return strings.EqualFold(have, d.name) })
+	}
+	have := map[Name]cluster.ObjectKind{}
+	for _, o := range objects {
+		have[lower(Name{o.DB, o.Name})] = o.Kind
+	}
+	p.lookAtDefined(have)
+	own := p.ownObjects()
+	var missing, others []string
+	var existing []*table
+	for _, t := range p.tables {
+		kind, exists := have[lower(t.to)]
+		if o := own[lower(t.to)]; o != nil && o.Own {
+			// Of this job; whether it is still the one that it has made is seen when its rows are imported.
+			continue
+		}
+		switch t.exists = exists; {
+		case exists && kind != cluster.KindTable:
+			others = append(others, t.to.String())
+		case exists:
+			existing = append(existing, t)
+		case t.made == nil && (t.schemas[0] == nil || p.task.Options.SkipSchemaFiles): // others have a finding of their own
+			missing = append(missing, p.without(t))
+		}
+	}
+	if len(others) > 0 {
+		p.finding(precheck.Schema, "the dump has tables where the cluster has views or sequences: %s", enumerate(others))
+	}
+	if len(missing) > 0 {
+		p.finding(precheck.Schema, "there is no such table, and no schema file that says how to make it: %s", enumerate(missing))
+	}
+	return p.lookAtTables(ctx, existing, own)
+}
+
+// without names a table that can't be made.
+func (p *Plan) without(t *table) string {
+	switch {
+	case p.task.Options.SkipSchemaFiles:
+		return t.to.String() + " (skip_schema_files)"
+	case len(t.data) > 0:
+		return fmt.Sprintf("%s (%s)", t.to, t.data[0].Path)
+	}
+	return t.to.String()
+}
+
+// ownObjects are those of the job's checkpoint.
+func (p *Plan) ownObjects() map[Name]*object {
+	own := map[Name]*object{}
+	if p.saved != nil {
+		for _, o := range p.saved.Objects {
+			own[lower(o.name())] = o
+		}
+	}
+	return own
+}
+
+// lookAtDefined finds the views and sequences that exist. They stay as they are.
+func (p *Plan) lookAtDefined(have map[Name]cluster.ObjectKind) {
+	own := p.ownObjects()
+	for _, d := range append(slices.Clone(p.sequences), p.views...) {
+		if o := own[lower(d.to)]; o != nil && o.Own {
+			continue
+		}
+		kind, exists := have[lower(d.to)]
+		if !exists {
+			continue
+		}
+		d.exists = true
+		if want := p.kindOf(d); kind != want {
+			p.finding(precheck.Schema, "%s is a %s in the dump and a %s in the cluster", d.to, strings.ToLower(want.String()), strings.ToLower(kind.String()))
+			continue
+		}
+		p.warnings = append(p.warnings, fmt.Sprintf("%s exists already and stays as it is", d.to))
+	}
+}
+
+// kindOf tells views from sequences.
+func (p *Plan) kindOf(d *defined) cluster.ObjectKind {
+	if slices.Contains(p.views, d) {
+		return cluster.KindView
+	}
+	return cluster.KindSequence
+}
+
+// lookAtTables checks tables that exist: they take the dump's rows, and have none, unless an earlier run of this job has
+// brought them in.
+func (p *Plan) lookAtTables(ctx context.Context, existing []*table, own map[Name]*object) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(lookers)
+	filled, differ := make([]bool, len(existing)), make([][]string, len(existing))
+	for i, t := range existing {
+		group.Go(fault.Contain(func() error {
+			info, _, err := p.r.core.Cluster().LoadTable(ctx, t.to.DB, t.to.Table)
+			if err != nil {
+				return err
+			}
+			if t.made != nil {
+				differ[i] = t.made.Differences(info)
+			}
+			if o := own[lower(t.to)]; o != nil && (o.Done || len(o.Import) > 0) || len(t.data) == 0 {
+				return nil
+			}
+			var indexes []string
+			for _, idx := range info.Indices {
+				indexes = append(indexes, idx.Name.O)
+			}
+			empty, err := p.r.core.Cluster().TableIsEmpty(ctx, t.to.DB, t.to.Table, nil, indexes)
+			filled[i] = !empty
+			return err
+		}))
+	}
+	if err := group.Wait(); err != nil {
+		if f := fault.As(err); f != nil && f.Whose == fault.User && !errors.Is(err, context.Canceled) {
+			p.finding(precheck.Schema, "%v", err)
+			return nil
+		}
+		return err
+	}
+	var full []string
+	for i, t := range existing {
+		if filled[i] {
+			full = append(full, t.to.String())
+		}
+		if len(differ[i]) > 0 {
+			p.finding(precheck.Schema, "table %s exists and doesn't fit the dump's: %s", t.to, enumerate(differ[i]))
+		}
+	}
+	if len(full) > 0 {
+		p.finding(precheck.TargetEmpty, "tables that rows are to be restored into hold rows already: %s", enumerate(full))
+	}
+	return nil
+}
+
+// newState is that of a job that begins.
+func (p *Plan) newState(basis checkpoint.Digest) *state {
+	s := &state{Version: stateVersion, Basis: basis, Now: p.now.UnixMilli()}
+	for _, d := range p.databases {
+		if !d.exists {
+			s.Databases = append(s.Databases, d.name)
+		}
+	}
+	for _, t := range p.tables {
+		s.Objects = append(s.Objects, &object{DB: t.to.DB, Name: t.to.Table, Own: !t.exists})
+	}
+	for _, d := range append(slices.Clone(p.sequences), p.views...) {
+		if !d.exists {
+			s.Objects = append(s.Objects, &object{DB: d.to.DB, Name: d.to.Table, Kind: p.kindOf(d), Own: true})
+		}
+	}
+	return s
+}

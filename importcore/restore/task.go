@@ -1,0 +1,136 @@
+package restore
+
+import (
+	"context"
+	"time"
+
+	"github.com/pingcap/tidb/pkg/parser/mysql"
+
+	"github.com/sluicedb/sluice/importcore"
+	"github.com/sluicedb/sluice/importcore/cluster/sqlconn"
+	"github.com/sluicedb/sluice/importcore/format/csv"
+	"github.com/sluicedb/sluice/importcore/precheck"
+)
+
+// Restorer runs restores for one cluster. It is safe for concurrent use and holds nothing that has to be closed.
+type Restorer struct {
+	core *importcore.Core
+}
+
+// New returns a Restorer over a core, which stays the caller's to close.
+func New(core *importcore.Core) *Restorer { return &Restorer{core: core} }
+
+// Name names a table, view or sequence, or with Table "" a whole database. Case makes no difference.
+type Name struct{ DB, Table string }
+
+// String returns the name as statements have it.
+func (n Name) String() string {
+	if n.Table == "" {
+		return sqlconn.QuoteName(n.DB)
+	}
+	return sqlconn.QuoteName(n.DB) + "." + sqlconn.QuoteName(n.Table)
+}
+
+// Rename is RESTORE DATABASE a AS b, without tables, or RESTORE TABLE a.t AS b.u.
+type Rename struct{ From, To Name }
+
+// Route sends what fits two patterns of TiDB's table router (* at the end, ?, [a-z]) to other names. Table "" is all of a
+// database; an empty ToTable leaves the name.
+type Route struct{ DB, Table, ToDB, ToTable string }
+
+// Selection says what of the source is restored. Exactly one of Everything, Databases and Tables is given.
+type Selection struct {
+	// Everything is all but system schemas.
+	Everything bool
+	Databases  []string
+	// Tables each have a DB. They may be views and sequences too.
+	Tables []Name
+	// Renames are of what Databases or Tables name.
+	Renames []Rename
+	// Filters are rules of TiDB's table filter over the names in the source, for what the above selects; none is all.
+	Filters []string
+	// Routes are for names in the source without a rename. One that two rules of a kind fit is an error.
+	Routes []Route
+}
+
+// Options are those of the statement.
+type Options struct {
+	// CSV says how CSV files are written; see DefaultCSV. CSVHeader says that their first rows name the columns.
+	CSV       csv.Config
+	CSVHeader bool
+	// SkipSchemaFiles restores rows only: the tables must exist.
+	SkipSchemaFiles bool
+	OnDuplicate     importcore.OnDuplicate
+	Checksum        importcore.ChecksumLevel
+	Analyze         importcore.AnalyzeLevel
+	// DisableImportMode leaves the stores in normal mode.
+	DisableImportMode bool
+	// Concurrency is how many small tables are imported at a time; 0 is as many as memory allows, up to 8.
+	Concurrency int
+	// KeepPartial leaves what a failed job has made.
+	KeepPartial bool
+	// SkipPrechecks are left out.
+	SkipPrechecks []precheck.Name
+}
+
+// DefaultCSV is how Dumpling and mydumper write CSV files.
+func DefaultCSV() csv.Config {
+	cfg := csv.DefaultConfig()
+	cfg.FieldsTerminatedBy, cfg.FieldsEnclosedBy, cfg.FieldsEscapedBy = ",", `"`, `\`
+	return cfg
+}
+
+// Session is what of the session holds for the whole job.
+type Session struct {
+	SQLMode  mysql.SQLMode
+	TimeZone *time.Location // nil is UTC
+	// SysVars and User are as in importcore.ImportTask.
+	SysVars           map[string]string
+	User              string
+	IgnoreForeignKeys bool
+}
+
+// Task is one restore as the caller wants it. Its contents are not changed.
+type Task struct {
+	JobID int64
+	// Location is the folder of the dump, as source.OpenFolder takes it.
+	Location  string
+	Selection Selection
+	Options   Options
+	Session   Session
+	// Threads, MemoryBudget, MaxWriteSpeed (bytes per second and store), DiskQuota and MaxLatency are of the whole
+	// job, and otherwise as in importcore.ImportTask.
+	Threads                                int
+	MemoryBudget, MaxWriteSpeed, DiskQuota int64
+	MaxLatency                             time.Duration
+	// Now is the job's NOW(); zero is the cluster's clock when it is planned.
+	Now time.Time
+	// Checkpoints, Owned, Hold and Observer are as in importcore.ImportTask.
+	Checkpoints importcore.Checkpoints
+	Owned, Hold func(context.Context) error
+	Observer    importcore.Observer
+	// Reserve takes the target's tables for the job before anything is created. It is called at the beginning of each Run,
+	// with the same tables; an error ends the restore. nil is never asked.
+	Reserve func(ctx context.Context, tables []Name) error
+	// Events is told of tables, by one goroutine at a time. It must not block, and may be nil.
+	Events func(Event)
+}
+
+// TableState is where a table is.
+type TableState string
+
+// The states of tables.
+const (
+	TablePending TableState = "pending"
+	TableRunning TableState = "running"
+	TableDone    TableState = "done"
+	TableFailed  TableState = "failed"
+)
+
+// Event tells of a table that has come to another state.
+type Event struct {
+	Table       Name
+	State       TableState
+	Rows, Bytes int64
+	Err         error
+}
