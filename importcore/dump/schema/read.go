@@ -3,6 +3,7 @@ package schema
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -47,11 +48,11 @@ func (f *File) statements() (nodes []ast.StmtNode, err error) {
 		parsers.Put(p)
 	}()
 	p.SetSQLMode(f.Mode)
-	nodes, _, err = p.ParseSQL(f.Text)
+	found, _, err := p.ParseSQL(f.Text)
 	if err != nil {
 		return nil, f.bad("%s", strings.TrimSpace(err.Error()))
 	}
-	return nodes, nil
+	return slices.Clone(found), nil // the parser reuses its own for the next text
 }
 
 // only returns the file's one statement of type T. Statements of the types that dumps have beside it are left out.

@@ -1,7 +1,9 @@
 package schema_test
 
 import (
+	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/pingcap/tidb/pkg/parser/mysql"
@@ -108,6 +110,23 @@ func TestModes(t *testing.T) {
 	if want := "CREATE TABLE `b`.`u` (`a` CHAR(1) DEFAULT '\\\\')"; err != nil || got.SQL != want {
 		t.Errorf("%v, %v", got, err)
 	}
+}
+
+// TestManyAtATime: no file's statements are another's.
+func TestManyAtATime(t *testing.T) {
+	var all sync.WaitGroup
+	for g := range 8 {
+		all.Go(func() {
+			column := fmt.Sprintf("c%d", g)
+			for range 200 {
+				got, err := schema.ReadTable(file("SET NAMES binary; CREATE TABLE t ("+column+" INT)"), schema.Object{DB: "x", Name: "t"}, targets)
+				if want := "CREATE TABLE `x`.`t` (`" + column + "` INT)"; err != nil || got.SQL != want {
+					t.Errorf("%v, %v", got, err)
+				}
+			}
+		})
+	}
+	all.Wait()
 }
 
 // FuzzReadTable makes sure that what is written anew is read as the same again.
