@@ -122,7 +122,7 @@ func (a *Archive) readMeta(ctx context.Context, file source.File) (*backuppb.Bac
 		return nil, fault.New(fault.User, 0, "the archive %s can't be restored: it is a backup of volume snapshots", file.Path)
 	}
 	plain := parseMeta(data)
-	if !a.cipher.on() {
+	if !a.cipher.On() {
 		if plain == nil {
 			return nil, damaged(file.Path, errors.New("it can't be decoded: it is damaged, or encrypted and no key is given"))
 		}

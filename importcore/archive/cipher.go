@@ -62,7 +62,7 @@ func ParseCipher(method, key, keyFile string) (*Cipher, error) {
 
 // Info is the cipher as TiKV's requests have it.
 func (c *Cipher) Info() *backuppb.CipherInfo {
-	if !c.on() {
+	if !c.On() {
 		return &backuppb.CipherInfo{CipherType: encryptionpb.EncryptionMethod_PLAINTEXT}
 	}
 	return &backuppb.CipherInfo{CipherType: c.method, CipherKey: c.key}
@@ -70,7 +70,7 @@ func (c *Cipher) Info() *backuppb.CipherInfo {
 
 // String keeps the key out of whatever prints a Cipher.
 func (c *Cipher) String() string {
-	if !c.on() {
+	if !c.On() {
 		return "plaintext"
 	}
 	return c.method.String()
@@ -79,7 +79,8 @@ func (c *Cipher) String() string {
 // GoString is String.
 func (c *Cipher) GoString() string { return c.String() }
 
-func (c *Cipher) on() bool { return c != nil && len(c.key) > 0 }
+// On tells whether there is any encryption. A nil Cipher is none.
+func (c *Cipher) On() bool { return c != nil && len(c.key) > 0 }
 
 // stream returns the key stream of a file from an offset on.
 func (c *Cipher) stream(iv []byte, offset int64) (cipher.Stream, error) {
@@ -105,7 +106,7 @@ func (c *Cipher) stream(iv []byte, offset int64) (cipher.Stream, error) {
 
 // open returns the plain text of a whole file, in memory of its own; without encryption it is data itself.
 func (c *Cipher) open(data, iv []byte) ([]byte, error) {
-	if !c.on() {
+	if !c.On() {
 		return data, nil
 	}
 	s, err := c.stream(iv, 0)

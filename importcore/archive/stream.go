@@ -17,7 +17,7 @@ import (
 // open returns a data file's plain bytes from an offset on.
 func (a *Archive) open(ctx context.Context, f *DataFile, offset int64) (io.ReadCloser, error) {
 	in, err := a.folder.Open(ctx, f.File, offset)
-	if err != nil || !a.cipher.on() {
+	if err != nil || !a.cipher.On() {
 		return in, err
 	}
 	key, err := a.cipher.stream(f.IV, offset)
@@ -61,7 +61,7 @@ func (a *Archive) table(ctx context.Context, f *DataFile) (*tableIter, error) {
 	}
 	it := &tableIter{file: f, in: in, sum: sha256.New()}
 	it.body = io.TeeReader(in, it.sum) // the sum is over what is stored
-	if a.cipher.on() {
+	if a.cipher.On() {
 		key, err := a.cipher.stream(f.IV, 0)
 		if err != nil {
 			return nil, errors.Join(damaged(f.Path, err), in.Close())

@@ -22,6 +22,14 @@ func TestMain(m *testing.M) {
 	os.Exit(playground.Main(m, playground.Options{Stores: 3, RegionSplitSize: 64 << 10, RegionSplitKeys: 600}))
 }
 
+func exec(t *testing.T, db *sql.DB, statements ...string) {
+	t.Helper()
+	for _, s := range statements {
+		_, err := db.ExecContext(t.Context(), s)
+		require.NoError(t, err, s)
+	}
+}
+
 func connect(t *testing.T, pg *playground.Cluster) *cluster.Cluster {
 	t.Helper()
 	c, err := cluster.Open(t.Context(), cluster.Config{TiDB: []string{pg.TiDB}, User: "root", Logger: zaptest.NewLogger(t)})
