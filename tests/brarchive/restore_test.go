@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/sluicedb/sluice/tests/playground"
+	"github.com/sluicedb/sluice/tests/playground/fault"
 	"github.com/stretchr/testify/require"
 )
 
@@ -133,4 +134,33 @@ func requireNoViolations(t *testing.T, cluster *playground.Cluster) {
 	s, err := cluster.State(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, s.Violations)
+}
+
+// What a store or the network does wrong for a moment ends neither statement.
+func TestArchiveUnderFaults(t *testing.T) {
+	t.Parallel()
+	cluster := playground.ForTest(t, playground.Options{Stores: 3})
+	db := cluster.DB(t)
+	Shapes(t, db, "shaken")
+	want := stateOf(t, db, "shaken")
+	inject := func(rpc string, kinds ...fault.Kind) {
+		t.Helper()
+		for _, k := range kinds {
+			require.NoError(t, cluster.InjectFault(t.Context(), fault.Rule{RPC: rpc, Kind: k, Count: 2}))
+		}
+	}
+	inject("Backup/backup", fault.NotLeader, fault.EpochNotMatch, fault.RegionNotFound, fault.ServerIsBusy)
+	a := Backup(t, db, "DATABASE shaken", Options{Checksum: true})
+	Drop(t, db, "shaken")
+	inject("ImportSST/Download", fault.EpochNotMatch, fault.NotLeader)
+	inject("ImportSST/MultiIngest", fault.EpochNotMatch, fault.NotLeader, fault.ServerIsBusy)
+	a.Restore(t, db, "DATABASE shaken")
+	hits, err := cluster.FaultHits(t.Context())
+	require.NoError(t, err)
+	require.Len(t, hits, 9)
+	for _, h := range hits {
+		require.NotZero(t, h.Fired, "%v", h.Rule)
+	}
+	require.Equal(t, want, stateOf(t, db, "shaken"))
+	requireNoViolations(t, cluster)
 }

@@ -59,7 +59,7 @@ func (im *importer) download(ctx context.Context, req *import_sstpb.DownloadRequ
 	}
 	in, err := sst.NewReader(data)
 	if err != nil {
-		return nil, fmt.Errorf(badTable, err, req.Name)
+		return nil, fmt.Errorf(badTable, err, req.Name) //nolint:staticcheck // TiKV's text
 	}
 	defer func() { _ = in.Close() }() // it reads from memory
 	rw, err := newRewriter(req)
@@ -91,7 +91,7 @@ func (im *importer) fetch(ctx context.Context, req *import_sstpb.DownloadRequest
 	defer from.Close()
 	data, err := from.ReadFile(ctx, req.Name)
 	if err != nil {
-		return nil, fmt.Errorf(cannotRead, backendName(req.StorageBackend), req.Name, im.dir(), err)
+		return nil, fmt.Errorf(cannotRead, backendName(req.StorageBackend), req.Name, im.dir(), err) //nolint:staticcheck // TiKV's text
 	}
 	if err := waitBytes(ctx, im.limiter(), len(data)); err != nil {
 		return nil, err
