@@ -9,7 +9,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/sluicedb/sluice/executor/job"
-	"github.com/sluicedb/sluice/executor/privilege"
 	"github.com/sluicedb/sluice/importcore"
 )
 
@@ -105,9 +104,17 @@ func (r *runner) giveUp(cause error) error {
 	case err != nil:
 		return fmt.Errorf("%w, but what it had written could not be put right: %w", cause, err)
 	case fate != "":
-		return fmt.Errorf("%w; table %s %s", cause, privilege.QuoteTable(r.record.DB, r.record.Table), fate)
+		return r.withFate(cause, fate)
 	}
 	return cause
+}
+
+// withFate adds to the reason of a job's end what has become of what it had written.
+func (r *runner) withFate(cause error, fate string) error {
+	if r.record.Kind == job.Restore {
+		return fmt.Errorf("%w; %s", cause, fate)
+	}
+	return fmt.Errorf("%w; table %s %s", cause, targetOf(&r.record), fate)
 }
 
 // putRight puts the table back as it was before the job. While the cluster is away it tries again.

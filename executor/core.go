@@ -13,6 +13,7 @@ import (
 	"github.com/sluicedb/sluice/importcore"
 	"github.com/sluicedb/sluice/importcore/cluster"
 	"github.com/sluicedb/sluice/importcore/format/csv"
+	"github.com/sluicedb/sluice/importcore/restore"
 	"github.com/sluicedb/sluice/importcore/source"
 	"github.com/sluicedb/sluice/importcore/table"
 	"github.com/sluicedb/sluice/sqlext"
@@ -20,7 +21,8 @@ import (
 
 // coreEngine is the Engine over importcore.
 type coreEngine struct {
-	core *importcore.Core
+	core     *importcore.Core
+	restorer *restore.Restorer
 }
 
 func openCore(ctx context.Context, cfg Config, ledger cluster.Ledger) (Engine, error) {
@@ -36,7 +38,7 @@ func openCore(ctx context.Context, cfg Config, ledger cluster.Ledger) (Engine, e
 	if err != nil {
 		return nil, err
 	}
-	return &coreEngine{core: core}, nil
+	return &coreEngine{core: core, restorer: restore.New(core)}, nil
 }
 
 // Close implements Engine.
@@ -44,6 +46,9 @@ func (e *coreEngine) Close() error { return e.core.Close() }
 
 // Plan implements Engine.
 func (e *coreEngine) Plan(ctx context.Context, t Task) (Plan, error) {
+	if t.Restore != nil {
+		return e.planRestore(ctx, &t)
+	}
 	plan, err := e.core.Plan(ctx, coreTask(&t))
 	if err != nil {
 		return nil, err
@@ -53,6 +58,9 @@ func (e *coreEngine) Plan(ctx context.Context, t Task) (Plan, error) {
 
 // Abandon implements Engine.
 func (e *coreEngine) Abandon(ctx context.Context, t Task) (fate string, err error) {
+	if t.Restore != nil {
+		return e.restorer.Abandon(ctx, restoreTask(&t))
+	}
 	return e.core.Abandon(ctx, coreTask(&t))
 }
 
@@ -67,6 +75,9 @@ func (e *coreEngine) Undo(ctx context.Context, c cluster.Change) error { return 
 
 // Inspect implements Engine.
 func (e *coreEngine) Inspect(ctx context.Context, t Task, full bool) (Inspection, error) {
+	if t.Restore != nil {
+		return e.inspectRestore(ctx, &t, full)
+	}
 	found, err := e.core.Inspect(ctx, coreTask(&t), full)
 	if err != nil {
 		return Inspection{}, err
@@ -116,6 +127,9 @@ const readablePatience = 2 * time.Second
 
 // Readable implements Engine.
 func (e *coreEngine) Readable(ctx context.Context, s *Spec) (err error) {
+	if s.Restore != nil {
+		return e.restoreReadable(ctx, s)
+	}
 	cfg := e.core.SourceConfig()
 	cfg.Patience, cfg.Stall = readablePatience, readablePatience // other jobs wait for the answer
 	store, err := source.Open(ctx, s.Location, cfg)

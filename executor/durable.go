@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/sluicedb/sluice/sqlext"
 )
@@ -17,10 +18,13 @@ import (
 
 // durableVersion is raised when a Spec's form changes so that an older Sluice
 // would misread it.
-const durableVersion = 1
-
-// dumpVersion is that of jobs whose files are SQL dumps, which a Sluice that doesn't look at Spec.Format would read as CSV.
-const dumpVersion = 3
+const (
+	durableVersion = 1
+	// restoreVersion is that of restores.
+	restoreVersion = 2
+	// dumpVersion is that of jobs whose files are SQL dumps, which a Sluice that doesn't look at Spec.Format would read as CSV.
+	dumpVersion = 3
+)
 
 // errNoTask says that a job can't be run from its row.
 var errNoTask = errors.New("its row does not hold what another Sluice needs to run it")
@@ -42,6 +46,9 @@ func encodeSpec(s *Spec) (string, error) {
 		d.Version = dumpVersion
 	}
 	d.Spec.Assignments, d.Spec.TimeZone = nil, nil
+	if s.Restore != nil {
+		d.Version = restoreVersion
+	}
 	for _, a := range s.Assignments {
 		d.Assignments = append(d.Assignments, durableAssignment{Column: a.Column, Text: a.Text})
 	}
@@ -63,7 +70,7 @@ func decodeSpec(text string) (*Spec, error) {
 	if err := decoder.Decode(&d); err != nil {
 		return nil, fmt.Errorf("the job's row: %w", err)
 	}
-	if d.Version != durableVersion && d.Version != dumpVersion {
+	if !slices.Contains([]int{durableVersion, restoreVersion, dumpVersion}, d.Version) || (d.Version == restoreVersion) != (d.Restore != nil) {
 		return nil, fmt.Errorf("%w: version %d", errNoTask, d.Version)
 	}
 	s := d.Spec

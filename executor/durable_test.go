@@ -62,6 +62,8 @@ func fill(t *testing.T, v reflect.Value, n *int) {
 		v.SetBool(true)
 	case reflect.Int, reflect.Int64:
 		v.SetInt(1<<62 + int64(*n))
+	case reflect.Uint64:
+		v.SetUint(1<<63 + uint64(*n))
 	default:
 		require.Fail(t, "unknown kind", "%s", v.Type())
 	}
@@ -75,6 +77,7 @@ func TestDurableSpecRoundTrip(t *testing.T) {
 	for i := range reflect.TypeOf(spec).NumField() {
 		require.False(t, reflect.ValueOf(spec).Field(i).IsZero(), reflect.TypeOf(spec).Field(i).Name)
 	}
+	spec.Restore.Options.Job = sqlext.Options{} // they are Spec.Options
 	text, err := encodeSpec(&spec)
 	require.NoError(t, err)
 	again, err := decodeSpec(text)
@@ -96,6 +99,29 @@ func TestDurableSpecRoundTrip(t *testing.T) {
 // zoneText is what a time zone does.
 func (s *Spec) zoneText() string {
 	return s.TimeZone.String() + time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC).In(s.TimeZone).Format(time.RFC3339)
+}
+
+// TestDurableSpecOfARestore: a Sluice that knows no restores refuses its row, and one without what is to be restored is refused.
+func TestDurableSpecOfARestore(t *testing.T) {
+	t.Parallel()
+	st, err := sqlext.Parse("RESTORE TABLE a.t AS b.u FROM 's3://b/x?secret-access-key=SSSS' ROUTE 'x -> y' LAST_BACKUP 18446744073709551615 CONCURRENCY 4", mysql.ModeNone)
+	require.NoError(t, err)
+	restore := st.(*sqlext.Restore)
+	what := &RestoreSpec{Tables: restore.Tables, Options: restore.Options}
+	what.Options.Job = sqlext.Options{}
+	spec := Spec{Location: restore.Location.Raw, Options: restore.Options.Job, TimeZone: time.UTC, Restore: what}
+	durable, err := settle(&spec, Keeper{Instance: "here"})
+	require.NoError(t, err)
+	require.NotContains(t, durable, "SSSS")
+	require.Contains(t, durable, `"Version":2`)
+	again, err := decodeSpec(durable)
+	require.NoError(t, err)
+	require.Equal(t, what, again.Restore)
+	require.EqualValues(t, 4, again.Options.Thread)
+	_, err = decodeSpec(`{"Version":2}`)
+	require.ErrorIs(t, err, errNoTask)
+	_, err = decodeSpec(`{"Version":1,"Restore":{}}`)
+	require.ErrorIs(t, err, errNoTask)
 }
 
 func TestDurableSpecOfStatements(t *testing.T) {

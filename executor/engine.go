@@ -12,6 +12,7 @@ import (
 	"github.com/sluicedb/sluice/importcore/badrows"
 	"github.com/sluicedb/sluice/importcore/cluster"
 	"github.com/sluicedb/sluice/importcore/precheck"
+	"github.com/sluicedb/sluice/importcore/restore"
 	"github.com/sluicedb/sluice/sqlext"
 )
 
@@ -50,6 +51,8 @@ type Inspection struct {
 	Plan Plan
 	// Estimate says what the import would take; nil if that is unknown.
 	Estimate *importcore.Estimate
+	// Contents is what a restore would restore; nil for imports, and unless the inspection is a full one.
+	Contents *restore.Contents
 }
 
 // Plan is a checked task. It is used for one Run.
@@ -73,9 +76,11 @@ type Facts struct {
 	Source string
 	// Now is the job's NOW().
 	Now time.Time
+	// Tables are those that a restore writes; nil for imports.
+	Tables []job.Table
 }
 
-// Spec is an import as the statement and its session want it: what any process
+// Spec is an import or a restore as the statement and its session want it: what any process
 // needs to run it, and all of it. See durable.go for its form in the job's row.
 type Spec struct {
 	DB, Table  string
@@ -95,6 +100,9 @@ type Spec struct {
 	CurrentDB         string
 	IgnoreForeignKeys bool
 	TimeZone          *time.Location
+	// Restore is set for a restore, which then has no DB, Table, Partitions, Fields or Assignments; its Location is a folder. Options are
+	// those that restores have in common with imports.
+	Restore *RestoreSpec `json:",omitempty"`
 	// Source and Now are those of the plan with which the job was accepted, see
 	// Facts; zero before.
 	Source string
@@ -116,6 +124,9 @@ type Task struct {
 	// the job has a row.
 	BadRows     badrows.Sink
 	Checkpoints Checkpoints
+	// Reserve takes the tables that a restore is to write, Tell is told of them; both are nil before the job exists.
+	Reserve func(context.Context, []job.Table) error
+	Tell    func(job.Table)
 	// Observer may be nil.
 	Observer importcore.Observer
 	// Owned and Hold are importcore.ImportTask's; nil before the job exists.
@@ -146,9 +157,11 @@ type Progress struct {
 	Counted importcore.Progress
 }
 
-// Summary is what a finished import did.
+// Summary is what a finished job did.
 type Summary struct {
-	Rows     int64
+	Rows int64
+	// Checksum is an import's, Restored what a restore did; the other one is zero.
 	Checksum job.Checksum
+	Restored *Restored
 	Warnings []string
 }

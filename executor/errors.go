@@ -1,6 +1,7 @@
 package executor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -71,7 +72,7 @@ func classify(err error) (code uint16, state, message string) {
 		return 0, "", "unknown error"
 	case errors.As(err, &failed):
 		code, state, message = classify(failed.cause)
-		return code, state, fmt.Sprintf("import job %d: %s", failed.id, message)
+		return code, state, fmt.Sprintf("%s job %d: %s", cmp.Or(failed.kind, job.Import), failed.id, message)
 	case errors.As(err, &left):
 		code, state, message = classify(left.cause)
 		return code, state, message + "; " + left.told
@@ -114,10 +115,13 @@ func notSupportedYet(what string) *sqlext.Error {
 type jobError struct {
 	id    int64
 	cause error
+	kind  job.Kind // Import unless given
 }
 
 // Error implements error.
-func (e *jobError) Error() string { return fmt.Sprintf("import job %d: %v", e.id, e.cause) }
+func (e *jobError) Error() string {
+	return fmt.Sprintf("%s job %d: %v", cmp.Or(e.kind, job.Import), e.id, e.cause)
+}
 
 // Unwrap returns the job's own error.
 func (e *jobError) Unwrap() error { return e.cause }

@@ -283,6 +283,8 @@ func (e *Executor) dispatch(ctx context.Context, s Session, st sqlext.Statement)
 		return e.showErrors(ctx, s, st)
 	case *sqlext.ShowImportEvents:
 		return e.showEvents(ctx, s, st.ID)
+	case *sqlext.ShowImportTables:
+		return e.showTables(ctx, s, st.ID)
 	case *sqlext.ShowImportGroups:
 		return e.showGroups(ctx, s, st)
 	case *sqlext.ShowImportClusterState:
@@ -300,9 +302,9 @@ func (e *Executor) dispatch(ctx context.Context, s Session, st sqlext.Statement)
 	case *sqlext.AlterImportJob:
 		return e.alterJob(ctx, s, st)
 	case *sqlext.Restore:
-		return nil, notSupportedYet("RESTORE")
+		return e.runRestore(ctx, s, st)
 	case *sqlext.ShowRestores:
-		return nil, notSupportedYet("SHOW RESTORES")
+		return e.showRestores(ctx, s, st)
 	default:
 		return nil, notSupportedYet("this statement")
 	}

@@ -57,6 +57,7 @@ func (r *runner) heartbeat(quit <-chan struct{}) {
 		switch {
 		case err == nil:
 			r.obey(wanted)
+			r.writeTables(context.WithoutCancel(r.ctx))
 		case errors.Is(err, jobstore.ErrLost):
 			r.lose()
 			return

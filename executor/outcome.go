@@ -3,6 +3,7 @@ package executor
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -88,8 +89,13 @@ func (r *runner) outcome(summary Summary, err error) job.Outcome {
 			messages = append(messages, left)
 		}
 		progress := r.lastProgress(true)
-		return job.Outcome{Status: job.Finished, Rows: &summary.Rows, Checksum: &summary.Checksum, Progress: &progress,
-			Message: messageText(strings.Join(messages, "; "))}
+		o := job.Outcome{Status: job.Finished, Rows: &summary.Rows, Progress: &progress, Message: messageText(strings.Join(messages, "; "))}
+		if summary.Restored == nil {
+			o.Checksum = &summary.Checksum
+		} else if result, err := json.Marshal(summary.Restored); err == nil { // it has numbers only
+			o.Result = string(result)
+		}
+		return o
 	}
 	last := r.lastProgress(false)
 	o := job.Outcome{Status: job.Failed, Rows: last.Rows, Progress: &last}

@@ -59,9 +59,7 @@ func (e *Executor) retryJob(ctx context.Context, s Session, id int64) (*Result, 
 	if err != nil {
 		return nil, err
 	}
-	// It is an import like a new one, and needs the rights for it.
-	target := privilege.ImportTarget{DB: spec.DB, Table: spec.Table, Local: isLocal(spec.Location)}
-	if err := privilege.CheckImport(ctx, s, target); err != nil {
+	if err := checkRights(ctx, s, spec); err != nil {
 		return nil, err
 	}
 	_, engine, err := e.services.get(ctx)
@@ -79,15 +77,17 @@ func (e *Executor) retryJob(ctx context.Context, s Session, id int64) (*Result, 
 		if err != nil {
 			return nil, err
 		}
-		spec.Source, spec.Now, j.TableID, j.SourceBytes = facts.Source, facts.Now, facts.TableID, facts.SourceBytes
+		spec.Source, spec.Now, j.TableID, j.SourceBytes, j.Tables = facts.Source, facts.Now, facts.TableID, facts.SourceBytes, facts.Tables
 	}
 	if j.Task, err = encodeSpec(spec); err != nil {
 		return nil, err
 	}
 	done, err := store.Retry(ctx, j, fresh, state.account)
 	switch {
-	case errors.Is(err, jobstore.ErrTableBusy):
+	case errors.Is(err, jobstore.ErrTableBusy) && spec.Restore == nil:
 		return nil, errTableBusy()
+	case errors.Is(err, jobstore.ErrTableBusy):
+		return nil, refusedTable(err)
 	case err != nil:
 		return nil, err
 	case !done:
@@ -112,6 +112,14 @@ func (e *Executor) spec(ctx context.Context, store *jobstore.Store, id int64) (*
 		return nil, unknownError("job %d can't be run again: %v", id, err)
 	}
 	return spec, nil
+}
+
+// checkRights makes sure that the user may do what a job does that he wants to be tried again: it is like a new one.
+func checkRights(ctx context.Context, s Session, spec *Spec) error {
+	if spec.Restore != nil {
+		return privilege.CheckRestore(ctx, s, isLocal(spec.Location))
+	}
+	return privilege.CheckImport(ctx, s, privilege.ImportTarget{DB: spec.DB, Table: spec.Table, Local: isLocal(spec.Location)})
 }
 
 func isLocal(location string) bool {

@@ -45,8 +45,12 @@ func timeColumn(name string) Column {
 
 // jobRow writes a job as a row of jobColumns; times appear in zone.
 func jobRow(j *job.Job, zone *time.Location) []Value {
+	tableID := intValue(j.TableID)
+	if j.Kind == job.Restore {
+		tableID = nil
+	}
 	return []Value{
-		intValue(j.ID), Value(j.DataSource), Value(privilege.QuoteTable(j.DB, j.Table)), intValue(j.TableID),
+		intValue(j.ID), Value(j.DataSource), Value(targetOf(j)), tableID,
 		Value(j.Phase), Value(j.Shown()), Value(units.BytesSize(float64(j.SourceBytes))), nullableInt(j.Rows),
 		Value(j.Message), timeValue(j.CreateTime, zone), timeValue(j.StartTime, zone), timeValue(j.EndTime, zone),
 		Value(j.CreatedBy),
@@ -54,6 +58,14 @@ func jobRow(j *job.Job, zone *time.Location) []Value {
 		sizeValue(j.Current.Size, j.Current.Size), percentOf(&j.Current), speedValue(j.Current.Speed), leftValue(j.Current.Left),
 		percentValue(j.Percent), speedValue(j.Total.Speed), leftValue(j.Total.Left),
 	}
+}
+
+// targetOf names what a job writes to, as SQL.
+func targetOf(j *job.Job) string {
+	if j.Kind == job.Restore {
+		return j.Targets
+	}
+	return privilege.QuoteTable(j.DB, j.Table)
 }
 
 // jobResult is the result set of all statements that show jobs.

@@ -14,7 +14,6 @@ import (
 	"github.com/sluicedb/sluice/executor/forecast"
 	"github.com/sluicedb/sluice/executor/job"
 	"github.com/sluicedb/sluice/executor/jobstore"
-	"github.com/sluicedb/sluice/executor/privilege"
 	"github.com/sluicedb/sluice/importcore"
 	"github.com/sluicedb/sluice/importcore/fault"
 	"github.com/sluicedb/sluice/sqlext"
@@ -39,6 +38,8 @@ type runner struct {
 	// counted goes into the metrics.
 	counted counted
 	away    away
+	// tables is what a restore tells of them.
+	tables toldTables
 
 	ctx  context.Context // of the job, cancelled with a *stopError
 	stop func(error)     // idempotent: the first cause counts
@@ -71,7 +72,7 @@ type begun struct {
 func (e *Executor) newRunner(ctx context.Context, store *jobstore.Store, engine Engine, record job.Job, spec *Spec) *runner {
 	r := &runner{
 		e: e, store: store, engine: engine, record: record, task: e.task(record.ID, spec), warnings: e.threadWarning(spec.Options.Thread),
-		log:  e.log.With(zap.Int64("job", record.ID), zap.String("table", record.DB+"."+record.Table)),
+		log:  e.log.With(zap.Int64("job", record.ID), zap.String("table", targetOf(&record))),
 		done: make(chan struct{}),
 	}
 	r.mu.meter = newMeter(forecast.Costs{}, record.Progress)
@@ -85,6 +86,9 @@ func (e *Executor) newRunner(ctx context.Context, store *jobstore.Store, engine 
 	jobCtx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	r.ctx, r.stop = jobCtx, cancel
 	r.task.Owned, r.task.Hold = r.owned, r.hold
+	if spec.Restore != nil {
+		r.task.Reserve, r.task.Tell = r.reserve, r.tables.tell
+	}
 	return r
 }
 
@@ -138,6 +142,7 @@ func (r *runner) run() {
 	summary, err := r.work()
 	close(quit)
 	<-beating
+	r.writeTables(context.WithoutCancel(r.ctx))
 	r.badRows.settle(context.WithoutCancel(r.ctx), r.record.Lease.Term > 1)
 	r.finish(summary, r.badRows.wrap(err))
 }
@@ -170,7 +175,7 @@ func (r *runner) work() (summary Summary, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			r.log.Error("panic in an import job", zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
-			err = fmt.Errorf("internal error of Sluice: panic: %v; the table may hold a part of the rows", p)
+			err = fmt.Errorf("internal error of Sluice: panic: %v; what it writes to may hold a part of the rows", p)
 		}
 	}()
 	if r.began.cancel {
@@ -317,7 +322,7 @@ func (r *runner) abandon() error {
 	case err != nil:
 		return err
 	case fate != "":
-		return fmt.Errorf("%w; table %s %s", errCancelled, privilege.QuoteTable(r.record.DB, r.record.Table), fate)
+		return r.withFate(errCancelled, fate)
 	}
 	return errCancelled
 }

@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
+	"github.com/go-mysql-org/go-mysql/mysql"
 	"github.com/pingcap/tidb/pkg/errno"
 
 	"github.com/sluicedb/sluice/executor/job"
@@ -30,9 +30,9 @@ func (e *Executor) showJobs(ctx context.Context, s Session, st *sqlext.ShowImpor
 		if err := checkCharset(st.Where, state.charset); err != nil {
 			return nil, err
 		}
-		if jobs, err = filterJobs(ctx, s, jobs, state.timeZone, st.Where); err != nil {
-			return nil, err
-		}
+		r := jobResult(jobs, state.timeZone)
+		r.Rows, err = filterRows(ctx, s, r, st.Where)
+		return r, err
 	}
 	return jobResult(jobs, state.timeZone), nil
 }
@@ -97,27 +97,27 @@ func visibleJob(ctx context.Context, store *jobstore.Store, id int64, account st
 	return j, nil
 }
 
-// filterJobs lets the cluster evaluate LIKE and WHERE, on the user's connection
+// filterRows lets the cluster evaluate LIKE and WHERE, on the user's connection
 // and so with the user's rights: the rows go there as literals and the ids of
-// those that pass come back.
-func filterJobs(ctx context.Context, s Session, jobs []job.Job, zone *time.Location, where string) ([]job.Job, error) {
-	kept := make([]job.Job, 0, len(jobs))
-	for some := range slices.Chunk(jobs, filterChunk) {
-		r, err := s.Query(ctx, filterQuery(some, zone, where))
+// those that pass come back. The first column is the id.
+func filterRows(ctx context.Context, s Session, all *Result, where string) ([][]Value, error) {
+	kept := make([][]Value, 0, len(all.Rows))
+	for some := range slices.Chunk(all.Rows, filterChunk) {
+		r, err := s.Query(ctx, filterQuery(all.Columns, some, where))
 		if err != nil {
 			return nil, err
 		}
-		passed := make(map[int64]bool, r.RowNumber())
+		passed := make(map[string]bool, r.RowNumber())
 		for i := range r.RowNumber() {
 			id, err := r.GetInt(i, 0)
 			if err != nil {
 				return nil, err
 			}
-			passed[id] = true
+			passed[strconv.FormatInt(id, 10)] = true
 		}
-		for _, j := range some {
-			if passed[j.ID] {
-				kept = append(kept, j)
+		for _, row := range some {
+			if passed[string(row[0])] {
+				kept = append(kept, row)
 			}
 		}
 	}
@@ -128,20 +128,20 @@ func filterJobs(ctx context.Context, s Session, jobs []job.Job, zone *time.Locat
 // the cluster's parser and planner, however many jobs are kept.
 const filterChunk = 100
 
-func filterQuery(jobs []job.Job, zone *time.Location, where string) string {
+func filterQuery(columns []Column, rows [][]Value, where string) string {
 	var sb strings.Builder
-	sb.WriteString("SELECT `Job_ID` FROM (")
-	for i := range jobs {
+	sb.WriteString("SELECT `" + columns[0].Name + "` FROM (")
+	for i, row := range rows {
 		if i > 0 {
 			sb.WriteString(" UNION ALL ")
 		}
 		sb.WriteString("SELECT ")
-		for c, value := range jobRow(&jobs[i], zone) {
+		for c, value := range row {
 			if c > 0 {
 				sb.WriteString(", ")
 			}
-			sb.WriteString(literal(jobColumns[c], value))
-			sb.WriteString(" AS `" + jobColumns[c].Name + "`")
+			sb.WriteString(literal(columns[c], value))
+			sb.WriteString(" AS `" + columns[c].Name + "`")
 		}
 	}
 	sb.WriteString(") AS `jobs` WHERE " + where)
@@ -160,13 +160,18 @@ func literal(c Column, v Value) string {
 	switch c.Type {
 	case jobColumns[0].Type:
 		if v != nil {
-			if n, err := strconv.ParseInt(string(v), 10, 64); err == nil {
-				text = strconv.FormatInt(n, 10)
+			if _, err := strconv.ParseUint(strings.TrimPrefix(string(v), "-"), 10, 64); err == nil {
+				text = string(v)
 			}
 		}
+		if c.Flags&mysql.UNSIGNED_FLAG != 0 {
+			return "CAST(" + text + " AS UNSIGNED)"
+		}
 		return "CAST(" + text + " AS SIGNED)"
-	case timeColumn("").Type:
+	case timeColumn("").Type, datetimeColumn("").Type:
 		return "CAST(" + text + " AS DATETIME(6))"
+	case doubleColumn("").Type:
+		return "CAST(" + text + " AS DOUBLE)"
 	}
 	return text
 }

@@ -247,7 +247,12 @@ func (w *watcher) fail(ctx context.Context, store *jobstore.Store, h *jobstore.H
 
 // remains says what a job that its owner can't put right any more may have left.
 func remains(h *jobstore.Held) string {
+	written := h.Checkpoint || h.Status == job.Running
 	switch {
+	case h.Kind == job.Restore && written:
+		return "; what was to be restored may be there in part: drop it before it is used or restored again"
+	case h.Kind == job.Restore:
+		return "; nothing was changed"
 	case h.Checkpoint, h.Status == job.Running, h.Step != "" && h.Step != "prepare" && h.Step != "encode" && h.Step != "sort":
 		return "; the table may hold a part of the rows: TRUNCATE it before it is used or imported again"
 	}

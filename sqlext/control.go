@@ -66,6 +66,12 @@ type ShowImportEvents struct {
 	ID int64
 }
 
+// ShowImportTables is SHOW IMPORT JOB n TABLES.
+type ShowImportTables struct {
+	// ID is the job's id.
+	ID int64
+}
+
 // ShowImportGroups is SHOW IMPORT GROUPS, or SHOW IMPORT GROUP 'key'.
 type ShowImportGroups struct {
 	// Key names one group; nil means all of them.
@@ -103,6 +109,9 @@ func (s *ShowImportErrors) Redacted() string {
 func (s *ShowImportEvents) Redacted() string { return "SHOW IMPORT JOB " + itoa(s.ID) + " EVENTS" }
 
 // Redacted implements Statement.
+func (s *ShowImportTables) Redacted() string { return "SHOW IMPORT JOB " + itoa(s.ID) + " TABLES" }
+
+// Redacted implements Statement.
 func (s *ShowImportGroups) Redacted() string {
 	if s.Key == nil {
 		return "SHOW IMPORT GROUPS"
@@ -122,6 +131,7 @@ func (*RetryImportJob) statement()           {}
 func (*AlterImportJob) statement()           {}
 func (*ShowImportErrors) statement()         {}
 func (*ShowImportEvents) statement()         {}
+func (*ShowImportTables) statement()         {}
 func (*ShowImportGroups) statement()         {}
 func (*ShowImportClusterState) statement()   {}
 func (*RepairImportClusterState) statement() {}

@@ -20,6 +20,7 @@ import (
 //	ALTER IMPORT JOB n SET option = value [, ...]
 //	SHOW IMPORT JOB n ERRORS [LIMIT [offset,] count]
 //	SHOW IMPORT JOB n EVENTS
+//	SHOW IMPORT JOB n TABLES
 //	SHOW IMPORT GROUPS
 //	SHOW IMPORT GROUP 'key'
 //	SHOW | REPAIR IMPORT CLUSTER STATE
@@ -111,6 +112,12 @@ func (p *extensionParser) showRule() func() Statement {
 	case !s.word("JOB"):
 	case p.behindID("ERRORS"):
 		return p.showErrors
+	case p.behindID("TABLES"):
+		return func() Statement {
+			st := &ShowImportTables{ID: p.id()}
+			p.want(p.s.word("TABLES"))
+			return st
+		}
 	case p.behindID("EVENTS"):
 		return func() Statement {
 			st := &ShowImportEvents{ID: p.id()}

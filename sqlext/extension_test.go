@@ -22,6 +22,7 @@ func TestParseControl(t *testing.T) {
 		"SHOW IMPORT JOB 3 ERRORS":                   &ShowImportErrors{ID: 3, Count: -1},
 		"show import job 3 errors limit 5":           &ShowImportErrors{ID: 3, Count: 5},
 		"SHOW /* x */ import JOB 3 Events ;":         &ShowImportEvents{ID: 3},
+		"show import job 3 tables":                   &ShowImportTables{ID: 3},
 		"SHOW IMPORT JOB 3 ERRORS LIMIT 10, 5; -- x": &ShowImportErrors{ID: 3, Offset: 10, Count: 5},
 		"SHOW IMPORT GROUPS":                         &ShowImportGroups{},
 		"SHOW IMPORT GROUP 'a''b\\n'":                &ShowImportGroups{Key: key("a'b\n")},
@@ -56,7 +57,7 @@ func TestParseControl(t *testing.T) {
 func TestRedactedControl(t *testing.T) {
 	t.Parallel()
 	for _, sql := range []string{
-		"PAUSE IMPORT JOB 7", "RESUME IMPORT JOB 7", "RETRY IMPORT JOB 7", "SHOW IMPORT JOB 7 ERRORS", "SHOW IMPORT JOB 7 EVENTS", "SHOW IMPORT JOB 7 ERRORS LIMIT 1, 2",
+		"PAUSE IMPORT JOB 7", "RESUME IMPORT JOB 7", "RETRY IMPORT JOB 7", "SHOW IMPORT JOB 7 ERRORS", "SHOW IMPORT JOB 7 EVENTS", "SHOW IMPORT JOB 7 TABLES", "SHOW IMPORT JOB 7 ERRORS LIMIT 1, 2",
 		"SHOW IMPORT GROUPS", `SHOW IMPORT GROUP 'it''s \\ "x"'`, "ALTER IMPORT JOB 7 SET thread=3, max_write_speed='1MiB'",
 		"ALTER IMPORT JOB 7 SET max_latency='50ms'",
 	} {
@@ -98,6 +99,7 @@ func TestControlErrors(t *testing.T) {
 		{"SHOW IMPORT JOB x ERRORS", 1064, `near "x ERRORS" `},
 		{"SHOW IMPORT JOB 1 ERRORS LIMIT -1", 1064, `near "-1" `},
 		{"SHOW IMPORT JOB x EVENTS", 1064, `near "x EVENTS" `},
+		{"SHOW IMPORT JOB x TABLES", 1064, `near "x TABLES" `},
 		{"SHOW IMPORT JOB 1 EVENTS LIMIT 1", 1064, `near "LIMIT 1" `},
 		{"PAUSE IMPORT JOB 1; SELECT 1", 1105, "must be sent alone"},
 		{"PAUSE IMPORT JOB 1 '" + strings.Repeat("x", 3000), 1064, "(total length 3001)"},

@@ -34,6 +34,7 @@ var parseSeeds = []string{
 	"ALTER IMPORT JOB 7 SET thread = 8, `max_write_speed`='200MiB' ;",
 	"SHOW IMPORT JOB 7 ERRORS",
 	"SHOW IMPORT JOB 7 EVENTS",
+	"SHOW IMPORT JOB 7 TABLES",
 	"SHOW IMPORT JOB 7 ERRORS LIMIT 10, 20",
 	"PAUSE IMPORT JOB 7",
 	"/*! RESUME */ IMPORT JOB 7;",

@@ -10,9 +10,11 @@ package privilege
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/go-mysql-org/go-mysql/mysql"
+	"github.com/pingcap/tidb/pkg/errno"
 	"github.com/pingcap/tidb/pkg/parser"
 	"github.com/pingcap/tidb/pkg/parser/ast"
 	parsermysql "github.com/pingcap/tidb/pkg/parser/mysql"
@@ -47,8 +49,28 @@ func CheckImport(ctx context.Context, q Querier, t ImportTarget) error {
 	return err
 }
 
+// CheckRestore returns nil if the user may restore, otherwise the cluster's error, 1227. local tells that files are read from
+// this machine's disk, which needs the FILE privilege.
+func CheckRestore(ctx context.Context, q Querier, local bool) error {
+	// TiDB asks for the same privileges here, and for no other.
+	if _, err := q.Query(ctx, "SHOW RESTORES LIKE ''"); err != nil || !local {
+		return err
+	}
+	may, err := holds(ctx, q, parsermysql.FilePriv)
+	if err == nil && !may {
+		err = &mysql.MyError{Code: errno.ErrSpecificAccessDenied, State: parsermysql.MySQLState[errno.ErrSpecificAccessDenied],
+			Message: fmt.Sprintf(errno.MySQLErrName[errno.ErrSpecificAccessDenied].Raw, "FILE")}
+	}
+	return err
+}
+
 // IsSuper tells whether the user holds SUPER, directly or by an active role.
 func IsSuper(ctx context.Context, q Querier) (bool, error) {
+	return holds(ctx, q, parsermysql.SuperPriv)
+}
+
+// holds tells whether the user holds a global privilege, directly or by an active role.
+func holds(ctx context.Context, q Querier, priv parsermysql.PrivilegeType) (bool, error) {
 	r, err := q.Query(ctx, "SHOW GRANTS")
 	if err != nil {
 		return false, err
@@ -59,16 +81,16 @@ func IsSuper(ctx context.Context, q Querier) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		if grantsSuper(p, grant) {
+		if grants(p, grant, priv) {
 			return true, nil
 		}
 	}
 	return false, nil
 }
 
-// grantsSuper reads one line of SHOW GRANTS. A line that can't be read grants
+// grants reads one line of SHOW GRANTS. A line that can't be read grants
 // nothing.
-func grantsSuper(p *parser.Parser, grant string) bool {
+func grants(p *parser.Parser, grant string, priv parsermysql.PrivilegeType) bool {
 	node, err := p.ParseOneStmt(grant, "", "")
 	if err != nil {
 		return false
@@ -77,8 +99,8 @@ func grantsSuper(p *parser.Parser, grant string) bool {
 	if !ok || g.Level == nil || g.Level.Level != ast.GrantLevelGlobal {
 		return false
 	}
-	for _, priv := range g.Privs {
-		if priv.Priv == parsermysql.SuperPriv || priv.Priv == parsermysql.AllPriv {
+	for _, granted := range g.Privs {
+		if granted.Priv == priv || granted.Priv == parsermysql.AllPriv {
 			return true
 		}
 	}

@@ -4,10 +4,11 @@ import (
 	"testing"
 
 	"github.com/pingcap/tidb/pkg/parser"
+	"github.com/pingcap/tidb/pkg/parser/mysql"
 	"github.com/stretchr/testify/require"
 )
 
-func TestGrantsSuper(t *testing.T) {
+func TestGrants(t *testing.T) {
 	t.Parallel()
 	p := parser.New()
 	for grant, want := range map[string]bool{
@@ -21,10 +22,13 @@ func TestGrantsSuper(t *testing.T) {
 		"GRANT RESTORE_ADMIN,BACKUP_ADMIN ON *.* TO 'u'@'%'":            false,
 		"GRANT 'super'@'%' TO 'u'@'%'":                                  false,
 		"GRANT SOMETHING NEW ON *.* TO 'u'@'%', SUPER ON *.* TO nobody": false,
-		"": false,
+		"GRANT FILE ON *.* TO 'u'@'%'":                                  false,
+		"":                                                              false,
 	} {
-		require.Equal(t, want, grantsSuper(p, grant), grant)
+		require.Equal(t, want, grants(p, grant, mysql.SuperPriv), grant)
 	}
+	require.True(t, grants(p, "GRANT SELECT,FILE ON *.* TO 'u'@'%'", mysql.FilePriv))
+	require.False(t, grants(p, "GRANT SUPER ON *.* TO 'u'@'%'", mysql.FilePriv))
 }
 
 func TestQuoteTable(t *testing.T) {

@@ -1,0 +1,214 @@
+package executor
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/sluicedb/sluice/executor/forecast"
+	"github.com/sluicedb/sluice/executor/job"
+	"github.com/sluicedb/sluice/executor/privilege"
+	"github.com/sluicedb/sluice/importcore"
+	"github.com/sluicedb/sluice/importcore/format/csv"
+	"github.com/sluicedb/sluice/importcore/precheck"
+	"github.com/sluicedb/sluice/importcore/restore"
+	"github.com/sluicedb/sluice/sqlext"
+)
+
+// What coreEngine does for restores.
+
+func (e *coreEngine) planRestore(ctx context.Context, t *Task) (Plan, error) {
+	plan, err := e.restorer.Plan(ctx, restoreTask(t))
+	if err != nil {
+		return nil, err
+	}
+	return &restorePlan{plan: plan}, nil
+}
+
+// inspectRestore makes the prechecks. A full inspection has contents, any other a plan.
+func (e *coreEngine) inspectRestore(ctx context.Context, t *Task, full bool) (Inspection, error) {
+	if !full {
+		plan, err := e.planRestore(ctx, t)
+		if err != nil {
+			return Inspection{}, err
+		}
+		return Inspection{Plan: plan}, nil
+	}
+	found, err := e.restorer.Inspect(ctx, restoreTask(t))
+	if err != nil {
+		return Inspection{}, err
+	}
+	return Inspection{Findings: found.Findings, Contents: &found.Contents}, nil
+}
+
+func (e *coreEngine) restoreReadable(ctx context.Context, s *Spec) error {
+	err := e.restorer.Readable(ctx, s.Location, s.Source)
+	if errors.Is(err, restore.ErrSourceChanged) {
+		return errSourceChanged
+	}
+	return err
+}
+
+// restoreTask is a task in the core's terms.
+func restoreTask(t *Task) restore.Task {
+	out := restore.Task{
+		JobID: t.JobID, Location: t.Location, Selection: selection(t.Restore), Options: restoreOptions(t),
+		Session: restore.Session{SQLMode: t.SQLMode, TimeZone: t.TimeZone, SysVars: t.SysVars, User: t.User, IgnoreForeignKeys: t.IgnoreForeignKeys},
+		Threads: t.Threads, MemoryBudget: t.MemoryBudget, MaxWriteSpeed: t.MaxWriteSpeed, DiskQuota: t.DiskQuota, MaxLatency: t.MaxLatency,
+		Now: t.Now, Checkpoints: t.Checkpoints, Owned: t.Owned, Hold: t.Hold, Observer: t.Observer,
+	}
+	if t.Reserve != nil {
+		out.Reserve = func(ctx context.Context, names []restore.Name) error { return t.Reserve(ctx, jobTables(names)) }
+	}
+	if t.Tell != nil {
+		out.Events = func(e restore.Event) {
+			table := job.Table{DB: e.Table.DB, Name: e.Table.Table, State: string(e.State), Rows: e.Rows, Bytes: e.Bytes}
+			if e.Err != nil {
+				_, _, table.Message = MySQLError(e.Err)
+			}
+			t.Tell(table)
+		}
+	}
+	return out
+}
+
+func selection(r *RestoreSpec) restore.Selection {
+	s := restore.Selection{Everything: r.All, Filters: slices.Clone(r.Options.Filters)}
+	for _, d := range r.Databases {
+		s.Databases = append(s.Databases, d.Name)
+		if d.As != "" {
+			s.Renames = append(s.Renames, restore.Rename{From: restore.Name{DB: d.Name}, To: restore.Name{DB: d.As}})
+		}
+	}
+	for _, t := range r.Tables {
+		from := restore.Name{DB: t.DB, Table: t.Table}
+		s.Tables = append(s.Tables, from)
+		if t.AsTable != "" {
+			to := restore.Name{DB: t.AsDB, Table: t.AsTable}
+			if to.DB == "" {
+				to.DB = t.DB
+			}
+			s.Renames = append(s.Renames, restore.Rename{From: from, To: to})
+		}
+	}
+	for _, route := range r.Options.Routes {
+		s.Routes = append(s.Routes, restore.Route{DB: route.Schema, Table: route.Table, ToDB: route.ToSchema, ToTable: route.ToTable})
+	}
+	if len(r.Exclude) > 0 && len(s.Filters) == 0 {
+		s.Filters = []string{"*.*"}
+	}
+	for _, db := range r.Exclude {
+		s.Filters = append(s.Filters, "!"+privilege.QuoteTable("", db)+".*")
+	}
+	return s
+}
+
+func restoreOptions(t *Task) restore.Options {
+	o := &t.Restore.Options
+	return restore.Options{
+		CSV: restoreCSV(o, t.Options.CharacterSet), CSVHeader: o.CSVHeader == sqlext.CSVHeaderColumns, SkipSchemaFiles: o.SkipSchemaFiles,
+		OnDuplicate: onDuplicate(t.Options.OnDuplicate), Checksum: checksumLevel(t.Options.ChecksumTable), Analyze: analyzeLevel(o.Analyze),
+		Concurrency: int(min(t.Options.Thread, maxConcurrency)), KeepPartial: t.Options.KeepPartial, SkipPrechecks: skippedPrechecks(&t.Options),
+	}
+}
+
+// maxConcurrency is more tables than a process could have at a time.
+const maxConcurrency = 1 << 10
+
+func restoreCSV(o *sqlext.RestoreOptions, charset string) csv.Config {
+	c := restore.DefaultCSV()
+	c.FieldsTerminatedBy, c.FieldsEnclosedBy, c.FieldsEscapedBy = o.CSVSeparator, o.CSVDelimiter, ""
+	if o.CSVBackslashEscape {
+		c.FieldsEscapedBy = `\`
+	}
+	c.NullText = []string{o.CSVNull}
+	if o.CSVNotNull {
+		c.NullText = nil
+	}
+	c.SkipRows = max(0, o.CSVHeader)
+	c.CharacterSet = charset
+	return c
+}
+
+func analyzeLevel(l sqlext.Level) importcore.AnalyzeLevel {
+	switch l {
+	case sqlext.LevelOff:
+		return importcore.AnalyzeOff
+	case sqlext.LevelRequired:
+		return importcore.AnalyzeRequired
+	default:
+		return importcore.AnalyzeOptional
+	}
+}
+
+func jobTables(names []restore.Name) []job.Table {
+	tables := make([]job.Table, len(names))
+	for i, n := range names {
+		tables[i] = job.Table{DB: n.DB, Name: n.Table}
+	}
+	return tables
+}
+
+// restorePlan is the Plan over importcore/restore.
+type restorePlan struct{ plan *restore.Plan }
+
+// Facts implements Plan.
+func (p *restorePlan) Facts() Facts {
+	f := p.plan.Facts()
+	tables := jobTables(f.Tables)
+	for i, t := range p.plan.Contents().Tables { // they come first
+		if i < len(tables) {
+			tables[i].Bytes = t.Bytes
+		}
+	}
+	return Facts{SourceBytes: f.SourceBytes, Source: f.Source, Now: f.Now, Tables: tables}
+}
+
+// Close implements Plan.
+func (p *restorePlan) Close() error { return p.plan.Close() }
+
+// Run implements Plan.
+func (p *restorePlan) Run(ctx context.Context) (Summary, error) {
+	s, err := p.plan.Run(ctx)
+	if err != nil {
+		return Summary{}, err
+	}
+	done := &Restored{
+		Size: s.Bytes, BackupTS: s.BackupTS, ClusterTS: s.ClusterTS, Databases: s.Databases, Tables: s.Tables, Views: s.Views, Sequences: s.Sequences,
+	}
+	return Summary{Rows: s.Rows, Restored: done, Warnings: append(s.Warnings, skippedFiles(s.Skipped)...)}, nil
+}
+
+// skippedFiles are told by their reasons, with one of the files each.
+func skippedFiles(list []restore.Skipped) []string {
+	var texts []string
+	counts, first, order := map[string]int64{}, map[string]string{}, []string(nil)
+	for _, f := range list {
+		if counts[f.Reason]++; counts[f.Reason] == 1 {
+			first[f.Reason] = f.Path
+			order = append(order, f.Reason)
+		}
+	}
+	for _, reason := range order {
+		text := first[reason]
+		if n := counts[reason] - 1; n > 0 {
+			text += " and " + precheck.Counted(n, "other file")
+		}
+		texts = append(texts, text+": "+strings.TrimSuffix(reason, "."))
+	}
+	return texts
+}
+
+// Progress implements Plan.
+func (p *restorePlan) Progress() Progress {
+	at := p.plan.Progress()
+	out := Progress{Phase: job.PhaseImporting, Step: at.Step, At: -1, SourceBytes: at.SourceTotal, Rows: at.Rows, Counted: at.Counted}
+	for i, s := range at.Steps {
+		if s.Name == at.Step {
+			out.At = i
+		}
+		out.Steps = append(out.Steps, forecast.Step{Name: s.Name, Done: s.Done, Size: s.Size, Took: s.Took})
+	}
+	return out
+}
