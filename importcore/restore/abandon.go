@@ -179,6 +179,10 @@ func (a *abandoning) table(ctx context.Context, i int, o *object) error {
 	if !exists {
 		return nil
 	}
+	if mine && o.Sent && o.ID != 0 {
+		// Without the rest of its pairs nothing in it is of use to anybody.
+		return a.drop(ctx, "DROP TABLE IF EXISTS "+o.name().String())
+	}
 	empty, err := a.empty(ctx, o)
 	if err != nil {
 		return err

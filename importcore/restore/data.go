@@ -57,6 +57,9 @@ func atLeastOne(limit, parts int64) int64 {
 
 // bringIn imports the rows of all tables.
 func (p *Plan) bringIn(ctx context.Context) error {
+	if p.archived != nil {
+		return p.bringInArchive(ctx)
+	}
 	small, large := p.shares()
 	for _, s := range []share{small, large} {
 		if err := p.bringInShared(ctx, s); err != nil {

@@ -22,6 +22,9 @@ const definers = 4
 
 // setup are the statements that make a session one for the dump's schema files.
 func (p *Plan) setup() []string {
+	if p.archived != nil {
+		return []string{"SET SESSION sql_mode = '', time_zone = '+00:00', foreign_key_checks = 0"}
+	}
 	zone := "+00:00"
 	if z := p.task.Session.TimeZone; z != nil {
 		zone = z.String()
@@ -46,6 +49,9 @@ func modeText(mode mysql.SQLMode) string {
 func (p *Plan) define(ctx context.Context) error {
 	c := p.r.core.Cluster()
 	err := c.Define(ctx, p.setup(), func(exec func(string) error) error {
+		if err := p.definePolicies(exec); err != nil {
+			return err
+		}
 		for _, d := range p.databases {
 			if slices.Contains(p.saved.Databases, d.name) {
 				if err := exec(d.sql); err != nil {

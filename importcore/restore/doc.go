@@ -1,4 +1,4 @@
-// Package restore brings whole databases from a dump into the cluster, by one job
+// Package restore brings whole databases from a dump, or from an archive of BR, into the cluster, by one job
 // with many tables: package dump says what there is, dump/schema what to create, and
 // importcore.Core imports the rows of each table.
 //
@@ -10,6 +10,8 @@
 //	run.go        the order of things in a job
 //	define.go     databases, sequences, tables and views are created
 //	data.go       rows, several tables at a time
+//	archive.go    an archive of BR in the place of a dump: its objects listed like one's, their definitions
+//	archivedata.go  its tables, downloaded by the stores all at once (package archive/physical)
 //	state.go      the job's checkpoint
 //	abandon.go    what becomes of the target when the job doesn't end well
 //	progress.go   where the job is
@@ -19,6 +21,9 @@
 // All tables are checked before anything is created. Databases come first, then sequences, which defaults
 // of tables may use, then tables, then rows, then views, which may use all of these. Foreign keys are checked when all rows
 // are there. Small tables come first, several at a time; large ones have the job's threads and memory to themselves.
+//
+// From an archive all rows are brought in by one run over the keys of all tables, compared with the archive's sums, and
+// keep their timestamps. Its tables must not be there: the job makes them, and nobody else's rows can be in them.
 //
 // # When it doesn't end well
 //

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sluicedb/sluice/importcore"
+	"github.com/sluicedb/sluice/importcore/archive"
 	"github.com/sluicedb/sluice/importcore/checkpoint"
 	"github.com/sluicedb/sluice/importcore/dump"
 	"github.com/sluicedb/sluice/importcore/dump/schema"
@@ -29,6 +30,7 @@ type Plan struct {
 	folder   source.Folder
 	unpacked *compress.Store
 	listing  *dump.Listing
+	archived *archived // nil: the source is a dump
 	files    []source.File
 
 	databases []*database
@@ -186,8 +188,10 @@ func (r *Restorer) look(ctx context.Context, task Task) (_ *Plan, err error) {
 		return nil, err
 	}
 	p.listing = dump.Read(p.files)
-	if p.listing.BR != "" {
-		return nil, fault.New(fault.User, codePrecheckFailed, "%s says that the location holds a BR backup, not a dump, and these can't be restored yet", p.listing.BR)
+	if archive.Is(p.files) {
+		if err := p.openArchive(ctx); err != nil {
+			return nil, err
+		}
 	}
 	return p, p.prepare(ctx)
 }
@@ -195,6 +199,9 @@ func (r *Restorer) look(ctx context.Context, task Task) (_ *Plan, err error) {
 // prepare finds out what is restored and checks it.
 func (p *Plan) prepare(ctx context.Context) error {
 	if err := p.choose(); err != nil {
+		return err
+	}
+	if err := p.checkOptions(); err != nil {
 		return err
 	}
 	if err := p.readSchemas(ctx); err != nil {
@@ -398,6 +405,9 @@ func (p *Plan) Close() error { return p.folder.Close() }
 // Contents returns what the plan restores.
 func (p *Plan) Contents() Contents {
 	out := Contents{Source: "dump", Skipped: p.skipped}
+	if p.archived != nil {
+		out.Source = "br"
+	}
 	for _, d := range p.databases {
 		out.Databases = append(out.Databases, d.name)
 	}

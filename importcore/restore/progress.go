@@ -126,6 +126,13 @@ func (g *progress) tableDone(bytes, rows int64) {
 	g.done, g.rows, g.bytes = g.done+1, g.rows+rows, g.bytes+bytes
 }
 
+// sent counts files of an archive whose pairs are in the cluster.
+func (g *progress) sent(bytes int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.bytes += bytes
+}
+
 // Progress returns where the restore is. It may be called at any time and from any goroutine.
 func (p *Plan) Progress() Progress {
 	g := &p.progress

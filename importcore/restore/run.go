@@ -21,7 +21,7 @@ type Summary struct {
 	Databases, Tables, Views, Sequences int
 	// Rows were restored from Bytes of data files.
 	Rows, Bytes int64
-	// BackupTS is the timestamp of the dump's snapshot, 0 if it names none; ClusterTS is one after the restore.
+	// BackupTS is the timestamp of the dump's snapshot or of the archive, 0 if it names none; ClusterTS is one after the restore.
 	BackupTS, ClusterTS uint64
 	Warnings            []string
 	Skipped             []Skipped

@@ -90,6 +90,10 @@ func (p *Plan) eachSchema(ctx context.Context, each func(func() error)) {
 	}
 	for _, s := range p.sequences {
 		each(func() (err error) {
+			if p.archived != nil {
+				s.sql = p.archived.sequence(s)
+				return nil
+			}
 			f, err := p.file(ctx, s.schema)
 			if err == nil {
 				s.sql, err = schema.ReadSequence(f, schema.Object{DB: s.from.DB, Name: s.from.Table}, names)
@@ -136,6 +140,9 @@ func (p *Plan) readTable(ctx context.Context, t *table, names schema.Names) erro
 }
 
 func (p *Plan) file(ctx context.Context, file *source.File) (*schema.File, error) {
+	if p.archived != nil {
+		return p.archived.file(file)
+	}
 	text, err := p.read(ctx, file)
 	return &schema.File{Path: file.Path, Text: text, Mode: p.task.Session.SQLMode}, err
 }

@@ -29,6 +29,8 @@ type state struct {
 	Databases []string `json:"databases,omitempty"`
 	// Objects are all that the job makes or fills, tables first, in the job's order.
 	Objects []*object `json:"objects"`
+	// Ranges are the keys of tables from an archive that are in the cluster for good.
+	Ranges checkpoint.Ranges `json:"ranges,omitempty"`
 }
 
 // object is the state of one table, view or sequence.
@@ -45,6 +47,8 @@ type object struct {
 	Rows int64 `json:"r,omitempty"`
 	// Import is the checkpoint of the table's import, and when that is over what giving it up needs.
 	Import []byte `json:"c,omitempty"`
+	// Sent tells that a table that the job has made may hold pairs of an archive.
+	Sent bool `json:"s,omitempty"`
 }
 
 func (o *object) name() Name { return Name{o.DB, o.Name} }

@@ -37,7 +37,7 @@ func (p *Plan) lookAtTarget(ctx context.Context) error {
 	}
 	p.lookAtDefined(have)
 	own := p.ownObjects()
-	var missing, others []string
+	var missing, others, taken []string
 	var existing []*table
 	for _, t := range p.tables {
 		kind, exists := have[lower(t.to)]
@@ -48,6 +48,8 @@ func (p *Plan) lookAtTarget(ctx context.Context) error {
 		switch t.exists = exists; {
 		case exists && kind != cluster.KindTable:
 			others = append(others, t.to.String())
+		case exists && p.archived != nil:
+			taken = append(taken, t.to.String())
 		case exists:
 			existing = append(existing, t)
 		case t.made == nil && (t.schemas[0] == nil || p.task.Options.SkipSchemaFiles): // others have a finding of their own
@@ -56,6 +58,9 @@ func (p *Plan) lookAtTarget(ctx context.Context) error {
 	}
 	if len(others) > 0 {
 		p.finding(precheck.Schema, "the dump has tables where the cluster has views or sequences: %s", enumerate(others))
+	}
+	if len(taken) > 0 {
+		p.finding(precheck.TargetEmpty, "tables of the archive exist already in the cluster: %s", enumerate(taken))
 	}
 	if len(missing) > 0 {
 		p.finding(precheck.Schema, "there is no such table, and no schema file that says how to make it: %s", enumerate(missing))

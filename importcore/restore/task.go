@@ -7,6 +7,7 @@ import (
 	"github.com/pingcap/tidb/pkg/parser/mysql"
 
 	"github.com/sluicedb/sluice/importcore"
+	"github.com/sluicedb/sluice/importcore/archive"
 	"github.com/sluicedb/sluice/importcore/cluster/sqlconn"
 	"github.com/sluicedb/sluice/importcore/format/csv"
 	"github.com/sluicedb/sluice/importcore/precheck"
@@ -69,6 +70,8 @@ type Options struct {
 	Concurrency int
 	// KeepPartial leaves what a failed job has made.
 	KeepPartial bool
+	// Cipher is how a BR archive is encrypted; nil: it is not.
+	Cipher *archive.Cipher
 	// SkipPrechecks are left out.
 	SkipPrechecks []precheck.Name
 }
@@ -93,7 +96,7 @@ type Session struct {
 // Task is one restore as the caller wants it. Its contents are not changed.
 type Task struct {
 	JobID int64
-	// Location is the folder of the dump, as source.OpenFolder takes it.
+	// Location is the folder of the dump or the archive, as source.OpenFolder takes it.
 	Location  string
 	Selection Selection
 	Options   Options

@@ -1,0 +1,185 @@
+package restore
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/sluicedb/sluice/importcore"
+	"github.com/sluicedb/sluice/importcore/archive"
+	"github.com/sluicedb/sluice/importcore/archive/define"
+	"github.com/sluicedb/sluice/importcore/dump"
+	"github.com/sluicedb/sluice/importcore/dump/schema"
+	"github.com/sluicedb/sluice/importcore/fault"
+	"github.com/sluicedb/sluice/importcore/precheck"
+	"github.com/sluicedb/sluice/importcore/source"
+)
+
+// archived is a BR archive in the place of a dump: it is listed like one, with a file for each object that is in nobody's folder,
+// whose text is made of the archive's schemas.
+type archived struct {
+	archive *archive.Archive
+	// objects are tables, views and sequences by their names in lower case.
+	objects   map[Name]*archive.Table
+	databases map[string]*archive.Database
+	// texts make the definitions by the paths of the files that stand for them.
+	texts map[string]func() (string, error)
+}
+
+// openArchive reads what the archive says of itself and puts it in the place of the dump's listing.
+func (p *Plan) openArchive(ctx context.Context) error {
+	a, err := archive.Open(ctx, p.folder, p.task.Options.Cipher)
+	if err != nil {
+		return err
+	}
+	if a.Incremental() {
+		return fault.New(fault.User, codePrecheckFailed,
+			"the archive holds only what changed since another one (from %d to %d), which can't be restored yet", a.StartTS, a.EndTS)
+	}
+	p.archived = &archived{archive: a, objects: map[Name]*archive.Table{}, databases: map[string]*archive.Database{}, texts: map[string]func() (string, error){}}
+	p.backupTS = a.EndTS
+	p.listing = p.archived.list()
+	return p.checkOrigin(ctx)
+}
+
+// checkOptions refuses what can't be done with the source's kind.
+func (p *Plan) checkOptions() error {
+	o := &p.task.Options
+	refuse := func(what string) error {
+		return fault.New(fault.User, codePrecheckFailed, "%s can't be used with %s", what, map[bool]string{true: "an archive of BR", false: "a dump"}[p.archived != nil])
+	}
+	switch {
+	case p.archived == nil && o.Cipher.On():
+		return refuse("a key")
+	case p.archived == nil:
+		return nil
+	case o.SkipSchemaFiles:
+		return refuse("skip_schema_files")
+	case o.OnDuplicate != importcore.DuplicateError:
+		return refuse("on_duplicate")
+	}
+	for _, t := range p.tables {
+		if len(t.from) > 1 {
+			return fault.New(fault.User, codePrecheckFailed, "%s and %s of an archive can't become one table %s", t.from[0], t.from[1], t.to)
+		}
+	}
+	return nil
+}
+
+// list returns the archive's objects in the form of a dump's.
+func (a *archived) list() *dump.Listing {
+	out := &dump.Listing{}
+	for _, db := range a.archive.Databases {
+		if db.System {
+			out.Skipped = append(out.Skipped, dump.Skipped{Path: "database " + Name{DB: db.Name}.String(), Reason: "databases of the system are not restored"})
+			continue
+		}
+		a.databases[strings.ToLower(db.Name)] = db
+		out.Databases = append(out.Databases, dump.Database{
+			Name: db.Name, Schema: a.stand(Name{DB: db.Name}, func() (string, error) { return define.Database(db.Info, db.Name), nil }),
+		})
+		for _, t := range db.Tables {
+			a.add(out, db, t)
+		}
+	}
+	return out
+}
+
+// add lists a table, a view or a sequence.
+func (a *archived) add(out *dump.Listing, db *archive.Database, t *archive.Table) {
+	name := Name{db.Name, t.Info.Name.O}
+	a.objects[lower(name)] = t
+	o := dump.Object{DB: name.DB, Name: name.Table}
+	switch {
+	case t.Info.IsView():
+		o.Schema = a.stand(name, func() (string, error) { return define.View(t.Info), nil })
+		out.Views = append(out.Views, o)
+	case t.Info.IsSequence():
+		o.Schema = a.stand(name, func() (string, error) { return "", nil })
+		out.Sequences = append(out.Sequences, o)
+	default:
+		o.Schema = a.stand(name, func() (string, error) {
+			if err := define.Repeatable(t.Info); err != nil {
+				return "", err
+			}
+			return define.Table(t.Info)
+		})
+		for _, part := range t.Parts {
+			for _, f := range part.Files() {
+				o.Data, o.Bytes = append(o.Data, dump.Data{File: f.File}), o.Bytes+f.Size
+			}
+		}
+		out.Tables = append(out.Tables, o)
+	}
+}
+
+// stand makes a file that stands for a definition.
+func (a *archived) stand(name Name, text func() (string, error)) *source.File {
+	path := archive.MetaName + ": " + name.String()
+	a.texts[path] = text
+	return &source.File{Path: path, Key: path}
+}
+
+// file returns the definition that a file stands for.
+func (a *archived) file(f *source.File) (*schema.File, error) {
+	text, err := a.texts[f.Path]()
+	return &schema.File{Path: f.Path, Text: text}, err
+}
+
+// sequence returns the statements that make a sequence.
+func (a *archived) sequence(d *defined) []string {
+	return define.Sequence(a.objects[lower(d.from)].Info, d.to.String())
+}
+
+// definePolicies creates the archive's placement policies; those that are there stay.
+func (p *Plan) definePolicies(exec func(string) error) error {
+	if p.archived == nil {
+		return nil
+	}
+	for _, policy := range p.archived.archive.Policies {
+		if err := exec(define.Policy(policy)); err != nil {
+			return definingError(err, Name{DB: policy.Name.O}, nil)
+		}
+	}
+	return nil
+}
+
+// checkOrigin looks whether the cluster can take what another one had.
+func (p *Plan) checkOrigin(ctx context.Context) error {
+	a, c := p.archived.archive, p.r.core.Cluster()
+	_, newCollation, err := c.LoadTable(ctx, "mysql", "tidb")
+	if err != nil {
+		return err
+	}
+	switch want, known := map[string]bool{"True": true, "False": false}[a.NewCollation]; {
+	case !known:
+		p.finding(precheck.Schema, "the archive doesn't say whether its strings are encoded by the new collations")
+	case want != newCollation:
+		p.finding(precheck.Schema, "the archive's strings are encoded with new_collation_enabled = %s, those of the cluster with %s",
+			a.NewCollation, map[bool]string{true: "True", false: "False"}[newCollation])
+	}
+	res, err := c.Query(ctx, "SELECT VERSION()")
+	if err != nil {
+		return err
+	}
+	text, err := res.GetString(0, 0)
+	if err != nil {
+		return err
+	}
+	_, release, _ := strings.Cut(text, "-TiDB-")
+	if from, to := major(a.ClusterVersion), major(release); from > to+1 && to > 0 {
+		p.finding(precheck.Schema, "the archive is of a cluster of version %s, too much newer than %s", a.ClusterVersion, fmt.Sprint(release))
+	}
+	return nil
+}
+
+// major is the first number of a release, 0 if there is none.
+func major(release string) int {
+	first, _, _ := strings.Cut(strings.TrimPrefix(release, "v"), ".")
+	n, err := strconv.Atoi(first)
+	if err != nil {
+		return 0
+	}
+	return n
+}

@@ -1,0 +1,257 @@
+package restore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pingcap/tidb/pkg/tablecodec"
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sluicedb/sluice/importcore"
+	"github.com/sluicedb/sluice/importcore/archive/physical"
+	"github.com/sluicedb/sluice/importcore/checkpoint"
+	"github.com/sluicedb/sluice/importcore/cluster"
+	"github.com/sluicedb/sluice/importcore/fault"
+	"github.com/sluicedb/sluice/importcore/ingest"
+)
+
+const (
+	// downloads is how many key ranges are restored at a time: most of that is waiting for stores.
+	downloads = 16
+	// saveEvery is how often it is saved which ranges are done.
+	saveEvery = 2 * time.Second
+)
+
+// bringInArchive has the stores download and ingest the pairs of all tables at once, and compares what is there with the archive.
+func (p *Plan) bringInArchive(ctx context.Context) error {
+	tables := p.unfinished()
+	plan, err := p.planDownloads(ctx, tables)
+	if err != nil {
+		return err
+	}
+	if plan.Bytes() > 0 {
+		if err := p.r.core.Cluster().RaiseTSO(ctx, p.backupTS); err != nil {
+			return err
+		}
+		p.keeper.change(func() {
+			for _, t := range tables {
+				t.state.Sent = true
+			}
+		})
+		if err := p.keeper.save(ctx); err != nil {
+			return err
+		}
+		if err := p.downloadLeased(ctx, plan); err != nil {
+			return err
+		}
+	}
+	if err := p.verify(ctx, plan, tables); err != nil {
+		return err
+	}
+	for _, t := range tables {
+		if err := p.endTable(ctx, t); err != nil {
+			return inTable(t.to, err, "")
+		}
+	}
+	return nil
+}
+
+// unfinished are the tables that still have to be restored.
+func (p *Plan) unfinished() (list []*table) {
+	for _, t := range p.tables {
+		if !t.state.Done {
+			list = append(list, t)
+		}
+	}
+	return list
+}
+
+// planDownloads finds out which keys the tables' rows get.
+func (p *Plan) planDownloads(ctx context.Context, tables []*table) (*physical.Plan, error) {
+	targets := make([]physical.Target, len(tables))
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.SetLimit(lookers)
+	for i, t := range tables {
+		group.Go(fault.Contain(func() error {
+			info, _, err := p.r.core.Cluster().LoadTable(groupCtx, t.to.DB, t.to.Table)
+			if err != nil {
+				return err
+			}
+			if info.ID != t.state.ID {
+				return fault.New(fault.User, codePrecheckFailed, "table %s was dropped, truncated or replaced while the restore went on", t.to)
+			}
+			targets[i] = physical.Target{From: p.archived.objects[lower(t.from[0])], DB: t.to.DB, To: info}
+			return nil
+		}))
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	return physical.NewPlan(p.archived.archive, targets)
+}
+
+// downloadLeased keeps the cluster from moving regions around meanwhile, if there is enough to download.
+func (p *Plan) downloadLeased(ctx context.Context, plan *physical.Plan) error {
+	if plan.Bytes() < leaseFrom {
+		return p.download(ctx, plan)
+	}
+	c := p.r.core.Cluster()
+	owner := cluster.JobOwner(p.task.JobID, fmt.Sprint(time.Now().UnixNano()))
+	spans := plan.Spans()
+	take := []func() (*cluster.Lease, error){
+		func() (*cluster.Lease, error) { return c.AcquireSchedulerPause(ctx, owner, spans) },
+		func() (*cluster.Lease, error) {
+			return c.AcquirePartitionRange(ctx, owner, cluster.KeyRange{Start: spans[0].Start, End: spans[len(spans)-1].End})
+		},
+	}
+	if !p.task.Options.DisableImportMode {
+		take = append(take, func() (*cluster.Lease, error) { return c.AcquireImportMode(ctx, owner) })
+	}
+	leaseCtx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var leases []*cluster.Lease
+	defer func() {
+		if err := c.Release(context.WithoutCancel(ctx), leases...); err != nil {
+			p.log().Warn("a change to the cluster could not be undone yet: it is noted as left behind, and ends by itself", zap.Error(err))
+		}
+	}()
+	var watches sync.WaitGroup
+	ended := make(chan struct{})
+	defer watches.Wait()
+	defer close(ended)
+	for _, f := range take {
+		lease, err := f()
+		if err != nil {
+			return err
+		}
+		leases = append(leases, lease)
+		watches.Go(func() {
+			select {
+			case <-lease.Lost():
+				cancel(fault.Wrap(lease.Err(), fault.Cluster, 0, "lease %s on the cluster was lost", lease.Info().Kind))
+			case <-ended:
+			}
+		})
+	}
+	err := p.download(leaseCtx, plan)
+	if err != nil && ctx.Err() == nil && leaseCtx.Err() != nil {
+		err = context.Cause(leaseCtx)
+	}
+	return err
+}
+
+// download brings in what is not in the cluster yet, and saves every now and then how far that is.
+func (p *Plan) download(ctx context.Context, plan *physical.Plan) error {
+	limits, err := p.r.core.Cluster().RegionLimits(ctx)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var changed atomic.Bool
+	var saving sync.WaitGroup
+	ended := make(chan struct{})
+	saving.Go(func() {
+		ticker := time.NewTicker(saveEvery)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ended:
+				return
+			case <-ticker.C:
+			}
+			if changed.Swap(false) {
+				if err := p.keeper.save(ctx); err != nil {
+					cancel(err)
+					return
+				}
+			}
+		}
+	})
+	_, err = plan.Run(ctx, p.r.core.Cluster(), ingest.DownloadOptions{Options: ingest.Options{
+		Concurrency: max(downloads, p.task.Threads), RegionSplitSize: limits.SplitSize, WriteSpeedLimit: p.task.MaxWriteSpeed, Care: p.care(plan),
+		Permit: p.task.Hold, Hold: p.task.Hold, Sent: p.progress.sent, Logger: p.log(),
+		Done: func(start, end []byte, _, _ int64) {
+			p.keeper.change(func() { p.saved.Ranges = p.saved.Ranges.Add(checkpoint.Range{Start: start, End: end}) })
+			changed.Store(true)
+		},
+	}}, p.saved.Ranges)
+	close(ended)
+	saving.Wait()
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// care is how the downloads keep to the task's MaxLatency.
+func (p *Plan) care(plan *physical.Plan) ingest.Care {
+	if p.task.MaxLatency <= 0 {
+		return ingest.Care{}
+	}
+	probe := p.r.core.Cluster().NewProbe(plan.Spans()[0].Start)
+	return ingest.Care{MaxLatency: p.task.MaxLatency, Read: func(ctx context.Context, store uint64, patience time.Duration) (time.Duration, error) {
+		took, err := probe.Read(ctx, store, patience)
+		if err == nil && p.task.Observer != nil {
+			p.task.Observer.Answered(took)
+		}
+		return took, err
+	}}
+}
+
+// verify compares the tables with the archive's sums.
+func (p *Plan) verify(ctx context.Context, plan *physical.Plan, tables []*table) error {
+	if p.task.Options.Checksum == importcore.ChecksumOff || len(tables) == 0 {
+		return nil
+	}
+	sums, err := plan.Verify(ctx, p.r.core.Cluster(), cluster.JobOwner(p.task.JobID, "restore"))
+	if err == nil || sums != nil || p.task.Options.Checksum == importcore.ChecksumRequired || ctx.Err() != nil || importcore.IsAway(ctx, err) {
+		return err
+	}
+	p.keeper.change(func() {
+		p.warnings = append(p.warnings, fmt.Sprintf("the cluster's checksums are not to be had, so the rows are not verified: %v", err))
+	})
+	return nil
+}
+
+// endTable does what follows when a table's pairs are there.
+func (p *Plan) endTable(ctx context.Context, t *table) error {
+	from := p.archived.objects[lower(t.from[0])]
+	if next := from.Info.AutoIncIDExtra; next > 1 {
+		if err := p.r.core.Cluster().RebaseAutoIDs(ctx, t.to.DB, t.to.Table, cluster.AutoIDs{RowID: next - 1}); err != nil {
+			return err
+		}
+	}
+	var rows int64
+	for _, part := range from.Parts {
+		if tablecodec.IsRecordKey(part.Start) {
+			rows += int64(part.Sum.Pairs)
+		}
+	}
+	if err := p.analyze(ctx, t, rows); err != nil {
+		return err
+	}
+	p.keeper.change(func() { t.state.Done, t.state.Rows = true, rows })
+	p.progress.tableDone(0, rows)
+	p.tell(Event{Table: t.to, State: TableDone, Rows: rows, Bytes: t.bytes})
+	return nil
+}
+
+// analyze collects a table's statistics, as the options say.
+func (p *Plan) analyze(ctx context.Context, t *table, rows int64) error {
+	if rows == 0 || p.task.Options.Analyze == importcore.AnalyzeOff {
+		return nil
+	}
+	err := p.r.core.Cluster().Analyze(ctx, t.to.DB, t.to.Table)
+	if err == nil || p.task.Options.Analyze == importcore.AnalyzeRequired || ctx.Err() != nil || errors.Is(err, importcore.ErrNotOwner) ||
+		importcore.IsAway(ctx, err) {
+		return err
+	}
+	p.warn(t, []string{fmt.Sprintf("the rows are restored, but the table could not be analysed: %v", err)})
+	return nil
+}
