@@ -108,6 +108,10 @@ fuzz: ## run every fuzz target for FUZZTIME (20s)
 bench: build ## Sluice, tidb-lightning and IMPORT INTO side by side; BENCHFLAGS="-runs 1 -cases demo"
 	$(BINS) go run ./tests/bench -big -json bench.json $(BENCHFLAGS)
 
+.PHONY: bench-restore
+bench-restore: build ## RESTORE beside tidb-lightning (a dump) and br (an archive), 10,000 tables of 10 rows; BENCHFLAGS="-tables 1000"
+	$(BINS) go run ./tests/restorebench $(BENCHFLAGS)
+
 .PHONY: bench-compare
 bench-compare: build ## this tree and BASE=<rev> side by side, ratios of the one to the other; BENCHFLAGS="-cases demo"
 	@tests/bench/compare.sh "$(BASE)" $(BENCHFLAGS)

@@ -294,6 +294,9 @@ func (in *Instance) PeakMemory() (int64, error) {
 // PID is the process id.
 func (in *Instance) PID() int { return in.cmd.Process.Pid }
 
+// CPUTime is the processor time that the process has used so far.
+func (in *Instance) CPUTime() (time.Duration, error) { return processTime(in.PID()) }
+
 // Exited is closed when the process has ended.
 func (in *Instance) Exited() <-chan struct{} { return in.exited }
 
