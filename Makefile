@@ -63,6 +63,10 @@ test/cells: ## the fast and the general encoder on a million generated cells of 
 test/cluster: build ## tests against the embedded cluster, peers included
 	SLUICE_PLAYGROUND_BIN=$(CURDIR)/$(BIN)/playground go test -p 2 -timeout 80m ./tests/...
 
+.PHONY: test-restore
+test-restore: build deps ## dumps and backups of BR, read, restored as jobs, and compared with what TiDB and MariaDB have
+	$(BINS) go test -count=1 -p 1 -timeout 60m ./tests/restores ./tests/restorejobs ./tests/archive ./tests/brarchive ./tests/logical
+
 .PHONY: test-oracle
 test-oracle: build ## every shape of table and type judged by TiDB, 1,000,000 values; SLUICE_ORACLE_SEED repeats a run
 	@rm -f $(ORACLE_REPORT); status=0; \
