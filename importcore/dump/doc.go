@@ -5,6 +5,7 @@
 //	name.go     one file's path → what it is
 //	listing.go  all files → objects, skipped files, problems
 //	order.go    the order of a table's data files
+//	whole.go    dumps in one file, as mysqldump writes them
 //	metadata.go the file that the dumping tool writes about itself
 //
 // # Names
@@ -23,4 +24,9 @@
 // Case doesn't matter. Sub-folders are read, and their names mean nothing. %XX in the names of
 // databases and tables is undone once. Files may be compressed, schema files too. A table's name
 // may hold dots, a database's not.
+//
+// # One file
+//
+// In a folder without any schema file an SQL file with another name, such as shop.sql, is a whole dump of its own. Its statements say
+// what belongs to which database; what they leave open belongs to the database that the file is called after, or that the caller names.
 package dump

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sluicedb/sluice/importcore/format/sqldump"
 	"github.com/sluicedb/sluice/importcore/source"
 )
 
@@ -16,6 +17,9 @@ type Listing struct {
 	Databases []Database
 	// Tables are those that have a schema file or data files.
 	Tables, Views, Sequences []Object
+	// Whole are files that may be whole dumps, each in one file, in the order of their paths: ReadWhole puts what is in them into
+	// the lists above. A folder with schema files has none.
+	Whole []source.File
 	// Policies are schema files of placement policies.
 	Policies []source.File
 	// Metadata is nil if there is none.
@@ -31,26 +35,45 @@ type Listing struct {
 // Database is a database that a file's name mentions.
 type Database struct {
 	Name string
-	// Schema is nil if the dump has no schema file for it.
-	Schema *source.File
+	// Schema is nil if the dump doesn't say how it is made.
+	Schema *Schema
+}
+
+// Schema says how an object is made.
+type Schema struct {
+	// File is a schema file, or the one in which Text is.
+	source.File
+	// Text are the statements, "" for all that is in the file. They begin in the 1-based Line of the file's text.
+	Text string
+	Line int64
+}
+
+// Place is where the statements are, for messages.
+func (s *Schema) Place() string {
+	if s.Text == "" {
+		return s.Path
+	}
+	return fmt.Sprintf("%s (line %d)", s.Path, s.Line)
 }
 
 // Object is a table, a view or a sequence.
 type Object struct {
-	// DB and Name are as in the schema file's name, or in that of the first data file.
+	// DB and Name are as in the schema file's name or statement, or in the name of the first data file.
 	DB, Name string
 	// Schema is nil for a table that has data files only.
-	Schema *source.File
+	Schema *Schema
 	// Data are a table's data files, in the order in which their rows count.
 	Data []Data
-	// Bytes is the size of the data files, as they are stored.
+	// Bytes is the size of the data files, as they are stored; of parts of a file that of their text.
 	Bytes int64
 }
 
-// Data is one data file.
+// Data is one data file, or a part of one.
 type Data struct {
 	source.File
 	Format Format
+	// Section is the part of an SQL file that holds the table's rows; nil for all of it.
+	Section *sqldump.Section
 }
 
 // Skipped is a file that is not restored.
@@ -78,6 +101,7 @@ type lister struct {
 	views     map[key]*Object
 	sequences map[key]*Object
 	data      []namedFile
+	unknown   []source.File // SQL files of which the name doesn't say what they are
 }
 
 // namedFile is a data file with what its name says.
@@ -100,6 +124,7 @@ func Read(files []source.File) *Listing {
 	for _, f := range l.data {
 		l.dataFile(f)
 	}
+	l.wholes()
 	l.placeholders()
 	return l.finish()
 }
@@ -139,8 +164,39 @@ func (l *lister) file(f source.File) {
 		if path.Base(f.Key) == backupMeta {
 			l.out.BR = f.Path
 		}
-		l.skip(f, "its name is not one of a dump's files")
+		if isSQL(f.Key) {
+			l.unknown = append(l.unknown, f)
+			return
+		}
+		l.skip(f, notNamed)
 	}
+}
+
+const notNamed = "its name is not one of a dump's files"
+
+// wholes takes SQL files without a name of a dump's for whole dumps, unless the folder has schema files.
+func (l *lister) wholes() {
+	schemas := len(l.views) + len(l.sequences)
+	for _, d := range l.databases {
+		schemas += has(d.Schema)
+	}
+	for _, t := range l.tables {
+		schemas += has(t.Schema)
+	}
+	if schemas == 0 {
+		l.out.Whole = l.unknown
+		return
+	}
+	for _, f := range l.unknown {
+		l.skip(f, notNamed)
+	}
+}
+
+func has(s *Schema) int {
+	if s == nil {
+		return 0
+	}
+	return 1
 }
 
 func (l *lister) database(n Name, f source.File) {
@@ -149,7 +205,7 @@ func (l *lister) database(n Name, f source.File) {
 		l.problem(n, f, "%s is the schema of the same database", d.Schema.Path)
 		return
 	}
-	d.Name, d.Schema = n.DB, &f
+	d.Name, d.Schema = n.DB, &Schema{File: f}
 }
 
 func (l *lister) ensureDatabase(name string) *Database {
@@ -167,7 +223,7 @@ func (l *lister) schema(of map[key]*Object, n Name, f source.File) {
 		l.problem(n, f, "%s is the schema of the same name", had.Schema.Path)
 		return
 	}
-	of[k] = &Object{DB: n.DB, Name: n.Object, Schema: &f}
+	of[k] = &Object{DB: n.DB, Name: n.Object, Schema: &Schema{File: f}}
 }
 
 // dataFile gives a data file to its table.
@@ -189,7 +245,7 @@ func (l *lister) dataFile(f namedFile) {
 		t = &Object{DB: f.name.DB, Name: f.name.Object}
 		l.tables[k] = t
 	}
-	t.Data = append(t.Data, Data{f.File, f.name.Format})
+	t.Data = append(t.Data, Data{File: f.File, Format: f.name.Format})
 	t.Bytes += f.Size
 }
 
@@ -207,7 +263,7 @@ func (l *lister) placeholders() {
 					fmt.Sprintf("%s says that it belongs to no table", v.Schema.Path)})
 			}
 			if t.Schema != nil {
-				l.skip(*t.Schema, "it is a placeholder: %s is what it stands for", v.Schema.Path)
+				l.skip(t.Schema.File, "it is a placeholder: %s is what it stands for", v.Schema.Path)
 			}
 			delete(l.tables, k)
 		}

@@ -24,21 +24,26 @@ func TestListing(t *testing.T) {
 		name := strings.TrimSuffix(input, ".files")
 		t.Run(filepath.Base(name), func(t *testing.T) {
 			got := show(dump.Read(entries(t, input)))
-			golden := name + ".golden"
-			if *rewrite {
-				if err := os.WriteFile(golden, []byte(got), 0o600); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got != string(want) {
-				t.Errorf("got:\n%s\nwant:\n%s", got, want)
-			}
+			golden(t, name+".golden", got)
 		})
+	}
+}
+
+// golden compares with a file.
+func golden(t *testing.T, file, got string) {
+	t.Helper()
+	if *rewrite {
+		if err := os.WriteFile(file, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
 	}
 }
 
@@ -61,7 +66,7 @@ func entries(t *testing.T, input string) []source.File {
 
 func show(l *dump.Listing) string {
 	var out strings.Builder
-	schema := func(e *source.File) string {
+	schema := func(e *dump.Schema) string {
 		if e == nil {
 			return "no schema"
 		}
@@ -92,6 +97,9 @@ func show(l *dump.Listing) string {
 	}
 	for _, p := range l.Problems {
 		fmt.Fprintf(&out, "problem %q.%q %s: %s\n", p.DB, p.Object, p.Path, p.Reason)
+	}
+	for _, f := range l.Whole {
+		fmt.Fprintf(&out, "whole %s\n", f.Key)
 	}
 	if l.BR != "" {
 		fmt.Fprintf(&out, "BR archive %s\n", l.BR)

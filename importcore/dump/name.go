@@ -101,6 +101,15 @@ func ParseName(file string) Name {
 	return n
 }
 
+// isSQL tells whether a file is of SQL, by its suffix, and can be read.
+func isSQL(file string) bool {
+	stem, suffix := cutSuffix(lowerASCII(path.Base(file)))
+	if packings[suffix] {
+		suffix = last(stem)
+	}
+	return formats[suffix] == FormatSQL
+}
+
 // parseStem reads a name without its suffixes.
 func parseStem(stem string, format Format) Name {
 	if format == FormatSQL {

@@ -115,14 +115,14 @@ func (a *archived) add(out *dump.Listing, db *archive.Database, t *archive.Table
 }
 
 // stand makes a file that stands for a definition.
-func (a *archived) stand(name Name, text func() (string, error)) *source.File {
+func (a *archived) stand(name Name, text func() (string, error)) *dump.Schema {
 	path := archive.MetaName + ": " + name.String()
 	a.texts[path] = text
-	return &source.File{Path: path, Key: path}
+	return &dump.Schema{File: source.File{Path: path, Key: path}}
 }
 
 // file returns the definition that a file stands for.
-func (a *archived) file(f *source.File) (*schema.File, error) {
+func (a *archived) file(f *dump.Schema) (*schema.File, error) {
 	text, err := a.texts[f.Path]()
 	return &schema.File{Path: f.Path, Text: text}, err
 }

@@ -202,7 +202,7 @@ func dataFiles(data []dump.Data) []importcore.DataFile {
 	for i, d := range data {
 		files[i] = importcore.DataFile{File: d.File, Format: importcore.FormatCSV}
 		if d.Format == dump.FormatSQL {
-			files[i].Format = importcore.FormatSQL
+			files[i].Format, files[i].Section = importcore.FormatSQL, d.Section
 		}
 	}
 	return files

@@ -12,9 +12,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sluicedb/sluice/importcore/cluster/sqlconn"
+	"github.com/sluicedb/sluice/importcore/dump"
 	"github.com/sluicedb/sluice/importcore/dump/schema"
 	"github.com/sluicedb/sluice/importcore/fault"
-	"github.com/sluicedb/sluice/importcore/source"
 )
 
 // definers is how many sessions create tables at a time.
@@ -190,14 +190,14 @@ func (p *Plan) defineTable(ctx context.Context, exec func(string) error, t *tabl
 
 // definingError says which object a statement was to create, and which file says so. The end of a context and
 // a cluster that is away stay what they are.
-func definingError(err error, name Name, file *source.File) error {
+func definingError(err error, name Name, file *dump.Schema) error {
 	code := sqlconn.Code(err)
 	if code == 0 || fault.IsRetryable(err) {
 		return err
 	}
 	from := ""
 	if file != nil {
-		from = " (" + file.Path + ")"
+		from = " (" + file.Place() + ")"
 	}
 	return fault.Wrap(err, fault.User, code, "%s can't be created%s", name, from)
 }

@@ -5,7 +5,7 @@
 //	task.go       what is asked for; Restorer
 //	selection.go  which objects of the source, and where they go
 //	plan.go       Plan: the source and the target looked at
-//	schemas.go    schema files read
+//	schemas.go    schema files read; dumps in one file
 //	target.go     what exists already; all findings at once
 //	run.go        the order of things in a job
 //	define.go     databases, sequences, tables and views are created

@@ -54,7 +54,7 @@ type Plan struct {
 // database is one of the target.
 type database struct {
 	name   string
-	schema *source.File // nil if the dump has none
+	schema *dump.Schema // nil if the dump has none
 	sql    string
 	exists bool
 }
@@ -64,7 +64,7 @@ type table struct {
 	from []Name // more than one if shards are merged
 	to   Name
 	// schemas are of the same length as from; nil for tables without a schema file.
-	schemas []*source.File
+	schemas []*dump.Schema
 	data    []dump.Data
 	bytes   int64
 	// made is how the table is made, nil if it isn't.
@@ -76,7 +76,7 @@ type table struct {
 // defined is a view or a sequence.
 type defined struct {
 	from, to Name
-	schema   *source.File
+	schema   *dump.Schema
 	sql      []string
 	exists   bool
 	state    *object
@@ -192,6 +192,8 @@ func (r *Restorer) look(ctx context.Context, task Task) (_ *Plan, err error) {
 		if err := p.openArchive(ctx); err != nil {
 			return nil, err
 		}
+	} else if err := p.readWhole(ctx); err != nil {
+		return nil, err
 	}
 	return p, p.prepare(ctx)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/sluicedb/sluice/importcore/dump"
 	"github.com/sluicedb/sluice/importcore/dump/schema"
 	"github.com/sluicedb/sluice/importcore/fault"
+	"github.com/sluicedb/sluice/importcore/format/sqldump"
 	"github.com/sluicedb/sluice/importcore/precheck"
 	"github.com/sluicedb/sluice/importcore/source"
 )
@@ -64,6 +65,13 @@ func (p *Plan) readSchemas(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// readWhole reads the dumps that are in one file each.
+func (p *Plan) readWhole(ctx context.Context) error {
+	mode := p.task.Session.SQLMode
+	cfg := sqldump.Config{NoBackslashEscapes: mode.HasNoBackslashEscapesMode(), ANSIQuotes: mode.HasANSIQuotesMode()}
+	return p.listing.ReadWhole(ctx, p.unpacked, cfg, p.task.Selection.database())
 }
 
 func (p *Plan) eachSchema(ctx context.Context, each func(func() error)) {
@@ -139,12 +147,15 @@ func (p *Plan) readTable(ctx context.Context, t *table, names schema.Names) erro
 	return nil
 }
 
-func (p *Plan) file(ctx context.Context, file *source.File) (*schema.File, error) {
+func (p *Plan) file(ctx context.Context, from *dump.Schema) (_ *schema.File, err error) {
 	if p.archived != nil {
-		return p.archived.file(file)
+		return p.archived.file(from)
 	}
-	text, err := p.read(ctx, file)
-	return &schema.File{Path: file.Path, Text: text, Mode: p.task.Session.SQLMode}, err
+	f := &schema.File{Path: from.Path, Text: from.Text, Line: from.Line, Mode: p.task.Session.SQLMode}
+	if f.Text == "" {
+		f.Text, err = p.read(ctx, &from.File)
+	}
+	return f, err
 }
 
 // read returns the text of a small file, unpacked.

@@ -70,6 +70,24 @@ func (c *chooser) route() error {
 	return nil
 }
 
+// database is the one database that all that is selected is in; "" if there are several, or everything is selected.
+func (s *Selection) database() string {
+	var only string
+	for _, db := range s.Databases {
+		if only != "" && !strings.EqualFold(only, db) {
+			return ""
+		}
+		only = db
+	}
+	for _, t := range s.Tables {
+		if only != "" && !strings.EqualFold(only, t.DB) {
+			return ""
+		}
+		only = t.DB
+	}
+	return only
+}
+
 // database tells whether a database of the source is restored as such, and not only some of its tables.
 func (c *chooser) database(name string) bool {
 	l := strings.ToLower(name)

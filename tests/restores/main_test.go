@@ -19,10 +19,13 @@ import (
 	"github.com/sluicedb/sluice/importcore"
 	"github.com/sluicedb/sluice/importcore/cluster"
 	"github.com/sluicedb/sluice/importcore/restore"
+	"github.com/sluicedb/sluice/tests/mariadb"
 	"github.com/sluicedb/sluice/tests/playground"
 )
 
-func TestMain(m *testing.M) { os.Exit(playground.Main(m, playground.Options{Stores: 3})) }
+func TestMain(m *testing.M) {
+	os.Exit(playground.Main(mariadb.Main{M: m}, playground.Options{Stores: 3}))
+}
 
 // bench is one test's database, and a restorer for the shared cluster.
 type bench struct {
@@ -76,9 +79,15 @@ func (b *bench) exec(statements ...string) {
 }
 
 // rows returns a result's rows, each as text.
-func (b *bench) rows(query string) (list []string) {
+func (b *bench) rows(query string) []string {
 	b.t.Helper()
-	rows, err := b.db.QueryContext(b.t.Context(), b.own(query))
+	return b.rowsFrom(b.db, query)
+}
+
+// rowsFrom is rows of another server.
+func (b *bench) rowsFrom(db *sql.DB, query string) (list []string) {
+	b.t.Helper()
+	rows, err := db.QueryContext(b.t.Context(), b.own(query))
 	require.NoError(b.t, err, query)
 	defer func() { require.NoError(b.t, rows.Close()) }()
 	columns, err := rows.Columns()

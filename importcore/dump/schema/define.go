@@ -94,33 +94,6 @@ func ReadView(f *File, from Object, names Names) (sql string, err error) {
 	return f.text(create, 0)
 }
 
-// ReadSequence returns the statements that make the sequence of a schema file and bring it to where it was.
-func ReadSequence(f *File, from Object, names Names) (sql []string, err error) {
-	var values []ast.StmtNode
-	setval := func(n ast.StmtNode) bool {
-		if !isSetval(n) {
-			return false
-		}
-		values = append(values, n)
-		return true
-	}
-	create, err := only[*ast.CreateSequenceStmt](f, "CREATE SEQUENCE", setval)
-	if err != nil {
-		return nil, err
-	}
-	own := called(create.Name, from)
-	create.IfNotExists = false
-	for _, node := range append([]ast.StmtNode{create}, values...) {
-		rename(node, own.DB, names.of(own, from))
-		text, err := f.text(node, 0)
-		if err != nil {
-			return nil, err
-		}
-		sql = append(sql, text)
-	}
-	return sql, nil
-}
-
 // called is what the text calls the object of a file.
 func called(name *ast.TableName, from Object) Object {
 	own := Object{from.DB, name.Name.O}
@@ -138,14 +111,4 @@ func (n Names) of(own, from Object) Names {
 		}
 		return n(o)
 	}
-}
-
-// isSetval tells whether a statement is SELECT SETVAL(sequence, value), which Dumpling writes.
-func isSetval(n ast.StmtNode) bool {
-	s, ok := n.(*ast.SelectStmt)
-	if !ok || s.From != nil || s.Fields == nil || len(s.Fields.Fields) != 1 {
-		return false
-	}
-	call, ok := s.Fields.Fields[0].Expr.(*ast.FuncCallExpr)
-	return ok && call.FnName.L == ast.SetVal
 }

@@ -32,7 +32,7 @@ type Portable struct {
 
 // ForServer turns the statement of a table, as ReadTable returns it, into one for a server that isn't TiDB. The file names the source in errors.
 func (f *File) ForServer(sql string, to Server) (*Portable, error) {
-	own := &File{Path: f.Path, Text: sql, Mode: RunMode(f.Mode)}
+	own := &File{Path: f.Path, Line: f.Line, Text: sql, Mode: RunMode(f.Mode)}
 	create, err := only[*ast.CreateTableStmt](own, "CREATE TABLE", nil)
 	if err != nil {
 		return nil, err

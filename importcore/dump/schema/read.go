@@ -3,7 +3,9 @@ package schema
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -18,12 +20,14 @@ import (
 	"github.com/sluicedb/sluice/importcore/fault"
 )
 
-// File is the text of a schema file.
+// File is the text of a schema file, or the part of a dump in one file that makes an object.
 type File struct {
 	// Path is how users know it.
 	Path string
 	// Text is what is in it, unpacked.
 	Text string
+	// Line is where Text begins in the file, 1-based; 0 if it is all of the file.
+	Line int64
 	// Mode is the SQL mode by which it is read. What is made of it is for RunMode.
 	Mode mysql.SQLMode
 }
@@ -50,7 +54,7 @@ func (f *File) statements() (nodes []ast.StmtNode, err error) {
 	p.SetSQLMode(f.Mode)
 	found, _, err := p.ParseSQL(f.Text)
 	if err != nil {
-		return nil, f.bad("%s", strings.TrimSpace(err.Error()))
+		return nil, f.bad("%s", f.placed(strings.TrimSpace(err.Error())))
 	}
 	return slices.Clone(found), nil // the parser reuses its own for the next text
 }
@@ -89,7 +93,27 @@ func harmless(node ast.StmtNode) bool {
 }
 
 func (f *File) bad(format string, args ...any) error {
-	return fault.New(fault.Source, codeParse, "%s can't be restored: %s", f.Path, fmt.Sprintf(format, args...))
+	where := f.Path
+	if f.Line > 0 {
+		where = fmt.Sprintf("what %s has in line %d", f.Path, f.Line)
+	}
+	return fault.New(fault.Source, codeParse, "%s can't be restored: %s", where, fmt.Sprintf(format, args...))
+}
+
+// lineOf is where the parser's messages say in which line of its text something is.
+var lineOf = regexp.MustCompile(`^line (\d+) column`)
+
+// placed gives a message of the parser the line of the whole file.
+func (f *File) placed(message string) string {
+	m := lineOf.FindStringSubmatchIndex(message)
+	if m == nil || f.Line == 0 {
+		return message
+	}
+	line, err := strconv.ParseInt(message[m[2]:m[3]], 10, 64)
+	if err != nil {
+		return message
+	}
+	return message[:m[2]] + strconv.FormatInt(f.Line-1+line, 10) + message[m[3]:]
 }
 
 // maxShort bounds what is shown of a statement, in bytes.

@@ -93,6 +93,25 @@ func TestReadSequence(t *testing.T) {
 	}
 }
 
+// TestSequencesOfMariaDB: the third argument of its SETVAL, which TiDB's doesn't have, says whether the value is taken.
+func TestSequencesOfMariaDB(t *testing.T) {
+	const create = "CREATE SEQUENCE `b`.`u` START WITH 5 INCREMENT BY 5"
+	for text, want := range map[string]string{
+		"DO SETVAL(`s`, 1005, 0)":       create + "; SELECT SETVAL(`b`.`u`, 1000)",
+		"SELECT SETVAL(`s`, 1005, 1)":   create + "; SELECT SETVAL(`b`.`u`, 1005)",
+		"DO setval(s,5,0);\n\n":         create,
+		"DO SETVAL(`s`, 1005, 0); DO 1": "can't be restored: it holds, beside CREATE SEQUENCE, a statement that is not restored: DO 1",
+		"DO SETVAL(`s`, x, 0)":          "what /d/file.sql has in line 7 can't be restored: line 10 column",
+	} {
+		f := file("CREATE SEQUENCE `s`\nstart with 5\nincrement by 5;\n" + text)
+		f.Line = 7
+		got, err := schema.ReadSequence(f, schema.Object{DB: "a", Name: "t"}, targets)
+		if err != nil && !strings.Contains(err.Error(), want) || err == nil && strings.Join(got, "; ") != want {
+			t.Errorf("%s: %q, %v", text, got, err)
+		}
+	}
+}
+
 func TestDatabase(t *testing.T) {
 	got, err := schema.Database(file("CREATE DATABASE `a` /*!40100 DEFAULT CHARACTER SET utf8mb4 */ /*T![placement] PLACEMENT POLICY=`p` */;"), "b`c")
 	if want := "CREATE DATABASE IF NOT EXISTS `b``c` CHARACTER SET = utf8mb4 PLACEMENT POLICY = `p`"; err != nil || got != want {

@@ -22,7 +22,7 @@ import (
 type Task struct {
 	// Job is logical.Task.Job.
 	Job string
-	// Store gives the files' text, unpacked, and Listing says what they are.
+	// Store gives the files' text, unpacked, and Listing says what they are, after its ReadWhole.
 	Store   source.Store
 	Listing *dump.Listing
 	// Params say where the rows go, and in what session. Its time zone and NO_AUTO_VALUE_ON_ZERO give way to what SQL files say.

@@ -12,7 +12,6 @@ import (
 	"github.com/sluicedb/sluice/importcore/dump/schema"
 	"github.com/sluicedb/sluice/importcore/fault"
 	"github.com/sluicedb/sluice/importcore/logical"
-	"github.com/sluicedb/sluice/importcore/source"
 )
 
 // codeRefused is TiDB's ErrLoadDataPreCheckFailed.
@@ -78,6 +77,9 @@ func (p *Plan) read(ctx context.Context) error {
 	l := p.task.Listing
 	for _, problem := range l.Problems {
 		p.refuse("%s: %s", problem.Path, problem.Reason)
+	}
+	for _, f := range l.Whole {
+		p.refuse("%s: it may be a whole dump, and nobody has read what is in it", f.Path)
 	}
 	for _, s := range l.Skipped {
 		p.warnings = append(p.warnings, fmt.Sprintf("%s is not loaded: %s", s.Path, s.Reason))
@@ -192,18 +194,23 @@ func (p *Plan) look(ctx context.Context, t table) error {
 // codeNoTable is MySQL's ER_NO_SUCH_TABLE.
 const codeNoTable = 1146
 
-func (p *Plan) file(ctx context.Context, file *source.File) (*schema.File, error) {
-	in, err := p.task.Store.Open(ctx, *file, 0)
+func (p *Plan) file(ctx context.Context, from *dump.Schema) (*schema.File, error) {
+	f := &schema.File{Path: from.Path, Text: from.Text, Line: from.Line, Mode: p.task.Params.Session.SQLMode}
+	if f.Text != "" {
+		return f, nil
+	}
+	in, err := p.task.Store.Open(ctx, from.File, 0)
 	if err != nil {
 		return nil, err
 	}
 	var text bytes.Buffer
 	n, err := io.Copy(&text, io.LimitReader(in, maxSchema+1))
 	if err = errors.Join(err, in.Close()); err != nil {
-		return nil, fmt.Errorf("read %s: %w", file.Path, err)
+		return nil, fmt.Errorf("read %s: %w", from.Path, err)
 	}
 	if n > maxSchema {
-		return nil, fault.New(fault.Source, 0, "%s is longer than %d bytes, which is too much for a schema file", file.Path, maxSchema)
+		return nil, fault.New(fault.Source, 0, "%s is longer than %d bytes, which is too much for a schema file", from.Path, maxSchema)
 	}
-	return &schema.File{Path: file.Path, Text: text.String(), Mode: p.task.Params.Session.SQLMode}, nil
+	f.Text = text.String()
+	return f, nil
 }

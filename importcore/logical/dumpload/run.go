@@ -125,7 +125,7 @@ func (p *Plan) bringIn(ctx context.Context, t table, sessions *sessions, sum *Su
 func files(data []dump.Data) []tablefiles.File {
 	var out []tablefiles.File
 	for _, d := range data {
-		out = append(out, tablefiles.File{File: d.File, SQL: d.Format == dump.FormatSQL})
+		out = append(out, tablefiles.File{File: d.File, SQL: d.Format == dump.FormatSQL, Section: d.Section})
 	}
 	return out
 }
