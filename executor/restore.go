@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -143,7 +144,7 @@ func (e *Executor) restoreSpec(ctx context.Context, s Session, st *sqlext.Restor
 	if err := checkCharset(st.Redacted()+st.Location.Raw, state.charset); err != nil {
 		return nil, err
 	}
-	if err := privilege.CheckRestore(ctx, s, st.Location.IsLocal()); err != nil {
+	if err := privilege.CheckRestore(ctx, s, st.Location.IsLocal() || st.Options.EncryptionKeyFile != ""); err != nil {
 		return nil, err
 	}
 	if err := checkRestoreSupported(st); err != nil {
@@ -221,15 +222,33 @@ func checkRestoreSupported(st *sqlext.Restore) error {
 	case o.Job.MaxErrors != 0:
 		return notSupportedYet("MAX_ERRORS in RESTORE")
 	}
-	for _, name := range []string{"send_credentials_to_tikv", "wait_tiflash_ready", "with_sys_table", "load_stats", "last_backup", "encryption_method"} {
-		if _, given := o.Job.Specified[name]; given {
-			return notSupportedYet(strings.ToUpper(name) + ", which is for backups of BR,")
-		}
+	if err := checkArchiveOptions(o); err != nil {
+		return err
 	}
 	if err := checkDiskQuota(&o.Job); err != nil {
 		return err
 	}
 	return checkPrechecks(&o.Job)
+}
+
+// checkArchiveOptions refuses what restores from backups of BR don't do: system tables and statistics are left out, TiFlash is not waited for, and
+// TiKV gets the credentials that Sluice has.
+func checkArchiveOptions(o *sqlext.RestoreOptions) error {
+	for _, option := range []struct {
+		name, value string
+		asked       bool
+	}{
+		{"last_backup", "", true}, {"with_sys_table", " = TRUE", o.WithSysTable}, {"load_stats", " = TRUE", o.LoadStats},
+		{"wait_tiflash_ready", " = TRUE", o.WaitTiFlashReady}, {"send_credentials_to_tikv", " = FALSE", !o.SendCredentials},
+	} {
+		if _, given := o.Job.Specified[option.name]; given && option.asked {
+			return notSupportedYet(strings.ToUpper(option.name) + option.value)
+		}
+	}
+	if o.EncryptionKeyFile != "" && !filepath.IsAbs(o.EncryptionKeyFile) { // which is not shown: it may be the key
+		return &sqlext.Error{Code: errno.ErrInvalidOptionVal, Message: "Invalid option value for encryption_keyfile, which is an absolute path on the machine of Sluice"}
+	}
+	return nil
 }
 
 // acceptRestore makes the prechecks and describes the job for its row. warnings are for its message.

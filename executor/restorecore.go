@@ -10,6 +10,7 @@ import (
 	"github.com/sluicedb/sluice/executor/job"
 	"github.com/sluicedb/sluice/executor/privilege"
 	"github.com/sluicedb/sluice/importcore"
+	"github.com/sluicedb/sluice/importcore/archive"
 	"github.com/sluicedb/sluice/importcore/format/csv"
 	"github.com/sluicedb/sluice/importcore/precheck"
 	"github.com/sluicedb/sluice/importcore/restore"
@@ -19,7 +20,11 @@ import (
 // What coreEngine does for restores.
 
 func (e *coreEngine) planRestore(ctx context.Context, t *Task) (Plan, error) {
-	plan, err := e.restorer.Plan(ctx, restoreTask(t))
+	task, err := readingTask(t)
+	if err != nil {
+		return nil, err
+	}
+	plan, err := e.restorer.Plan(ctx, task)
 	if err != nil {
 		return nil, err
 	}
@@ -35,7 +40,11 @@ func (e *coreEngine) inspectRestore(ctx context.Context, t *Task, full bool) (In
 		}
 		return Inspection{Plan: plan}, nil
 	}
-	found, err := e.restorer.Inspect(ctx, restoreTask(t))
+	task, err := readingTask(t)
+	if err != nil {
+		return Inspection{}, err
+	}
+	found, err := e.restorer.Inspect(ctx, task)
 	if err != nil {
 		return Inspection{}, err
 	}
@@ -43,14 +52,31 @@ func (e *coreEngine) inspectRestore(ctx context.Context, t *Task, full bool) (In
 }
 
 func (e *coreEngine) restoreReadable(ctx context.Context, s *Spec) error {
-	err := e.restorer.Readable(ctx, s.Location, s.Source)
+	cipher, err := cipherOf(s)
+	if err != nil {
+		return err
+	}
+	err = e.restorer.Readable(ctx, s.Location, s.Source, cipher)
 	if errors.Is(err, restore.ErrSourceChanged) {
 		return errSourceChanged
 	}
 	return err
 }
 
-// restoreTask is a task in the core's terms.
+// readingTask is restoreTask for somebody who reads the source.
+func readingTask(t *Task) (task restore.Task, err error) {
+	task = restoreTask(t)
+	task.Options.Cipher, err = cipherOf(&t.Spec)
+	return task, err
+}
+
+// cipherOf reads the key of an encrypted archive, which no row holds: whoever runs the job reads it again from its file.
+func cipherOf(s *Spec) (*archive.Cipher, error) {
+	o := &s.Restore.Options
+	return archive.ParseCipher(string(o.Encryption), "", o.EncryptionKeyFile)
+}
+
+// restoreTask is a task in the core's terms, without the key of an archive.
 func restoreTask(t *Task) restore.Task {
 	out := restore.Task{
 		JobID: t.JobID, Location: t.Location, Selection: selection(t.Restore), Options: restoreOptions(t),
@@ -110,7 +136,29 @@ func restoreOptions(t *Task) restore.Options {
 		CSV: restoreCSV(o, t.Options.CharacterSet), CSVHeader: o.CSVHeader == sqlext.CSVHeaderColumns, SkipSchemaFiles: o.SkipSchemaFiles,
 		OnDuplicate: onDuplicate(t.Options.OnDuplicate), Checksum: checksumLevel(t.Options.ChecksumTable), Analyze: analyzeLevel(o.Analyze),
 		Concurrency: int(min(t.Options.Thread, maxConcurrency)), KeepPartial: t.Options.KeepPartial, SkipPrechecks: skippedPrechecks(&t.Options),
+		ForDumps: given(t, dumpOptions), ForArchives: given(t, archiveOptions),
 	}
+}
+
+// Options that only one kind of source has. What keeps to both, such as disk_quota, is in neither.
+var (
+	dumpOptions = []string{
+		"character_set", "csv_backslash_escape", "csv_delimiter", "csv_header", "csv_not_null", "csv_null", "csv_separator", "on_duplicate",
+		"skip_schema_files", "strict_format",
+	}
+	archiveOptions = []string{
+		"encryption_keyfile", "encryption_method", "load_stats", "send_credentials_to_tikv", "wait_tiflash_ready", "with_sys_table",
+	}
+)
+
+// given are those of some options that the statement has, as statements have them.
+func given(t *Task, names []string) (list []string) {
+	for _, name := range names {
+		if _, ok := t.Options.Specified[name]; ok {
+			list = append(list, strings.ToUpper(name))
+		}
+	}
+	return list
 }
 
 // maxConcurrency is more tables than a process could have at a time.

@@ -98,6 +98,18 @@ func Open(ctx context.Context, folder source.Folder, cipher *Cipher) (*Archive, 
 	return a, a.build(meta, r, file)
 }
 
+// CheckCipher tells whether the folder's archive can be read with the cipher, by its main file alone. Errors are those of Open.
+func CheckCipher(ctx context.Context, folder source.Folder, files []source.File, cipher *Cipher) error {
+	a := &Archive{folder: folder, cipher: cipher}
+	for _, f := range files {
+		if f.Key == MetaName {
+			_, err := a.readMeta(ctx, f)
+			return err
+		}
+	}
+	return fault.New(fault.Source, codeCantRead, "the location holds no backup: there is no %s", MetaName)
+}
+
 // withoutMeta says what a folder without backupmeta is.
 func (a *Archive) withoutMeta(listed []source.File) error {
 	for i := range listed {

@@ -6,6 +6,7 @@ import (
 	"crypto/cipher"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -47,7 +48,7 @@ func ParseCipher(method, key, keyFile string) (*Cipher, error) {
 	case key != "" && keyFile != "":
 		return nil, fault.New(fault.User, 0, "both a key of the archive and a file with the key are given")
 	case keyFile != "":
-		text, err := os.ReadFile(keyFile)
+		text, err := readKey(keyFile)
 		if err != nil {
 			return nil, fault.New(fault.User, 0, "the file with the archive's key can't be read: %s", err)
 		}
@@ -58,6 +59,24 @@ func ParseCipher(method, key, keyFile string) (*Cipher, error) {
 		return nil, fault.New(fault.User, 0, "the key of the archive must be %d hexadecimal digits for %s", 2*m.length, strings.ToLower(method))
 	}
 	return &Cipher{method: m.method, key: raw}, nil
+}
+
+// mostKey is more bytes than any file with a key has.
+const mostKey = 4 << 10
+
+// readKey returns the beginning of a file. Devices and pipes, which may never end, are not read.
+func readKey(path string) ([]byte, error) {
+	if info, err := os.Stat(path); err != nil {
+		return nil, err
+	} else if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no regular file", path)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return io.ReadAll(io.LimitReader(file, mostKey))
 }
 
 // Info is the cipher as TiKV's requests have it.

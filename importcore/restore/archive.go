@@ -50,10 +50,14 @@ func (p *Plan) checkOptions() error {
 		return fault.New(fault.User, codePrecheckFailed, "%s can't be used with %s", what, map[bool]string{true: "an archive of BR", false: "a dump"}[p.archived != nil])
 	}
 	switch {
+	case p.archived == nil && len(o.ForArchives) > 0:
+		return refuse(strings.Join(o.ForArchives, ", "))
 	case p.archived == nil && o.Cipher.On():
 		return refuse("a key")
 	case p.archived == nil:
 		return nil
+	case len(o.ForDumps) > 0:
+		return refuse(strings.Join(o.ForDumps, ", "))
 	case o.SkipSchemaFiles:
 		return refuse("skip_schema_files")
 	case o.OnDuplicate != importcore.DuplicateError:

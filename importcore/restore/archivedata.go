@@ -173,8 +173,12 @@ func (p *Plan) download(ctx context.Context, plan *physical.Plan) error {
 			}
 		}
 	})
+	concurrency := p.task.Options.Concurrency
+	if concurrency <= 0 {
+		concurrency = max(downloads, p.task.Threads)
+	}
 	_, err = plan.Run(ctx, p.r.core.Cluster(), ingest.DownloadOptions{Options: ingest.Options{
-		Concurrency: max(downloads, p.task.Threads), RegionSplitSize: limits.SplitSize, WriteSpeedLimit: p.task.MaxWriteSpeed, Care: p.care(plan),
+		Concurrency: concurrency, RegionSplitSize: limits.SplitSize, WriteSpeedLimit: p.task.MaxWriteSpeed, Care: p.care(plan),
 		Permit: p.task.Hold, Hold: p.task.Hold, Sent: p.progress.sent, Logger: p.log(),
 		Done: func(start, end []byte, _, _ int64) {
 			p.keeper.change(func() { p.saved.Ranges = p.saved.Ranges.Add(checkpoint.Range{Start: start, End: end}) })

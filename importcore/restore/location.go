@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sluicedb/sluice/importcore/archive"
 	"github.com/sluicedb/sluice/importcore/fault"
 	"github.com/sluicedb/sluice/importcore/source"
 )
@@ -20,8 +21,9 @@ var ErrSourceChanged = errors.New("the files of the source have changed")
 const readablePatience = 2 * time.Second
 
 // Readable tells whether this process can read the location, and whether its files are those of
-// Facts.Source: nil, ErrSourceChanged, or what is in the way. With source "" they are not compared.
-func (r *Restorer) Readable(ctx context.Context, location, want string) (err error) {
+// Facts.Source: nil, ErrSourceChanged, or what is in the way. With want "" they are not compared. cipher is Options.Cipher: with another
+// one than the archive's it can't be read.
+func (r *Restorer) Readable(ctx context.Context, location, want string, cipher *archive.Cipher) (err error) {
 	cfg := r.core.SourceConfig()
 	cfg.Patience, cfg.Stall = readablePatience, readablePatience
 	folder, err := source.OpenFolder(ctx, location, cfg)
@@ -35,6 +37,9 @@ func (r *Restorer) Readable(ctx context.Context, location, want string) (err err
 	}
 	if want != "" && fingerprint(files) != want {
 		return fault.Wrap(ErrSourceChanged, fault.User, codePrecheckFailed, "%v", ErrSourceChanged)
+	}
+	if archive.Is(files) {
+		return archive.CheckCipher(ctx, folder, files, cipher)
 	}
 	if len(files) == 0 {
 		return nil

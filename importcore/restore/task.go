@@ -66,12 +66,15 @@ type Options struct {
 	Analyze         importcore.AnalyzeLevel
 	// DisableImportMode leaves the stores in normal mode.
 	DisableImportMode bool
-	// Concurrency is how many small tables are imported at a time; 0 is as many as memory allows, up to 8.
+	// Concurrency is how many small tables of a dump are imported, or key ranges of an archive downloaded, at a time; 0 is as many tables as
+	// memory allows, up to 8, or 16 ranges or more.
 	Concurrency int
 	// KeepPartial leaves what a failed job has made.
 	KeepPartial bool
 	// Cipher is how a BR archive is encrypted; nil: it is not.
 	Cipher *archive.Cipher
+	// ForDumps and ForArchives are names of options, as the user wrote them, that only the one kind of source has: with the other they are an error.
+	ForDumps, ForArchives []string
 	// SkipPrechecks are left out.
 	SkipPrechecks []precheck.Name
 }
