@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -244,9 +243,6 @@ func checkArchiveOptions(o *sqlext.RestoreOptions) error {
 		if _, given := o.Job.Specified[option.name]; given && option.asked {
 			return notSupportedYet(strings.ToUpper(option.name) + option.value)
 		}
-	}
-	if o.EncryptionKeyFile != "" && !filepath.IsAbs(o.EncryptionKeyFile) { // which is not shown: it may be the key
-		return &sqlext.Error{Code: errno.ErrInvalidOptionVal, Message: "Invalid option value for encryption_keyfile, which is an absolute path on the machine of Sluice"}
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package sqlext
 
 import (
 	"math"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -153,7 +154,7 @@ var brieSpecs = map[ast.BRIEOptionType]brieSpec{
 	}},
 	ast.BRIEOptionLastBackupTS:      textSpec("last_backup", func(o *RestoreOptions) *string { return &o.LastBackupTime }, notEmpty),
 	ast.BRIEOptionEncryptionMethod:  {"encryption_method", brieText, setEncryption},
-	ast.BRIEOptionEncryptionKeyFile: textSpec("encryption_keyfile", func(o *RestoreOptions) *string { return &o.EncryptionKeyFile }, notEmpty),
+	ast.BRIEOptionEncryptionKeyFile: textSpec("encryption_keyfile", func(o *RestoreOptions) *string { return &o.EncryptionKeyFile }, filepath.IsAbs), // a key in its place gets into no log
 
 	ast.BRIEOptionAnalyze: {"analyze", brieLevel, func(o *RestoreOptions, v *ast.BRIEOption) bool {
 		o.Analyze = levelOf(v)

@@ -129,9 +129,9 @@ func TestParseRestoreOptions(t *testing.T) {
 func TestRestoreRedacts(t *testing.T) {
 	t.Parallel()
 	st := mustParse(t, "RESTORE TABLE a AS b FROM 's3://u:SSSS@b/x?access-key=SSSS&secret-access-key=SSSS&region=r' DETACHED "+
-		"ENCRYPTION_METHOD 'aes128-ctr' ENCRYPTION_KEYFILE 's3://k/x?session-token=SSSS' CONCURRENCY 4").(*Restore)
+		"ENCRYPTION_METHOD 'aes128-ctr' ENCRYPTION_KEYFILE '/k/x' CONCURRENCY 4").(*Restore)
 	require.Equal(t, "RESTORE TABLE `a` AS `b` FROM 's3://xxxxxx@b/x?access-key=xxxxxx&secret-access-key=xxxxxx&region=r' ENCRYPTION_METHOD = 'aes128-ctr' "+
-		"ENCRYPTION_KEYFILE = 's3://k/x?session-token=xxxxxx' CONCURRENCY = 4 DETACHED", st.Redacted())
+		"ENCRYPTION_KEYFILE = '/k/x' CONCURRENCY = 4 DETACHED", st.Redacted())
 	for _, value := range st.Options.Job.Specified {
 		require.NotContains(t, fmt.Sprint(value), "SSSS")
 	}
@@ -192,6 +192,8 @@ func TestRestoreErrors(t *testing.T) {
 		{all + "ON_DUPLICATE some", 8164, "Invalid option value for on_duplicate"},
 		{all + "ENCRYPTION_METHOD 'rot13'", 8164, "Invalid option value for encryption_method"},
 		{all + "ENCRYPTION_METHOD 'aes128-ctr'", 8164, "encryption_method, which needs encryption_keyfile"},
+		{all + "ENCRYPTION_METHOD 'aes128-ctr' ENCRYPTION_KEYFILE 'SSSS'", 8164, "Invalid option value for encryption_keyfile"},
+		{all + "ENCRYPTION_METHOD 'aes128-ctr' ENCRYPTION_KEYFILE 's3://k/x?session-token=SSSS'", 8164, "Invalid option value for encryption_keyfile"},
 		{all + "ENCRYPTION_KEYFILE '/k'", 8164, "encryption_keyfile, which needs another encryption_method"},
 		{all + "CSV_SEPARATOR ''", 8164, "Invalid option value for csv_separator"},
 		{all + "CSV_DELIMITER '\"\"'", 8164, "Invalid option value for csv_delimiter"},
