@@ -3,6 +3,7 @@ package restorejobs_test
 import (
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -19,7 +20,11 @@ func (b *bench) state(db string, tables []string) map[string][]string {
 	b.t.Helper()
 	out := map[string][]string{}
 	for _, name := range append([]string{"over_rows"}, tables...) {
-		out[name+" is made by"] = []string{strings.ReplaceAll(b.rows(b.direct, "SHOW CREATE TABLE `"+db+"`.`"+name+"`")[0][1], b.own(db), "$")}
+		made := strings.ReplaceAll(b.rows(b.direct, "SHOW CREATE TABLE `"+db+"`.`"+name+"`")[0][1], b.own(db), "$")
+		if strings.Contains(made, "AUTO_ID_CACHE=1 ") { // a restore leaves out what the live table has reserved, TiDB's too
+			made = nextID.ReplaceAllString(made, "")
+		}
+		out[name+" is made by"] = []string{made}
 		var rows []string
 		for _, row := range b.rows(b.direct, "SELECT * FROM `"+db+"`.`"+name+"`") {
 			rows = append(rows, fmt.Sprintf("%q", row))
@@ -29,6 +34,8 @@ func (b *bench) state(db string, tables []string) map[string][]string {
 	}
 	return out
 }
+
+var nextID = regexp.MustCompile(` AUTO_INCREMENT=\d+`)
 
 // checked makes sure that tables and their indexes agree.
 func (b *bench) checked(db string, tables []string) {
