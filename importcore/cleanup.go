@@ -249,13 +249,13 @@ func (r *run) physicalIDs(ctx context.Context) ([]int64, error) {
 	if err != nil {
 		return nil, err
 	}
-	ids := append(recordIDs(was.Info), recordIDs(now)...)
+	ids := append(RecordIDs(was.Info), RecordIDs(now)...)
 	slices.Sort(ids)
 	return slices.Compact(ids), nil
 }
 
-// recordIDs are the ids that the keys of a table's records begin with.
-func recordIDs(info *model.TableInfo) []int64 {
+// RecordIDs are the ids that the keys of a table's records begin with: its own, or those of its partitions.
+func RecordIDs(info *model.TableInfo) []int64 {
 	pi := info.GetPartitionInfo()
 	if pi == nil {
 		return []int64{info.ID}

@@ -49,6 +49,17 @@ func (c *Cluster) WrittenSince(ctx context.Context, physicalIDs []int64, commitT
 	return what, err
 }
 
+// WrittenAfter looks through the records of tables or partitions, given by their physical ids, whose own versions are all of ts or
+// before, as those of an archive are, for what others have written since. It returns "" if there is nothing, and otherwise
+// what there is, for a message. What is visible at ts is then all that is visible now, and no key has a later version beside that.
+// It reads the records three times, in the stores, and changes nothing; a region is sure only for the moment in which it is looked at.
+func (c *Cluster) WrittenAfter(ctx context.Context, physicalIDs []int64, ts uint64) (what string, err error) {
+	what, _, err = c.lookForOthers(ctx, physicalIDs, func(ctx context.Context, look *regionLook) (string, kv.Checksum, error) {
+		return look.after(ctx, ts)
+	})
+	return what, err
+}
+
 // lookForOthers looks through the records of tables or partitions until it finds
 // something of others; sum is that of all looks.
 func (c *Cluster) lookForOthers(ctx context.Context, physicalIDs []int64, look lookFunc) (what string, sum kv.Checksum, err error) {
@@ -98,6 +109,24 @@ func (l *regionLook) others(ctx context.Context, commitTS uint64) (what string, 
 		return othersLater, at, nil
 	}
 	return "", at, nil
+}
+
+// after is the proof of WrittenAfter.
+func (l *regionLook) after(ctx context.Context, ts uint64) (what string, now kv.Checksum, err error) {
+	what, now, err = l.later(ctx, ts)
+	if err != nil || what != "" {
+		return what, now, err
+	}
+	at, locked, err := l.checksum(ctx, ts, nil)
+	switch {
+	case err != nil:
+		return "", now, err
+	case locked:
+		return othersLocked, now, nil
+	case at != now:
+		return othersLater, now, nil
+	}
+	return "", now, nil
 }
 
 // later asks for what came after commitTS to keys that were there by then, and

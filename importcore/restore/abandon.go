@@ -38,7 +38,8 @@ type abandoning struct {
 	state *state
 
 	// exists are the objects that are there when the clean-up begins.
-	exists map[Name]cluster.ObjectKind
+	exists  map[Name]cluster.Object
+	history history
 
 	mu      sync.Mutex
 	dropped int
@@ -86,9 +87,9 @@ func (a *abandoning) look(ctx context.Context) error {
 		}
 	}
 	_, objects, err := a.r.core.Cluster().Objects(ctx, databases)
-	a.exists = make(map[Name]cluster.ObjectKind, len(objects))
+	a.exists = make(map[Name]cluster.Object, len(objects))
 	for _, o := range objects {
-		a.exists[lower(Name{o.DB, o.Name})] = o.Kind
+		a.exists[lower(Name{o.DB, o.Name})] = o
 	}
 	return err
 }
@@ -117,10 +118,33 @@ func (a *abandoning) did(f func()) {
 	f()
 }
 
+// mine tells whether the job has made the object that has id now in the place of one of its own.
+func (a *abandoning) mine(ctx context.Context, o *object, id int64) (bool, error) {
+	if !o.Own || o.ID != 0 {
+		return o.Own && o.ID == id, nil
+	}
+	return a.history.hasID(ctx, a.r.core.Cluster(), a.state.Mark, id)
+}
+
+// spare notes an object that is left alone because the job hasn't made it.
+func (a *abandoning) spare(o *object) {
+	a.did(func() {
+		a.left = append(a.left, fmt.Sprintf("%s %s, which is not the one that the job has made", strings.ToLower(o.Kind.String()), o.name()))
+	})
+}
+
 // definitions drops the views or sequences that the job has made. One may be there that it could not note any more.
 func (a *abandoning) definitions(ctx context.Context, kind cluster.ObjectKind) error {
 	for _, o := range a.state.Objects {
-		if is, exists := a.exists[lower(o.name())]; o.Kind != kind || !o.Own || !exists || is != kind {
+		is, exists := a.exists[lower(o.name())]
+		if o.Kind != kind || !o.Own || !exists || is.Kind != kind {
+			continue
+		}
+		switch mine, err := a.mine(ctx, o, is.ID); {
+		case err != nil:
+			return err
+		case !mine:
+			a.spare(o)
 			continue
 		}
 		if err := a.drop(ctx, fmt.Sprintf("DROP %s IF EXISTS %s", kind, o.name())); err != nil {
@@ -158,14 +182,17 @@ func (a *abandoning) tables(ctx context.Context) error {
 // table puts one table right.
 func (a *abandoning) table(ctx context.Context, i int, o *object) error {
 	c := a.r.core.Cluster()
-	if kind, exists := a.exists[lower(o.name())]; len(o.Import) == 0 && (!o.Own || !exists || kind != cluster.KindTable) {
+	if is, exists := a.exists[lower(o.name())]; len(o.Import) == 0 && (!o.Own || !exists || is.Kind != cluster.KindTable) {
 		return nil
 	}
 	id, exists, err := c.TableID(ctx, o.DB, o.Name)
 	if err != nil {
 		return err
 	}
-	mine := exists && o.Own && (o.ID == 0 || o.ID == id)
+	mine, err := a.mine(ctx, o, id)
+	if err != nil {
+		return err
+	}
 	fate := ""
 	if len(o.Import) > 0 {
 		checkpoints := &memory{data: o.Import}
@@ -179,9 +206,12 @@ func (a *abandoning) table(ctx context.Context, i int, o *object) error {
 	if !exists {
 		return nil
 	}
-	if mine && o.Sent && o.ID != 0 {
-		// Without the rest of its pairs nothing in it is of use to anybody.
-		return a.drop(ctx, "DROP TABLE IF EXISTS "+o.name().String())
+	if o.Own && !mine {
+		a.spare(o)
+		return nil
+	}
+	if o.Sent {
+		return a.sent(ctx, o)
 	}
 	empty, err := a.empty(ctx, o)
 	if err != nil {
@@ -193,10 +223,6 @@ func (a *abandoning) table(ctx context.Context, i int, o *object) error {
 	case !o.Own && fate != "":
 		a.did(func() { a.left = append(a.left, fmt.Sprintf("table %s %s", o.name(), fate)) })
 	case !o.Own:
-	case !mine:
-		a.did(func() {
-			a.left = append(a.left, fmt.Sprintf("table %s, which is no longer the one that the job has made", o.name()))
-		})
 	case !empty && fate != "":
 		a.did(func() { a.left = append(a.left, fmt.Sprintf("table %s %s", o.name(), fate)) })
 	case !empty:
@@ -205,6 +231,42 @@ func (a *abandoning) table(ctx context.Context, i int, o *object) error {
 		})
 	default:
 		return a.drop(ctx, "DROP TABLE IF EXISTS "+o.name().String())
+	}
+	return nil
+}
+
+// sent drops a table that holds pairs of an archive, perhaps not all, unless others have written to it. What they write while
+// it is dropped is found afterwards, in the keys of the old ids, and told.
+func (a *abandoning) sent(ctx context.Context, o *object) error {
+	c := a.r.core.Cluster()
+	info, _, err := c.LoadTable(ctx, o.DB, o.Name)
+	if err != nil {
+		return err
+	}
+	ids := importcore.RecordIDs(info)
+	others, err := c.WrittenAfter(ctx, ids, a.state.BackupTS)
+	if err != nil {
+		return err
+	}
+	if others != "" {
+		a.did(func() {
+			a.left = append(a.left, fmt.Sprintf("table %s, which may lack rows of the archive and holds or held %s, after the timestamp %d of the backup: "+
+				"save what is of use of these, then DROP it before the archive is restored again", o.name(), others, a.state.BackupTS))
+		})
+		return nil
+	}
+	if err := a.drop(ctx, "DROP TABLE IF EXISTS "+o.name().String()); err != nil {
+		return err
+	}
+	others, err = c.WrittenAfter(ctx, ids, a.state.BackupTS)
+	if err != nil {
+		others = fmt.Sprintf("what others may have written in that moment, which is not known (%v)", err)
+	}
+	if others != "" {
+		a.did(func() {
+			a.left = append(a.left, fmt.Sprintf("of table %s, with which went %s: FLASHBACK TABLE %s TO another name brings them back while tikv_gc_life_time lasts",
+				o.name(), others, o.name()))
+		})
 	}
 	return nil
 }
@@ -230,6 +292,14 @@ func (a *abandoning) databases(ctx context.Context) error {
 	for _, db := range existing {
 		if slices.ContainsFunc(objects, func(o cluster.Object) bool { return strings.EqualFold(o.DB, db) }) {
 			a.did(func() { a.left = append(a.left, "database "+Name{DB: db}.String()+", which isn't empty") })
+			continue
+		}
+		mine, err := a.history.has(ctx, a.r.core.Cluster(), a.state.Mark, func(m *cluster.Made) bool { return m.Databases[strings.ToLower(db)] })
+		if err != nil {
+			return err
+		}
+		if !mine {
+			a.did(func() { a.left = append(a.left, "database "+Name{DB: db}.String()+", which the job has not made") })
 			continue
 		}
 		if err := a.drop(ctx, "DROP DATABASE IF EXISTS "+(Name{DB: db}).String()); err != nil {

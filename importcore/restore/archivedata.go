@@ -53,6 +53,14 @@ func (p *Plan) bringInArchive(ctx context.Context) error {
 	if err := p.verify(ctx, plan, tables); err != nil {
 		return err
 	}
+	// The sums are of the keys that the rows were sent to. What others have done to tables or partitions meanwhile may have left these behind.
+	now, err := p.planDownloads(ctx, tables)
+	if err != nil {
+		return err
+	}
+	if moved := plan.Moved(now); len(moved) > 0 {
+		return replaced("tables, or partitions or indexes of them, " + enumerate(moved))
+	}
 	for _, t := range tables {
 		if err := p.endTable(ctx, t); err != nil {
 			return inTable(t.to, err, "")
@@ -83,7 +91,7 @@ func (p *Plan) planDownloads(ctx context.Context, tables []*table) (*physical.Pl
 				return err
 			}
 			if info.ID != t.state.ID {
-				return fault.New(fault.User, codePrecheckFailed, "table %s was dropped, truncated or replaced while the restore went on", t.to)
+				return replaced("table " + t.to.String())
 			}
 			targets[i] = physical.Target{From: p.archived.objects[lower(t.from[0])], DB: t.to.DB, To: info}
 			return nil

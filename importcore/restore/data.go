@@ -134,8 +134,7 @@ func (p *Plan) importTable(ctx context.Context, i int, s share) (rows int64, err
 		return 0, err
 	}
 	if t.state.Own && plan.TableID != t.state.ID {
-		err := fault.New(fault.User, codePrecheckFailed, "table %s was dropped, truncated or replaced while the restore went on", t.to)
-		return 0, errors.Join(err, plan.Close())
+		return 0, errors.Join(replaced("table "+t.to.String()), plan.Close())
 	}
 	defer p.progress.run(plan)()
 	sum, err := p.r.core.Import(ctx, plan, nil)

@@ -54,13 +54,13 @@ func (p *Plan) define(ctx context.Context) error {
 		}
 		for _, d := range p.databases {
 			if slices.Contains(p.saved.Databases, d.name) {
-				if err := exec(d.sql); err != nil {
+				if err := exec(p.saved.marked(d.sql)); err != nil {
 					return definingError(err, Name{DB: d.name}, d.schema)
 				}
 			}
 			p.progress.did(stepSchema, 1)
 		}
-		return p.defineAll(exec, p.sequences)
+		return p.defineAll(ctx, exec, p.sequences)
 	})
 	if err != nil {
 		return err
@@ -73,12 +73,12 @@ func (p *Plan) define(ctx context.Context) error {
 
 // defineAll creates views or sequences. Views that others are made of come before these: what misses something is tried again
 // after the rest, as long as that helps.
-func (p *Plan) defineAll(exec func(string) error, list []*defined) error {
+func (p *Plan) defineAll(ctx context.Context, exec func(string) error, list []*defined) error {
 	for len(list) > 0 {
 		var later []*defined
 		var missing error
 		for _, d := range list {
-			err := p.defineOne(exec, d)
+			err := p.defineOne(ctx, exec, d)
 			switch {
 			case sqlconn.Code(err) == errno.ErrNoSuchTable:
 				later, missing = append(later, d), err
@@ -96,21 +96,41 @@ func (p *Plan) defineAll(exec func(string) error, list []*defined) error {
 	return nil
 }
 
-func (p *Plan) defineOne(exec func(string) error, d *defined) error {
+func (p *Plan) defineOne(ctx context.Context, exec func(string) error, d *defined) error {
 	if d.state == nil || !d.state.Own || d.state.Made {
 		return nil
 	}
+	var id int64
 	for i, sql := range d.sql {
-		err := exec(sql)
-		if i == 0 && p.resumed && sqlconn.Code(err) == errno.ErrTableExists {
-			err = nil // the run before this one has made it and could not note that
+		if i == 0 {
+			var err error
+			if id, err = p.make(ctx, exec, d.state, sql, d.schema); err != nil {
+				return err
+			}
+			continue
 		}
-		if err != nil {
+		if err := exec(sql); err != nil {
 			return definingError(err, d.to, d.schema)
 		}
 	}
-	p.keeper.change(func() { d.state.Made = true })
+	p.keeper.change(func() { d.state.Made, d.state.ID = true, id })
 	return nil
+}
+
+// make runs a CREATE and returns the id of what it has made, by which the job knows its own.
+func (p *Plan) make(ctx context.Context, exec func(string) error, o *object, sql string, file *dump.Schema) (id int64, err error) {
+	err = exec(p.saved.marked(sql))
+	if sqlconn.Code(err) == errno.ErrTableExists {
+		return p.adopt(ctx, o)
+	}
+	if err != nil {
+		return 0, definingError(err, o.name(), file)
+	}
+	id, ok, err := p.r.core.Cluster().TableID(ctx, o.DB, o.Name)
+	if err == nil && !ok {
+		err = replaced(strings.ToLower(o.Kind.String()) + " " + o.name().String())
+	}
+	return id, err
 }
 
 // defineViews creates the views and ends the job's work on the schema.
@@ -118,7 +138,7 @@ func (p *Plan) defineViews(ctx context.Context) error {
 	if len(p.views) == 0 {
 		return nil
 	}
-	return p.r.core.Cluster().Define(ctx, p.setup(), func(exec func(string) error) error { return p.defineAll(exec, p.views) })
+	return p.r.core.Cluster().Define(ctx, p.setup(), func(exec func(string) error) error { return p.defineAll(ctx, exec, p.views) })
 }
 
 // defineTables creates tables, several at a time.
@@ -162,30 +182,11 @@ func (p *Plan) defineTables(ctx context.Context) error {
 
 // defineTable creates a table and notes its id, by which the job knows that it is the one that it has made.
 func (p *Plan) defineTable(ctx context.Context, exec func(string) error, t *table) error {
-	c := p.r.core.Cluster()
-	err := exec(t.made.SQL)
-	if p.resumed && sqlconn.Code(err) == errno.ErrTableExists {
-		info, _, loadErr := c.LoadTable(ctx, t.to.DB, t.to.Table)
-		if loadErr != nil {
-			return loadErr
-		}
-		if differ := t.made.Differences(info); len(differ) > 0 {
-			return fault.New(fault.User, errno.ErrTableExists, "table %s was made by others while the restore went on: %s", t.to, enumerate(differ))
-		}
-		err = nil
+	id, err := p.make(ctx, exec, t.state, t.made.SQL, t.schemas[0])
+	if err == nil {
+		p.keeper.change(func() { t.state.Made, t.state.ID = true, id })
 	}
-	if err != nil {
-		return definingError(err, t.to, t.schemas[0])
-	}
-	id, ok, err := c.TableID(ctx, t.to.DB, t.to.Table)
-	if err != nil {
-		return err
-	}
-	if !ok {
-		return fault.New(fault.User, errno.ErrNoSuchTable, "table %s was dropped while it was being restored", t.to)
-	}
-	p.keeper.change(func() { t.state.Made, t.state.ID = true, id })
-	return nil
+	return err
 }
 
 // definingError says which object a statement was to create, and which file says so. The end of a context and

@@ -10,6 +10,7 @@
 //	run.go        the order of things in a job
 //	define.go     databases, sequences, tables and views are created
 //	data.go       rows, several tables at a time
+//	made.go       what is certainly the job's: marks in its statements, ids
 //	archive.go    an archive of BR in the place of a dump: its objects listed like one's, their definitions
 //	archivedata.go  its tables, downloaded by the stores all at once (package archive/physical)
 //	state.go      the job's checkpoint
@@ -30,5 +31,6 @@
 // The checkpoint holds, for each object, whether the job is about to make it or has made it, and of each table that is
 // being imported the import's own checkpoint. A job that is paused, or whose process died, goes on from there. One that
 // fails or is cancelled drops what it has made and empties the tables that it found, by the
-// rules of importcore's clean-up: nothing that others have written goes with it.
+// rules of importcore's clean-up: nothing that others have written goes with it. Nor does what others have made: see made.go. A table
+// of an archive in which others have written since (all its own versions are of the backup's timestamp or before) is kept and named.
 package restore

@@ -48,6 +48,7 @@ type Plan struct {
 	saved    *state // nil for a job that begins, until begin
 	resumed  bool   // the job has been run before
 	keeper   *keeper
+	history  history
 	progress progress
 }
 
@@ -348,6 +349,9 @@ func (p *Plan) chooseDatabases(c *chooser) error {
 		}
 		return at[l]
 	}
+	for _, to := range p.moved {
+		need(to.DB)
+	}
 	for _, d := range p.listing.Databases {
 		if !c.database(d.Name) {
 			continue
@@ -356,12 +360,12 @@ func (p *Plan) chooseDatabases(c *chooser) error {
 		if err != nil {
 			return err
 		}
+		if !c.whole(d.Name) && at[strings.ToLower(to.DB)] == nil {
+			continue // some of its objects are selected, and these go elsewhere
+		}
 		if n := need(to.DB); n.schema == nil {
 			n.schema = d.Schema
 		}
-	}
-	for _, to := range p.moved {
-		need(to.DB)
 	}
 	slices.SortFunc(p.databases, func(a, b *database) int { return cmp.Compare(a.name, b.name) })
 	return nil

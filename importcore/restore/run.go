@@ -133,6 +133,9 @@ func (p *Plan) steps(ctx context.Context) error {
 		if err := step.do(p.fenced(ctx)); err != nil {
 			return err
 		}
+		if err := p.checkMade(ctx); err != nil {
+			return err
+		}
 		p.log().Info("restore step ended", zap.String("step", step.name), zap.Duration("took", time.Since(began)))
 	}
 	p.progress.enter(stepDone)

@@ -99,6 +99,11 @@ func (c *chooser) database(name string) bool {
 	return c.filter == nil || c.filter.MatchSchema(name)
 }
 
+// whole tells whether the filter lets all of a database through that is restored, but perhaps for some objects.
+func (c *chooser) whole(name string) bool {
+	return c.filter == nil || c.filter.MatchTable(name, "\x00") // no object has this name, so no rule is for it alone
+}
+
 // object tells whether a table, view or sequence of the source is restored.
 func (c *chooser) object(n Name) bool {
 	l := lower(n)

@@ -40,6 +40,19 @@ func TestChooserOfEverything(t *testing.T) {
 	require.ErrorContains(t, err, "`s1`.`u_1`", "two routes fit")
 }
 
+func TestChooserOfWholeDatabases(t *testing.T) {
+	t.Parallel()
+	c, err := newChooser(&Selection{Everything: true, Filters: []string{"a.t", "b.*", "!b.x", "c.t_*"}})
+	require.NoError(t, err)
+	for _, db := range []string{"a", "b", "c"} {
+		require.True(t, c.database(db))
+		require.Equal(t, db == "b", c.whole(db), db)
+	}
+	c, err = newChooser(&Selection{Everything: true})
+	require.NoError(t, err)
+	require.True(t, c.whole("a"))
+}
+
 func TestChooserRefuses(t *testing.T) {
 	t.Parallel()
 	_, err := newChooser(&Selection{Filters: []string{"@/etc/passwd"}})

@@ -25,6 +25,10 @@ type state struct {
 	Basis checkpoint.Digest `json:"basis"`
 	// Now is the job's NOW(), in milliseconds since 1970 UTC.
 	Now int64 `json:"now"`
+	// Mark is in the text of every CREATE of the job: by it the cluster's history tells what it has made.
+	Mark string `json:"mark,omitempty"`
+	// BackupTS is that of an archive: none of its pairs is later.
+	BackupTS uint64 `json:"backup_ts,omitempty"`
 	// Databases are those that the job makes.
 	Databases []string `json:"databases,omitempty"`
 	// Objects are all that the job makes or fills, tables first, in the job's order.
@@ -38,7 +42,7 @@ type object struct {
 	DB   string             `json:"d"`
 	Name string             `json:"n"`
 	Kind cluster.ObjectKind `json:"k,omitempty"`
-	// Own tells that the job makes it: it was not there. ID is that of a table once it is made, 0 before.
+	// Own tells that the job makes it: it was not there. ID is what it has once it is made and that is noted, 0 before.
 	Own  bool  `json:"o,omitempty"`
 	Made bool  `json:"m,omitempty"`
 	ID   int64 `json:"i,omitempty"`

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sluicedb/sluice/importcore/checkpoint"
@@ -169,7 +170,10 @@ func (p *Plan) lookAtTables(ctx context.Context, existing []*table, own map[Name
 
 // newState is that of a job that begins.
 func (p *Plan) newState(basis checkpoint.Digest) *state {
-	s := &state{Version: stateVersion, Basis: basis, Now: p.now.UnixMilli()}
+	s := &state{Version: stateVersion, Basis: basis, Now: p.now.UnixMilli(), Mark: "sluice " + uuid.NewString()}
+	if p.archived != nil {
+		s.BackupTS = p.backupTS
+	}
 	for _, d := range p.databases {
 		if !d.exists {
 			s.Databases = append(s.Databases, d.name)

@@ -125,6 +125,16 @@ func onlyRule(rules archive.Rules) (archive.Rule, error) {
 	return archive.Rule{Old: rules[0].Old[:tableLen], New: rules[0].New[:tableLen]}, nil
 }
 
+// Moved returns the targets, quoted, whose pairs go to other keys by a plan for the same tables that was made later.
+func (p *Plan) Moved(later *Plan) (names []string) {
+	for i, t := range p.tables {
+		if !slices.EqualFunc(t.rules, later.tables[i].rules, func(a, b archive.Rule) bool { return bytes.Equal(a.Old, b.Old) && bytes.Equal(a.New, b.New) }) {
+			names = append(names, fmt.Sprintf("`%s`.`%s`", t.DB, t.To.Name.O))
+		}
+	}
+	return names
+}
+
 // Bytes is the size of all files that are to be downloaded.
 func (p *Plan) Bytes() (n int64) {
 	for i := range p.parts {
