@@ -144,6 +144,7 @@ func (p *Plan) defineViews(ctx context.Context) error {
 // defineTables creates tables, several at a time.
 func (p *Plan) defineTables(ctx context.Context) error {
 	work := make(chan *table)
+	statements := ctx // one that fails doesn't end those of others: the server may go on with them, behind the clean-up
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		defer close(work)
@@ -166,9 +167,9 @@ func (p *Plan) defineTables(ctx context.Context) error {
 			if !ok {
 				return nil
 			}
-			return p.r.core.Cluster().Define(ctx, p.setup(), func(exec func(string) error) error {
+			return p.r.core.Cluster().Define(statements, p.setup(), func(exec func(string) error) error {
 				for t := first; ok; t, ok = <-work {
-					if err := p.defineTable(ctx, exec, t); err != nil {
+					if err := p.defineTable(statements, exec, t); err != nil {
 						return err
 					}
 					p.progress.did(stepSchema, 1)
