@@ -11,8 +11,10 @@ import (
 	"github.com/sluicedb/sluice/importcore/fault"
 )
 
-// systemSchemas are not restored unless they are named.
-var systemSchemas = []string{"mysql", "sys", "information_schema", "performance_schema", "metrics_schema", "inspection_schema", "lightning_metadata", "lightning_task_info"}
+// systemSchemas, which are the servers' and the import tools' own, Sluice's too, are not restored unless they are named.
+var systemSchemas = []string{
+	"mysql", "sys", "information_schema", "performance_schema", "metrics_schema", "inspection_schema", "lightning_metadata", "lightning_task_info", "sluice",
+}
 
 // chooser decides what is restored, and where it goes.
 type chooser struct {

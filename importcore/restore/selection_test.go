@@ -60,3 +60,18 @@ func TestChooserRefuses(t *testing.T) {
 	_, err = newChooser(&Selection{Filters: []string{"a"}})
 	require.Error(t, err)
 }
+
+// TestEverythingIsWithoutSystemSchemas: a dump of a whole cluster holds Sluice's jobs too, which are those of that cluster.
+func TestEverythingIsWithoutSystemSchemas(t *testing.T) {
+	t.Parallel()
+	c, err := newChooser(&Selection{Everything: true})
+	require.NoError(t, err)
+	require.True(t, c.database("shop"))
+	for _, db := range []string{"mysql", "SYS", "Sluice", "lightning_metadata"} {
+		require.False(t, c.database(db), db)
+		require.False(t, c.object(Name{DB: db, Table: "t"}), db)
+	}
+	c, err = newChooser(&Selection{Databases: []string{"sluice"}})
+	require.NoError(t, err)
+	require.True(t, c.database("sluice"), "it is named")
+}
