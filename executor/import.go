@@ -53,23 +53,9 @@ func (e *Executor) importInto(ctx context.Context, s Session, st *sqlext.ImportI
 	}
 	e.log.Info("import job accepted", zap.Int64("job", created.ID), zap.String("table", created.DB+"."+created.Table),
 		zap.Int64("source_bytes", created.SourceBytes), zap.String("created_by", created.CreatedBy), zap.String("group", created.GroupKey))
-	if spec.Keeper != (Keeper{}) {
-		e.locations.keep(created.ID, spec.Location)
-	}
-	r := e.newRunner(ctx, store, engine, created, spec)
-	r.warnings = append(r.warnings, warnings...)
-	if err := r.start(); err != nil {
-		return nil, &jobError{id: created.ID, cause: err}
-	}
-	if st.Options.Detached {
-		return jobResult([]job.Job{created}, state.timeZone), nil
-	}
-	if err := r.wait(ctx); err != nil {
-		return nil, &jobError{id: created.ID, cause: err}
-	}
-	ended, err := store.Get(ctx, created.ID)
+	ended, err := e.runAccepted(ctx, store, engine, created, spec, warnings)
 	if err != nil {
-		return nil, fmt.Errorf("import job %d finished, but its row can't be read: %w", created.ID, err)
+		return nil, err
 	}
 	return jobResult([]job.Job{ended}, state.timeZone), nil
 }

@@ -81,31 +81,14 @@ func (e *Executor) runRestore(ctx context.Context, s Session, st *sqlext.Restore
 	created.Task = record.Task
 	e.log.Info("restore job accepted", zap.Int64("job", created.ID), zap.String("targets", created.Targets), zap.Int("tables", len(record.Tables)),
 		zap.Int64("source_bytes", created.SourceBytes), zap.String("created_by", created.CreatedBy), zap.String("group", created.GroupKey))
-	return e.runAccepted(ctx, store, engine, created, spec, warnings, state.timeZone)
-}
-
-// runAccepted runs a restore whose row exists. Only a detached one is not waited for.
-func (e *Executor) runAccepted(ctx context.Context, store *jobstore.Store, engine Engine, created job.Job, spec *Spec, warnings []string,
-	zone *time.Location) (*Result, error) {
-	if spec.Keeper != (Keeper{}) {
-		e.locations.keep(created.ID, spec.Location)
-	}
-	r := e.newRunner(ctx, store, engine, created, spec)
-	r.warnings = append(r.warnings, warnings...)
-	if err := r.start(); err != nil {
-		return nil, &jobError{id: created.ID, cause: err, kind: job.Restore}
+	ended, err := e.runAccepted(ctx, store, engine, created, spec, warnings)
+	if err != nil {
+		return nil, err
 	}
 	if spec.Options.Detached {
-		return jobResult([]job.Job{created}, zone), nil
+		return jobResult([]job.Job{ended}, state.timeZone), nil
 	}
-	if err := r.wait(ctx); err != nil {
-		return nil, &jobError{id: created.ID, cause: err, kind: job.Restore}
-	}
-	ended, err := store.Get(ctx, created.ID)
-	if err != nil {
-		return nil, fmt.Errorf("restore job %d finished, but its row can't be read: %w", created.ID, err)
-	}
-	return restoreResult(&ended, zone)
+	return restoreResult(&ended, state.timeZone)
 }
 
 // restoreResult is the row of TiDB's RESTORE for a job that has finished.

@@ -15,7 +15,7 @@ func BuildBR(ctx context.Context) (string, error) {
 type BR struct {
 	// Bin is the program, see BuildBR.
 	Bin string
-	// Cluster is what is backed up, or restored into.
+	// Cluster is what is restored into.
 	Cluster *playground.Cluster
 	// Storage is where the archive is: an absolute path, or a URL as br takes it.
 	Storage string
@@ -25,19 +25,10 @@ type BR struct {
 
 const brLog = "br.log"
 
-// Backup writes an archive. what is "full", "db" or "table" with br's flags for it
+// Restore restores an archive. what is "full", "db" or "table" with br's flags for it
 // ("--db", "a"), and any others.
-func (b BR) Backup(ctx context.Context, what ...string) (Usage, error) {
-	return b.run(ctx, "backup", what)
-}
-
-// Restore restores an archive; what is as for Backup.
 func (b BR) Restore(ctx context.Context, what ...string) (Usage, error) {
-	return b.run(ctx, "restore", what)
-}
-
-func (b BR) run(ctx context.Context, verb string, what []string) (Usage, error) {
-	args := append([]string{verb}, what...)
+	args := append([]string{"restore"}, what...)
 	args = append(args, "--pd", b.Cluster.PD, "--storage", b.Storage, "--log-file", brLog)
-	return runTool(ctx, "br "+verb, b.WorkDir, brLog, b.Bin, args...)
+	return runTool(ctx, "br restore", b.WorkDir, brLog, b.Bin, args...)
 }
