@@ -213,14 +213,14 @@ func checkRestoreSupported(st *sqlext.Restore) error {
 	return checkPrechecks(&o.Job)
 }
 
-// checkArchiveOptions refuses what restores from backups of BR don't do: system tables and statistics are left out, TiFlash is not waited for, and
+// checkArchiveOptions refuses what restores from backups of BR don't do: system tables are left out, TiFlash is not waited for, and
 // TiKV gets the credentials that Sluice has.
 func checkArchiveOptions(o *sqlext.RestoreOptions) error {
 	for _, option := range []struct {
 		name, value string
 		asked       bool
 	}{
-		{"last_backup", "", true}, {"with_sys_table", " = TRUE", o.WithSysTable}, {"load_stats", " = TRUE", o.LoadStats},
+		{"last_backup", "", true}, {"with_sys_table", " = TRUE", o.WithSysTable},
 		{"wait_tiflash_ready", " = TRUE", o.WaitTiFlashReady}, {"send_credentials_to_tikv", " = FALSE", !o.SendCredentials},
 	} {
 		if _, given := o.Job.Specified[option.name]; given && option.asked {

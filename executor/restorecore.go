@@ -134,7 +134,7 @@ func restoreOptions(t *Task) restore.Options {
 	o := &t.Restore.Options
 	return restore.Options{
 		CSV: restoreCSV(o, t.Options.CharacterSet), CSVHeader: o.CSVHeader == sqlext.CSVHeaderColumns, SkipSchemaFiles: o.SkipSchemaFiles,
-		OnDuplicate: onDuplicate(t.Options.OnDuplicate), Checksum: checksumLevel(t.Options.ChecksumTable), Analyze: analyzeLevel(o.Analyze),
+		OnDuplicate: onDuplicate(t.Options.OnDuplicate), Checksum: checksumLevel(t.Options.ChecksumTable), Analyze: analyzeLevel(o.Analyze), LoadStats: o.LoadStats,
 		Concurrency: int(min(t.Options.Thread, maxConcurrency)), KeepPartial: t.Options.KeepPartial, SkipPrechecks: skippedPrechecks(&t.Options),
 		ForDumps: given(t, dumpOptions), ForArchives: given(t, archiveOptions),
 	}

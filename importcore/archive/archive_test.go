@@ -300,12 +300,15 @@ func TestRulesRefused(t *testing.T) {
 	require.Len(t, rules, 3)
 }
 
-// FuzzMeta: no backupmeta makes Open panic.
+// FuzzMeta: no backupmeta makes Open panic, nor what has the statistics of its tables.
 func FuzzMeta(f *testing.F) {
 	for _, v1 := range []bool{false, true} {
 		b := newBuilder(f, backuppb.CompressionType_ZSTD)
 		b.v1 = v1
-		b.table(tableInfo(110, "p", 111, 112), 3)
+		s := b.table(tableInfo(110, "p", 111, 112), 3)
+		if s.Stats = []byte(`{"partitions":{"p0":{"count":3}}}`); !v1 {
+			s.Stats, s.StatsIndex = nil, []*backuppb.StatsFileIndex{b.statsFile("", true, analysed(111, 2, 1))}
+		}
 		b.finish()
 		data, err := os.ReadFile(filepath.Join(b.dir, "backupmeta"))
 		require.NoError(f, err)
@@ -315,7 +318,15 @@ func FuzzMeta(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		b.t = t
 		b.save("backupmeta", data)
-		_, _ = archive.Open(t.Context(), b.folder(), nil)
+		a, err := archive.Open(t.Context(), b.folder(), nil)
+		if err != nil {
+			return
+		}
+		for _, db := range a.Databases {
+			for _, table := range db.Tables {
+				_ = a.Stats(t.Context(), table, "db", "t", func([]byte) error { return nil })
+			}
+		}
 	})
 }
 

@@ -1,13 +1,11 @@
 package archive
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 
-	"github.com/gogo/protobuf/proto"
 	backuppb "github.com/pingcap/kvproto/pkg/brpb"
 	"github.com/pingcap/tidb/pkg/meta/model"
 
@@ -137,33 +135,4 @@ func (t *Table) PhysicalIDs() []int64 {
 		ids = append(ids, d.ID)
 	}
 	return ids
-}
-
-// Stats returns the statistics that the archive has of a table in the form of TiDB's LOAD STATS, by physical id where they
-// are kept in files of their own, else under id 0; nil if there are none.
-func (a *Archive) Stats(ctx context.Context, t *Table) (map[int64][]byte, error) {
-	if len(t.statsIndex) == 0 {
-		if len(t.stats) == 0 {
-			return nil, nil
-		}
-		return map[int64][]byte{0: t.stats}, nil
-	}
-	blocks := map[int64][]byte{}
-	for _, x := range t.statsIndex {
-		data := x.InlineData
-		if len(data) == 0 {
-			var err error
-			if data, err = a.readPart(ctx, part{x.Name, x.Sha256, x.SizeOri, x.CipherIv}); err != nil {
-				return nil, err
-			}
-		}
-		file := &backuppb.StatsFile{}
-		if err := proto.Unmarshal(data, file); err != nil {
-			return nil, damaged(x.Name, err)
-		}
-		for _, b := range file.Blocks {
-			blocks[b.PhysicalId] = b.JsonTable
-		}
-	}
-	return blocks, nil
 }

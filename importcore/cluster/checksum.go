@@ -63,13 +63,3 @@ func (c *Cluster) checksumOnce(ctx context.Context, db, table string) (kv.Checks
 	bytes, err3 := res.GetUintByName(0, "Total_bytes")
 	return kv.Checksum{Sum: sum, Pairs: pairs, Bytes: bytes}, errors.Join(err1, err2, err3)
 }
-
-// Analyze collects the table's statistics, or those of the partitions named.
-func (c *Cluster) Analyze(ctx context.Context, db, table string, partitions ...string) error {
-	statement := "ANALYZE TABLE " + quoteTable(db, table)
-	if len(partitions) > 0 {
-		statement += " PARTITION " + partitionList(partitions)
-	}
-	_, err := c.Query(ctx, statement)
-	return failed(err, "analyze table %s", quoteTable(db, table))
-}

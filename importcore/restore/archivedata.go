@@ -2,7 +2,6 @@ package restore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -245,25 +244,11 @@ func (p *Plan) endTable(ctx context.Context, t *table) error {
 			rows += int64(part.Sum.Pairs)
 		}
 	}
-	if err := p.analyze(ctx, t, rows); err != nil {
+	if err := p.statistics(ctx, t, rows); err != nil {
 		return err
 	}
 	p.keeper.change(func() { t.state.Done, t.state.Rows = true, rows })
 	p.progress.tableDone(0, rows)
 	p.tell(Event{Table: t.to, State: TableDone, Rows: rows, Bytes: t.bytes})
-	return nil
-}
-
-// analyze collects a table's statistics, as the options say.
-func (p *Plan) analyze(ctx context.Context, t *table, rows int64) error {
-	if rows == 0 || p.task.Options.Analyze == importcore.AnalyzeOff {
-		return nil
-	}
-	err := p.r.core.Cluster().Analyze(ctx, t.to.DB, t.to.Table)
-	if err == nil || p.task.Options.Analyze == importcore.AnalyzeRequired || ctx.Err() != nil || errors.Is(err, importcore.ErrNotOwner) ||
-		importcore.IsAway(ctx, err) {
-		return err
-	}
-	p.warn(t, []string{fmt.Sprintf("the rows are restored, but the table could not be analysed: %v", err)})
 	return nil
 }

@@ -207,6 +207,7 @@ func (p *Plan) prepare(ctx context.Context) error {
 	if err := p.checkOptions(); err != nil {
 		return err
 	}
+	p.checkStats()
 	if err := p.readSchemas(ctx); err != nil {
 		return err
 	}

@@ -64,6 +64,8 @@ type Options struct {
 	OnDuplicate     importcore.OnDuplicate
 	Checksum        importcore.ChecksumLevel
 	Analyze         importcore.AnalyzeLevel
+	// LoadStats brings in the statistics that an archive has; Analyze is then for tables without, unless it is required.
+	LoadStats bool
 	// DisableImportMode leaves the stores in normal mode.
 	DisableImportMode bool
 	// Concurrency is how many small tables of a dump are imported, or key ranges of an archive downloaded, at a time; 0 is as many tables as

@@ -20,9 +20,16 @@ import (
 // archived backs up a database of the test with tables of every kind, and returns the task that restores it under another name.
 func (b *bench) archived(o brarchive.Options) (restore.Task, brarchive.Archive, []string) {
 	b.t.Helper()
+	tables := brarchive.Shapes(b.t, b.db, b.own("$_live"))
+	b.drop(b.own("$_live"), b.own("$_again"))
+	task, made := b.again(o)
+	return task, made, tables
+}
+
+// again backs up the database $_live, and returns the task that restores it as $_again.
+func (b *bench) again(o brarchive.Options) (restore.Task, brarchive.Archive) {
+	b.t.Helper()
 	from := b.own("$_live")
-	tables := brarchive.Shapes(b.t, b.db, from)
-	b.drop(from, b.own("$_again"))
 	made := brarchive.Backup(b.t, b.db, "DATABASE `"+from+"`", o)
 	task := b.task()
 	task.Location = made.Location
@@ -30,7 +37,7 @@ func (b *bench) archived(o brarchive.Options) (restore.Task, brarchive.Archive, 
 	cipher, err := archive.ParseCipher(made.Method, made.Key, "")
 	require.NoError(b.t, err)
 	task.Options.Cipher, task.Options.Checksum = cipher, importcore.ChecksumRequired
-	return task, made, tables
+	return task, made
 }
 
 // same compares the database that was backed up with the restored one.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/go-mysql-org/go-mysql/client"
+	"github.com/go-mysql-org/go-mysql/mysql"
 
 	"github.com/sluicedb/sluice/importcore/fault"
 )
@@ -93,7 +94,7 @@ func (p *Pool) connect(ctx context.Context, addr string, limit time.Duration, f 
 		}
 		return raw, err
 	}
-	conn, err := client.ConnectWithDialer(ctx, "", addr, p.cfg.User, p.cfg.Password, "", open)
+	conn, err := client.ConnectWithDialer(ctx, "", addr, p.cfg.User, p.cfg.Password, "", open, mayUpload)
 	if err == nil {
 		err = f(conn)
 	}
@@ -104,6 +105,12 @@ func (p *Pool) connect(ctx context.Context, addr string, limit time.Duration, f 
 		_ = conn.Close()
 	}
 	return conn, err
+}
+
+// mayUpload lets the server ask for files, which it does for Upload alone.
+func mayUpload(c *client.Conn) error {
+	c.SetCapability(mysql.CLIENT_LOCAL_FILES)
+	return nil
 }
 
 // kill stops a session's statement, as well as it can. The plain form of KILL

@@ -30,11 +30,52 @@ type Session struct {
 // is marked (fault.IsRetryable) if it says that the cluster is away and nothing about
 // the statement. Whether that was done is unknown then.
 func (s *Session) Exec(sql string, args ...any) (*mysql.Result, error) {
+	return s.do(func() (*mysql.Result, error) { return s.conn.Execute(sql, args...) })
+}
+
+// uploadChunk is the size of a packet of Upload in bytes, with its header.
+const uploadChunk = 256 << 10
+
+// Upload is Exec for a statement to which the server answers by asking for a file of the client, such as TiDB's LOAD STATS: it gets the content,
+// whatever file the statement names. No other statement's request for a file is ever granted.
+// See LOCAL INFILE Request in the manual of MySQL's protocol.
+func (s *Session) Upload(sql string, content []byte) error {
+	_, err := s.do(func() (*mysql.Result, error) {
+		// The driver has read the request when it answers with this error, and goes no further.
+		if _, err := s.conn.Execute(sql); !errors.Is(err, mysql.ErrMalformPacket) {
+			if err == nil {
+				err = errNotAsked
+			}
+			return nil, err
+		}
+		packet := make([]byte, min(len(content)+packetHeader, uploadChunk))
+		for rest := content; len(rest) > 0; {
+			n := copy(packet[packetHeader:], rest)
+			rest = rest[n:]
+			if err := s.conn.WritePacket(packet[:packetHeader+n]); err != nil {
+				return nil, err
+			}
+		}
+		if err := s.conn.WritePacket(packet[:packetHeader]); err != nil { // an empty one ends the file
+			return nil, err
+		}
+		return s.conn.ReadOKPacket()
+	})
+	return err
+}
+
+// packetHeader is the length of what precedes a packet's content.
+const packetHeader = 4
+
+var errNotAsked = errors.New("the server has not asked for the content of the statement")
+
+// do runs what is one statement for the server.
+func (s *Session) do(f func() (*mysql.Result, error)) (*mysql.Result, error) {
 	if err := fence.Check(s.ctx); err != nil {
 		return nil, err
 	}
 	stop := s.pool.watch(s)
-	res, err := s.conn.Execute(sql, args...)
+	res, err := f()
 	silent := stop()
 	if err == nil {
 		if silent { // it was about to be cut off
