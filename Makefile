@@ -17,6 +17,8 @@ ORACLE_REPORT := $(CURDIR)/$(BIN)/oracle.txt
 LATENCY_REPORT := $(CURDIR)/$(BIN)/latency.txt
 CRASH_REPORT := $(CURDIR)/$(BIN)/crash.txt
 KILLS ?= 500
+RESTORE_KILLS ?= 24
+RESTORE_FAULTS ?= 12
 FAULTS_REPORT := $(CURDIR)/$(BIN)/faults.txt
 FAULTS ?= 144
 RUN_DEMO = $(BINS) $(BIN)/demo
@@ -65,7 +67,8 @@ test/cluster: build ## tests against the embedded cluster, peers included
 
 .PHONY: test-restore
 test-restore: build deps ## dumps and backups of BR, read, restored as jobs, and compared with what TiDB and MariaDB have
-	$(BINS) go test -count=1 -p 1 -timeout 60m ./tests/restores ./tests/restorejobs ./tests/archive ./tests/brarchive ./tests/logical
+	$(BINS) SLUICE_RESTORE=long go test -count=1 -p 1 -timeout 60m ./tests/restores ./tests/restorejobs ./tests/archive ./tests/brarchive ./tests/logical
+	$(BINS) SLUICE_CRASH_KINDS=RESTORE SLUICE_CRASH_KILLS=$(RESTORE_KILLS) SLUICE_FAULTS=$(RESTORE_FAULTS) go test -count=1 -timeout 60m -run 'Killed|PartsOf' ./tests/crash
 
 .PHONY: test-oracle
 test-oracle: build ## every shape of table and type judged by TiDB, 1,000,000 values; SLUICE_ORACLE_SEED repeats a run
@@ -86,7 +89,7 @@ test-latency: build ## PAUSE and CANCEL at MOMENTS (100) random moments, all wit
 .PHONY: test-crash
 test-crash: build ## kill -9 of Sluice, KILLS (500) times, over the life of every kind of job; SLUICE_SEED repeats a run
 	@rm -f $(CRASH_REPORT); status=0; \
-	$(BINS) SLUICE_CRASH_KILLS=$(KILLS) SLUICE_CRASH_REPORT=$(CRASH_REPORT) go test -count=1 -timeout 600m -run KilledProcesses ./tests/crash || status=$$?; \
+	$(BINS) SLUICE_CRASH_KILLS=$(KILLS) SLUICE_CRASH_REPORT=$(CRASH_REPORT) go test -count=1 -timeout 600m -run 'KilledProcesses|KilledInEachPhase' ./tests/crash || status=$$?; \
 	if [ -e $(CRASH_REPORT) ]; then cat $(CRASH_REPORT); fi; exit $$status
 
 .PHONY: test-faults

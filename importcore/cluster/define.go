@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"strings"
 
 	"github.com/sluicedb/sluice/importcore/cluster/sqlconn"
@@ -70,40 +69,6 @@ func (c *Cluster) Objects(ctx context.Context, databases []string) (existing []s
 		objects = append(objects, o)
 	}
 	return existing, objects, nil
-}
-
-// Made is what statements with a mark have made, whatever became of it.
-type Made struct {
-	// IDs are those of tables, views and sequences.
-	IDs map[int64]bool
-	// Databases are their names in lower case.
-	Databases map[string]bool
-}
-
-// MadeWith returns what CREATE statements have made whose texts held mark, by the cluster's history of changes of the schema, which keeps texts
-// with their comments. So a process knows what another one has made that died before it could say so. The whole history is looked through.
-func (c *Cluster) MadeWith(ctx context.Context, mark string) (*Made, error) {
-	res, err := c.Query(ctx, "SELECT JOB_TYPE, DB_NAME, TABLE_ID FROM information_schema.DDL_JOBS "+
-		"WHERE JOB_TYPE LIKE 'create%' AND STATE = 'synced' AND LOCATE(?, QUERY) > 0", mark)
-	if err != nil {
-		return nil, failed(err, "look through the history of the schema")
-	}
-	defer res.Close()
-	made := &Made{IDs: map[int64]bool{}, Databases: map[string]bool{}}
-	for i := range res.RowNumber() {
-		kind, err1 := res.GetString(i, 0)
-		db, err2 := res.GetString(i, 1)
-		id, err3 := res.GetInt(i, 2)
-		if err := errors.Join(err1, err2, err3); err != nil {
-			return nil, failed(err, "look through the history of the schema")
-		}
-		if kind == "create schema" {
-			made.Databases[strings.ToLower(db)] = true
-			continue
-		}
-		made.IDs[id] = true
-	}
-	return made, nil
 }
 
 // Define lends f a session in which setup has been run, for statements that define objects. Errors are the

@@ -60,6 +60,9 @@ func (a *abandoning) all(ctx context.Context) (fate string, err error) {
 	if a.task.Hold != nil {
 		ctx = fence.With(ctx, a.task.Hold)
 	}
+	if err := a.settle(ctx); err != nil {
+		return "", err
+	}
 	if err := a.look(ctx); err != nil {
 		return "", err
 	}
@@ -76,6 +79,15 @@ func (a *abandoning) all(ctx context.Context) (fate string, err error) {
 		return "", err
 	}
 	return a.fate(), nil
+}
+
+// settle waits for what a process that died has asked the cluster to make, and could not note: it would appear behind the clean-up.
+func (a *abandoning) settle(ctx context.Context) error {
+	if !slices.ContainsFunc(a.state.Objects, func(o *object) bool { return o.Own && o.ID == 0 }) {
+		return nil
+	}
+	_, err := a.history.has(ctx, a.r.core.Cluster(), a.state.Mark, func(*cluster.Made) bool { return false })
+	return err
 }
 
 // look finds what there is of the job's objects.

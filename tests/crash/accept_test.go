@@ -1,6 +1,7 @@
 package crash_test
 
 import (
+	"database/sql"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -13,9 +14,9 @@ import (
 func TestAStatementThatFailsHasNoJob(t *testing.T) {
 	t.Parallel()
 	k := processKindNamed(t, "plain")
-	k.source = func(t *testing.T) string {
+	k.source = func(t *testing.T, _ *sql.DB, _ string) string {
 		small := kinds(size{files: 1, rowsPerFile: 20})[0]
-		return small.source(t)
+		return "'" + small.source(t) + "'"
 	}
 	b := newProcessBench(t, playground.ForTest(t, processCluster), k, 300)
 	n := b.startNode(t)
@@ -31,7 +32,7 @@ func TestAStatementThatFailsHasNoJob(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, client.PingContext(t.Context()))
 		n.sql.armAt(at, i%2 == 1, func() {})
-		_, err = client.ExecContext(t.Context(), b.statement(b.schema, b.location, ", detached"))
+		_, err = client.ExecContext(t.Context(), b.statement(b.schema, b.location, true))
 		if i == 0 {
 			commands = n.sql.counted()
 		}

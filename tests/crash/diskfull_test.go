@@ -148,7 +148,7 @@ func TestFullDiskPausesTheJob(t *testing.T) {
 			client, err := c.victim.Open("root", "", "")
 			require.NoError(t, err)
 			defer func() { require.NoError(t, client.Close()) }()
-			_, err = client.ExecContext(t.Context(), c.statement(c.schema, c.location, ""))
+			_, err = client.ExecContext(t.Context(), c.statement(c.schema, c.location, false))
 			c.job = c.newestJob(t)
 			require.ErrorContains(t, err, fmt.Sprintf("RESUME IMPORT JOB %d goes on with it when there is room", c.job))
 			require.ErrorContains(t, err, c.victim.SortDir())

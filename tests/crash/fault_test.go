@@ -2,6 +2,7 @@ package crash_test
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -17,7 +18,7 @@ import (
 var faultCluster = playground.Options{Stores: 3, RegionSplitSize: 1 << 20, RegionSplitKeys: 5_000, TxnTotalSizeLimit: 1 << 30}
 
 // faultKinds are the kinds of jobs that go through all troubles.
-var faultKinds = []string{"plain", "filled, replace", "bad rows", "capture", "disk quota"}
+var faultKinds = []string{"plain", "filled, replace", "bad rows", "capture", "disk quota", "RESTORE dump", "RESTORE archive"}
 
 // TestKilledTransactions: sessions of such a cluster that are killed in transactions, within statements and between
 // them, end alone.
@@ -54,7 +55,12 @@ func TestKilledTransactions(t *testing.T) {
 func TestPartsOfTheClusterGoAway(t *testing.T) {
 	t.Parallel()
 	t.Logf("%s=%d", seedEnv, seed)
-	names := faultKinds
+	var names []string
+	for _, name := range faultKinds {
+		if strings.HasPrefix(name, os.Getenv(kindsEnv)) {
+			names = append(names, name)
+		}
+	}
 	if longFaults == 0 {
 		names = names[:2]
 	}

@@ -31,7 +31,7 @@ func TestNothingIsHeldForTheDead(t *testing.T) {
 
 func processKindNamed(t *testing.T, name string) (k processKind) {
 	t.Helper()
-	for _, k = range processKinds() {
+	for _, k = range allKinds() {
 		if k.name == name {
 			return k
 		}

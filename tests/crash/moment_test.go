@@ -3,7 +3,9 @@ package crash_test
 import (
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -26,6 +28,9 @@ type moment struct {
 const (
 	inLog = "line of the log"  // Sluice has just written it
 	inSQL = "command for TiDB" // see sqlRelay.arm
+	// The n-th statement that matches what follows in the place's name, before TiDB has it or when it has answered.
+	beforeSQL = "command before "
+	behindSQL = "command behind "
 )
 
 func (m moment) String() string { return fmt.Sprintf("%s %d", m.place, m.n) }
@@ -33,7 +38,7 @@ func (m moment) String() string { return fmt.Sprintf("%s %d", m.place, m.n) }
 // rpcs are the requests of a job to the stores, in the order in which it makes them.
 var rpcs = []string{
 	"ImportSST/DuplicateDetect", "ImportSST/AddForcePartitionRange", "ImportSST/SwitchMode", "Tikv/SplitRegion", "ImportSST/Write",
-	"ImportSST/MultiIngest", "ImportSST/RemoveForcePartitionRange", "Coprocessor/checksum", "Coprocessor/analyze",
+	"ImportSST/Download", "ImportSST/MultiIngest", "ImportSST/RemoveForcePartitionRange", "Coprocessor/checksum", "Coprocessor/analyze",
 }
 
 // noEffect is a rule that only counts.
@@ -74,6 +79,18 @@ func momentsOf(t *testing.T, pg *playground.Cluster, lines, commands int) (all [
 func spread(all []moment, start float64, i int) moment {
 	_, at := math.Modf(start + float64(i)*(math.Sqrt(5)-1)/2)
 	return all[int(at*float64(len(all)))]
+}
+
+// spreadOver is spread for moments of which most are at one place: the i-th is at the places in turn.
+func spreadOver(all []moment, start float64, i int) moment {
+	byPlace, places := map[string][]moment{}, []string(nil)
+	for _, m := range all {
+		if byPlace[m.place] == nil {
+			places = append(places, m.place)
+		}
+		byPlace[m.place] = append(byPlace[m.place], m)
+	}
+	return spread(byPlace[places[(i+1)%len(places)]], start, i/len(places)+i)
 }
 
 // follower follows the log of a Sluice, whose lives write it one after the other.
@@ -130,6 +147,12 @@ func (n *node) armFor(t *testing.T, pg *playground.Cluster, m moment, do func(),
 		return n.log.arm(m.n, do), func() {}
 	case inSQL:
 		return n.sql.arm(m.n, do), func() {}
+	}
+	if text, ok := strings.CutPrefix(m.place, beforeSQL); ok {
+		return n.sql.armOnly(regexp.MustCompile(text), m.n, false, do), func() {}
+	}
+	if text, ok := strings.CutPrefix(m.place, behindSQL); ok {
+		return n.sql.armOnly(regexp.MustCompile(text), m.n, true, do), func() {}
 	}
 	return holdRequest(t, pg, m, do, quit)
 }

@@ -71,7 +71,7 @@ func (c *killCase) run() {
 		require.NoError(t, os.RemoveAll(c.victim.SortDir()))
 		c.saved = []int64{0}
 	}
-	if c.cancelled {
+	if c.cancelled && c.job != 0 && active(c.status(c.job)) {
 		c.giveUp(held)
 		return
 	}
@@ -98,6 +98,13 @@ func (c *killCase) giveUp(held playground.Steering) {
 	c.waitForEnd(nil)
 	require.Equal(t, "cancelled", c.status(c.job))
 	c.nothingMoreHeld(held)
+	c.noTableReserved(t, c.job)
+	if c.restores {
+		var n int
+		require.NoError(t, c.db.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM information_schema.schemata WHERE schema_name = ?", c.target()).Scan(&n))
+		require.Zero(t, n, "what the job had made is dropped")
+		report.killed(c.name, "given up")
+	}
 }
 
 // steering is what is held in the cluster.
@@ -134,8 +141,11 @@ func (c *killCase) report(killed bool) {
 	if c.other {
 		what[2] = "other process"
 	}
-	if c.at.place == inLog || c.at.place == inSQL {
-		what[3] = "at a " + c.at.place
+	switch place := c.at.place; {
+	case place == inLog, place == inSQL:
+		what[3] = "at a " + place
+	case strings.HasPrefix(place, beforeSQL), strings.HasPrefix(place, behindSQL):
+		what[3] = "at a step's statement"
 	}
 	if !killed {
 		what[3] = "after the end"
@@ -164,6 +174,10 @@ func (c *killCase) ingests() bool {
 // must go on from the last checkpoint, or from the one before that if it was being saved when its Sluice died.
 func (c *killCase) follow(n *node) {
 	t := c.T
+	if c.restores {
+		n.log.takeLines() // tables go on from checkpoints of their own
+		return
+	}
 	began, from := false, int64(0)
 	for _, text := range n.log.takeLines() {
 		var line struct {

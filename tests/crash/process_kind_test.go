@@ -3,6 +3,7 @@ package crash_test
 import (
 	"database/sql"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 )
@@ -13,16 +14,18 @@ type processKind struct {
 	name string
 	// short says that the short form has it too.
 	short bool
-	// source makes the files and returns the location.
-	source func(t *testing.T) string
+	// source makes the files and returns how the statement names them.
+	source func(t *testing.T, db *sql.DB, schema string) string
 	// prepare makes the tables in a schema as they are before the job.
 	prepare func(t *testing.T, db *sql.DB, schema string)
-	// statement is the job's; options begins with a comma, if there are any.
-	statement func(schema, location, options string) string
+	// statement is the job's; detached is one that doesn't wait for the job's end.
+	statement func(schema, location string, detached bool) string
 	// content is what the tables hold after the job, checked with the cluster's own means.
 	content func(t *testing.T, db *sql.DB, schema string) []string
-	// tables are those that the job writes.
+	// tables are those that the job writes. Of a restore the content says it all.
 	tables []string
+	// restores says that the job makes a database, whose name is restoredDB's.
+	restores bool
 	// alone says that the job's rows are all that its table holds, so that the job knows its checksum.
 	alone bool
 	// needsRuns says that the job can't do without its sort directory once it has begun to ingest.
@@ -35,8 +38,17 @@ var processSize = size{files: 24, rowsPerFile: 1000}
 
 const slowly = "CONCAT(@v, LEFT(SHA2(REPEAT(@v, 50), 512), 8))"
 
-// processKinds are all kinds that there are.
+// processKinds are all kinds that there are, or of these those that were asked for.
 func processKinds() (all []processKind) {
+	for _, k := range allKinds() {
+		if strings.HasPrefix(k.name, os.Getenv(kindsEnv)) {
+			all = append(all, k)
+		}
+	}
+	return all
+}
+
+func allKinds() (all []processKind) {
 	short := map[string]bool{"plain": true, "replace": true, "ignore": true, "capture": true, "bad rows": true, "filled, replace": true,
 		"disk quota": true, "SQL, replace": true}
 	for _, k := range kinds(processSize) {
@@ -45,20 +57,24 @@ func processKinds() (all []processKind) {
 		}
 		all = append(all, processKind{
 			name: k.name, short: short[k.name], tables: []string{"t"}, alone: k.fill == "", needsRuns: k.fill != "" || k.drawn != "",
-			source:  func(t *testing.T) string { return k.source(t) },
+			source:  func(t *testing.T, _ *sql.DB, _ string) string { return "'" + k.source(t) + "'" },
 			prepare: func(t *testing.T, db *sql.DB, schema string) { k.create(t, db, schema, "t") },
-			statement: func(schema, location, options string) string {
+			statement: func(schema, location string, detached bool) string {
+				options := ""
 				if k.with != "" {
-					options = ", " + k.with + options
+					options = ", " + k.with
+				}
+				if detached {
+					options += ", detached"
 				}
 				format := "csv"
 				if strings.HasPrefix(k.form, ".sql") {
 					format = "sql"
 				}
-				return fmt.Sprintf("IMPORT INTO %s.t (id, u, @v) SET v = %s FROM '%s' FORMAT '%s' WITH thread=2%s", schema, slowly, location, format, options)
+				return fmt.Sprintf("IMPORT INTO %s.t (id, u, @v) SET v = %s FROM %s FORMAT '%s' WITH thread=2%s", schema, slowly, location, format, options)
 			},
 			content: func(t *testing.T, db *sql.DB, schema string) []string { return k.content(t, db, schema, "t") },
 		})
 	}
-	return all
+	return append(all, restoreKinds()...)
 }

@@ -46,7 +46,16 @@ func (b *processBench) outcome(t *testing.T, job int64) (o outcome) {
 	j.sum = 0 // depends on the table's id
 	j.message = strings.ReplaceAll(j.message, fmt.Sprintf("JOB %d ERRORS", job), "JOB n ERRORS")
 	o.records = b.records(t, job)
+	b.noTableReserved(t, job)
 	return o
+}
+
+// noTableReserved: a job that has ended keeps no table from others.
+func (b *processBench) noTableReserved(t *testing.T, job int64) {
+	t.Helper()
+	var n int
+	require.NoError(t, b.db.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM sluice.job_tables WHERE job_id = ? AND active IS NOT NULL", job).Scan(&n))
+	require.Zero(t, n)
 }
 
 // records are the rows that a job left out.

@@ -13,6 +13,7 @@ import (
 // The long form is asked for by an environment variable.
 const (
 	killsEnv  = "SLUICE_CRASH_KILLS"  // how many, over all kinds
+	kindsEnv  = "SLUICE_CRASH_KINDS"  // what the names of the kinds begin with
 	seedEnv   = "SLUICE_SEED"         // repeats a run
 	reportEnv = "SLUICE_CRASH_REPORT" // file for the report
 

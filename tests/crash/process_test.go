@@ -60,7 +60,7 @@ type processBench struct {
 func newProcessBench(t *testing.T, pg *playground.Cluster, k processKind, number uint64) *processBench {
 	schema, db := pg.Database(t)
 	rnd := rand.New(rand.NewPCG(seed, number))
-	b := &processBench{T: t, processKind: k, pg: pg, db: db, schema: schema, location: k.source(t), rnd: rnd, start: rnd.Float64()}
+	b := &processBench{T: t, processKind: k, pg: pg, db: db, schema: schema, location: k.source(t, db, schema), rnd: rnd, start: rnd.Float64()}
 	_, err := db.ExecContext(t.Context(), "SET GLOBAL tidb_enable_auto_analyze = OFF") // its requests would count
 	require.NoError(t, err)
 	b.undisturbed()
@@ -95,6 +95,10 @@ func (b *processBench) more(n int) bool {
 func (b *processBench) kill(n int) {
 	c := &killCase{
 		processBench: b, at: spread(b.moments, b.start, n), other: n%2 == 1, lose: n/2%2 == 1, detached: n/4%2 == 0, again: n%5 == 3,
+		cancelled: b.restores && n%6 == 5, // imports: TestNothingIsHeldForTheDead
+	}
+	if b.restores {
+		c.at = spreadOver(b.moments, b.start, n)
 	}
 	name := fmt.Sprintf("%d %s", n, c.at)
 	b.Run(name, func(t *testing.T) {
@@ -109,23 +113,27 @@ func (b *processBench) give(t *testing.T, n *node, detached bool) (answered <-ch
 	t.Helper()
 	client, err := n.Open("root", "", "")
 	require.NoError(t, err)
-	options := ""
-	if detached {
-		options = ", detached"
-	}
 	out := make(chan error, 1)
 	go func() {
-		_, err := client.ExecContext(t.Context(), b.statement(b.schema, b.location, options))
+		_, err := client.ExecContext(t.Context(), b.statement(b.schema, b.location, detached))
 		out <- err
 	}()
 	return out, func() { _ = client.Close() }
+}
+
+// target is the database that the job writes.
+func (b *processBench) target() string {
+	if b.restores {
+		return restoredDB(b.schema)
+	}
+	return b.schema
 }
 
 // newestJob is the id of the schema's newest job, 0 if there is none.
 func (b *processBench) newestJob(t *testing.T) (id int64) {
 	t.Helper()
 	require.NoError(t, b.db.QueryRowContext(t.Context(),
-		"SELECT COALESCE(MAX(id), 0) FROM sluice.jobs WHERE table_schema = ?", b.schema).Scan(&id))
+		"SELECT COALESCE(MAX(job_id), 0) FROM sluice.job_tables WHERE table_schema = ?", b.target()).Scan(&id))
 	return id
 }
 

@@ -1,6 +1,7 @@
 package crash_test
 
 import (
+	"regexp"
 	"sync"
 	"testing"
 
@@ -15,8 +16,9 @@ type sqlRelay struct {
 
 	mu struct {
 		sync.Mutex
-		count, at int  // commands since arm; the one to crash at, 0 for never
-		answered  bool // TiDB gets that one, and only its answer is lost
+		count, at int            // commands since arm; the one to crash at, 0 for never
+		only      *regexp.Regexp // if set only commands whose texts match count
+		answered  bool           // TiDB gets that one, and only its answer is lost
 		crash     func()
 		hit       chan struct{} // closed right before
 	}
@@ -35,6 +37,10 @@ func (r *sqlRelay) command(c sqlrelay.Command) (send bool, answered sqlrelay.Ans
 		return true, nil // they do nothing
 	}
 	r.mu.Lock()
+	if r.mu.only != nil && (c.Op == mysql.COM_STMT_PREPARE || !r.mu.only.MatchString(c.Text)) {
+		r.mu.Unlock()
+		return true, nil
+	}
 	r.mu.count++
 	here, last := r.mu.at != 0 && r.mu.count == r.mu.at, r.mu.answered
 	r.mu.Unlock()
@@ -68,8 +74,14 @@ func (r *sqlRelay) arm(n int, crash func()) <-chan struct{} { return r.armAt(n, 
 
 // armAt is arm for a command that reaches TiDB and is answered, or doesn't.
 func (r *sqlRelay) armAt(n int, answered bool, crash func()) <-chan struct{} {
+	return r.armOnly(nil, n, answered, crash)
+}
+
+// armOnly is armAt for the n-th command whose text matches.
+func (r *sqlRelay) armOnly(only *regexp.Regexp, n int, answered bool, crash func()) <-chan struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.mu.only = only
 	r.mu.answered = answered
 	r.mu.count, r.mu.at, r.mu.crash, r.mu.hit = 0, n, crash, make(chan struct{})
 	return r.mu.hit
