@@ -46,6 +46,8 @@ type Schema struct {
 	// Text are the statements, "" for all that is in the file. They begin in the 1-based Line of the file's text.
 	Text string
 	Line int64
+	// Collation is collation_connection as the statements around Text have set it, "" if they don't.
+	Collation string
 }
 
 // Place is where the statements are, for messages.

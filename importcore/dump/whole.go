@@ -98,7 +98,7 @@ func (w *wholes) in(name string) *Database {
 func (w *wholes) statement(s *sqldump.Statement) {
 	d := w.in(s.Database)
 	db := d.Name
-	made := &Schema{File: *w.file, Text: s.Text, Line: s.Line}
+	made := &Schema{File: *w.file, Text: s.Text, Line: s.Line, Collation: s.Collation}
 	switch s.Kind {
 	case sqldump.CreateDatabase:
 		switch { // each file of a dump may begin with the same one

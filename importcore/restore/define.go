@@ -11,6 +11,7 @@ import (
 	"github.com/pingcap/tidb/pkg/parser/mysql"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/sluicedb/sluice/importcore/cluster"
 	"github.com/sluicedb/sluice/importcore/cluster/sqlconn"
 	"github.com/sluicedb/sluice/importcore/dump"
 	"github.com/sluicedb/sluice/importcore/dump/schema"
@@ -100,6 +101,11 @@ func (p *Plan) defineOne(ctx context.Context, exec func(string) error, d *define
 	if d.state == nil || !d.state.Own || d.state.Made {
 		return nil
 	}
+	if d.state.Kind == cluster.KindView {
+		if err := exec(collate(d)); err != nil {
+			return err
+		}
+	}
 	var id int64
 	for i, sql := range d.sql {
 		if i == 0 {
@@ -115,6 +121,14 @@ func (p *Plan) defineOne(ctx context.Context, exec func(string) error, d *define
 	}
 	p.keeper.change(func() { d.state.Made, d.state.ID = true, id })
 	return nil
+}
+
+// collate makes the session one for a view's statement: SHOW CREATE VIEW tells with what collation it was made.
+func collate(d *defined) string {
+	if d.collation == "" {
+		return "SET SESSION collation_connection = DEFAULT"
+	}
+	return "SET SESSION collation_connection = '" + d.collation + "'"
 }
 
 // make runs a CREATE and returns the id of what it has made, by which the job knows its own.

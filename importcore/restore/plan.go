@@ -79,8 +79,10 @@ type defined struct {
 	from, to Name
 	schema   *dump.Schema
 	sql      []string
-	exists   bool
-	state    *object
+	// collation is a view's collation_connection, "" for the server's own.
+	collation string
+	exists    bool
+	state     *object
 }
 
 // Contents is what a plan restores.

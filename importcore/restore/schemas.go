@@ -115,8 +115,8 @@ func (p *Plan) eachSchema(ctx context.Context, each func(func() error)) {
 			if err != nil {
 				return err
 			}
-			sql, err := schema.ReadView(f, schema.Object{DB: v.from.DB, Name: v.from.Table}, names)
-			v.sql = []string{sql}
+			sql, collation, err := schema.ReadView(f, schema.Object{DB: v.from.DB, Name: v.from.Table}, names)
+			v.sql, v.collation = []string{sql}, collation
 			return err
 		})
 	}
@@ -151,7 +151,7 @@ func (p *Plan) file(ctx context.Context, from *dump.Schema) (_ *schema.File, err
 	if p.archived != nil {
 		return p.archived.file(from)
 	}
-	f := &schema.File{Path: from.Path, Text: from.Text, Line: from.Line, Mode: p.task.Session.SQLMode}
+	f := &schema.File{Path: from.Path, Text: from.Text, Line: from.Line, Mode: p.task.Session.SQLMode, Collation: from.Collation}
 	if f.Text == "" {
 		f.Text, err = p.read(ctx, &from.File)
 	}

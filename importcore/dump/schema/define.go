@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/pingcap/tidb/pkg/parser/ast"
+	"github.com/pingcap/tidb/pkg/parser/charset"
 	"github.com/pingcap/tidb/pkg/parser/format"
 	"github.com/pingcap/tidb/pkg/parser/model"
 )
@@ -78,20 +79,53 @@ func hasForeignKeys(create *ast.CreateTableStmt) bool {
 		})
 }
 
-// ReadView returns the statement that makes the view of a schema file; it fails if the view is there.
-func ReadView(f *File, from Object, names Names) (sql string, err error) {
+// ReadView returns the statement that makes the view of a schema file; it fails if the view is there. collation is the collation_connection
+// that the file says it is made with, "" if it doesn't, or not one that TiDB has.
+func ReadView(f *File, from Object, names Names) (sql, collation string, err error) {
 	placeholder := func(n ast.StmtNode) bool {
 		_, ok := n.(*ast.CreateTableStmt)
 		return ok
 	}
 	create, err := only[*ast.CreateViewStmt](f, "CREATE VIEW", placeholder)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	own := called(create.ViewName, from)
 	create.OrReplace = false
 	rename(create, own.DB, names.of(own, from))
-	return f.text(create, 0)
+	sql, err = f.text(create, 0)
+	return sql, f.collation(), err
+}
+
+// collation is collation_connection as the file sets it last.
+func (f *File) collation() string {
+	name := f.Collation
+	nodes, err := f.statements()
+	if err != nil {
+		return ""
+	}
+	for _, node := range nodes {
+		set, ok := node.(*ast.SetStmt)
+		if !ok {
+			continue
+		}
+		for _, v := range set.Variables {
+			if !strings.EqualFold(v.Name, "collation_connection") {
+				continue
+			}
+			switch value := v.Value.(type) {
+			case ast.ValueExpr:
+				name = value.GetString()
+			case *ast.ColumnNameExpr: // without quotes
+				name = value.Name.Name.O
+			}
+		}
+	}
+	known, err := charset.GetCollationByName(name)
+	if err != nil {
+		return ""
+	}
+	return known.Name
 }
 
 // called is what the text calls the object of a file.

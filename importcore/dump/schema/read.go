@@ -30,6 +30,8 @@ type File struct {
 	Line int64
 	// Mode is the SQL mode by which it is read. What is made of it is for RunMode.
 	Mode mysql.SQLMode
+	// Collation is collation_connection where Text begins, "" if that isn't known.
+	Collation string
 }
 
 // codeParse is MySQL's ER_PARSE_ERROR.

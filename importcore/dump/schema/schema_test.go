@@ -75,11 +75,26 @@ func TestReadView(t *testing.T) {
 		"create view v as with t as (select 1 as n) select n from t": "CREATE ALGORITHM = UNDEFINED DEFINER = CURRENT_USER SQL SECURITY DEFINER VIEW `b`.`v` AS " +
 			"WITH `t` AS (SELECT 1 AS `n`) SELECT `n` FROM `t`",
 	} {
-		got, err := schema.ReadView(file(text), schema.Object{DB: "a", Name: "v"}, targets)
+		got, collation, err := schema.ReadView(file(text), schema.Object{DB: "a", Name: "v"}, targets)
 		if err != nil {
 			t.Errorf("%s: %v", text, err)
-		} else if got != want {
-			t.Errorf("%s:\ngot  %s\nwant %s", text, got, want)
+		} else if got != want || collation != "" {
+			t.Errorf("%s:\ngot  %s %s\nwant %s", text, got, collation, want)
+		}
+	}
+}
+
+func TestReadViewCollation(t *testing.T) {
+	for text, want := range map[string]string{
+		"SET collation_connection = utf8mb4_general_ci; CREATE VIEW v AS SELECT 1":                                                       "utf8mb4_general_ci",
+		"SET @@session.Collation_Connection = 'UTF8MB4_bin', sql_mode = ''; CREATE VIEW v AS SELECT 1; SET collation_connection = @PREV": "utf8mb4_bin",
+		"SET collation_connection = 'x\\' y'; CREATE VIEW v AS SELECT 1":                                                                 "",
+		"CREATE VIEW v AS SELECT 1": "latin1_bin",
+	} {
+		f := file(text)
+		f.Collation = "latin1_bin"
+		if _, got, err := schema.ReadView(f, schema.Object{DB: "a", Name: "v"}, targets); err != nil || got != want {
+			t.Errorf("%s: %q, %v", text, got, err)
 		}
 	}
 }

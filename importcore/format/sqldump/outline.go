@@ -44,6 +44,8 @@ type Statement struct {
 	Text string
 	// Offset and Line are its place in the file's text.
 	Offset, Line int64
+	// Collation is collation_connection if the file sets it before, else "". A view keeps it.
+	Collation string
 }
 
 // Rows is a section with rows of one table.
@@ -241,9 +243,11 @@ func (o *outliner) other(it *item) error {
 		o.db, o.rows = v.db, nil
 	case doesCreate, doesSetval:
 		o.rows = nil
-		o.out.Statements = append(o.out.Statements, Statement{
-			Kind: v.kind, Database: v.db, Name: v.name, Text: string(bytes.TrimSpace(o.buf[it.start:it.text])), Offset: offset, Line: line,
-		})
+		made := Statement{Kind: v.kind, Database: v.db, Name: v.name, Text: string(bytes.TrimSpace(o.buf[it.start:it.text])), Offset: offset, Line: line}
+		if o.session.collation.Text != unknown {
+			made.Collation = o.session.collation.Text
+		}
+		o.out.Statements = append(o.out.Statements, made)
 	case doesSkip:
 		o.out.Skipped = append(o.out.Skipped, Skipped{What: v.object, Database: v.db, Name: v.name, Offset: offset, Line: line})
 	case doesDrop:

@@ -47,8 +47,10 @@ const unknown = "\x00unknown"
 // session is what SET has done so far.
 type session struct {
 	Settings
-	vars    map[string]Setting // user variables by name in lower case
-	resumed bool               // statements before the place where reading began aren't known
+	vars map[string]Setting // user variables by name in lower case
+	// collation is collation_connection, which says nothing of rows, but views keep it.
+	collation Setting
+	resumed   bool // statements before the place where reading began aren't known
 }
 
 // problem says why rows can't be read with the present settings, or "".
@@ -76,6 +78,7 @@ func (s *session) foreignCharset() string {
 // set obeys a SET statement, given its tokens behind the word.
 func (s *session) set(list []token) {
 	if len(list) > 0 && list[0].is("NAMES") {
+		s.collation = Setting{}
 		s.Charset = s.value(list[1:min(2, len(list))])
 		return
 	}
@@ -151,6 +154,8 @@ func (s *session) variable(name string) *Setting {
 		return &s.TimeZone
 	case "character_set_client":
 		return &s.Charset
+	case "collation_connection":
+		return &s.collation
 	}
 	return nil
 }

@@ -118,7 +118,7 @@ func (p *Plan) readViews(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		sql, err := schema.ReadView(f, schema.Object{DB: v.DB, Name: v.Name}, same)
+		sql, _, err := schema.ReadView(f, schema.Object{DB: v.DB, Name: v.Name}, same)
 		if err != nil {
 			p.refuse("view %s: %v", named(v), err)
 			continue
