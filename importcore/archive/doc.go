@@ -20,15 +20,16 @@
 //
 // # Files of this package
 //
-//	archive.go   Open: listing, backupmeta, what is refused
-//	meta.go      protobuf, both versions; sums of the parts
-//	cipher.go    keys, decryption
-//	schema.go    databases and tables
-//	files.go     which files hold which table
-//	stream.go    a file's bytes, decrypted and compared with their sum
-//	pairs.go     both column families of a range merged
-//	rows.go      pairs of a table decoded into datums
-//	rewrite.go   ids of the archive → ids of the target
+//	archive.go     Open: listing, backupmeta, what is refused
+//	meta.go        protobuf, both versions; sums of the parts
+//	cipher.go      keys, decryption
+//	schema.go      databases and tables
+//	files.go       which files hold which table
+//	stream.go      a file's bytes, decrypted and compared with their sum
+//	pairs.go       both column families of a range merged
+//	rows.go        rows of a table, one after the other
+//	rowdecoder.go  a pair of a table decoded into datums
+//	rewrite.go     ids of the archive → ids of the target
 //
 // # What is trusted
 //

@@ -6,27 +6,18 @@ import (
 	"fmt"
 	"time"
 
-	tidbkv "github.com/pingcap/tidb/pkg/kv"
 	"github.com/pingcap/tidb/pkg/meta/model"
 	"github.com/pingcap/tidb/pkg/parser/mysql"
 	"github.com/pingcap/tidb/pkg/tablecodec"
 	"github.com/pingcap/tidb/pkg/types"
-
-	"github.com/sluicedb/sluice/importcore/fault"
 )
 
 // RowIter walks over the rows of a part. It is used by one goroutine.
 type RowIter struct {
 	pairs   *PairIter
-	table   *Table
-	columns []*model.ColumnInfo
-	types   map[int64]*types.FieldType
-	handle  []int64 // ids of the columns that the handle holds
-	missing []types.Datum
-	zone    *time.Location
-
-	row []types.Datum
-	err error
+	decoder *RowDecoder
+	row     []types.Datum
+	err     error
 }
 
 // RowColumns are the columns that rows have values of: all but those that are computed when they are read. The
@@ -56,33 +47,15 @@ func (t *Table) RowParts() []*Part {
 // Rows returns an iterator over a part's rows, in the order of their keys. Timestamps are given in a time zone. The caller
 // closes it. Its errors are those of Pairs, and those of rows that can't be decoded, which name the file too.
 func (a *Archive) Rows(ctx context.Context, p *Part, zone *time.Location) (*RowIter, error) {
-	it := &RowIter{table: p.Table, columns: p.Table.RowColumns(), types: map[int64]*types.FieldType{}, zone: zone}
-	for _, c := range it.columns {
-		it.types[c.ID] = &c.FieldType
-		missing, err := originalDefault(c, zone)
-		if err != nil {
-			return nil, fault.New(fault.Source, 0, "the value that rows without column %s of table %s have can't be read: %v", c.Name.O, p.Table.Info.Name.O, err)
-		}
-		it.missing = append(it.missing, missing)
+	decoder, err := a.RowDecoder(p.Table, zone)
+	if err != nil {
+		return nil, err
 	}
-	switch info := p.Table.Info; {
-	case info.PKIsHandle:
-		if pk := info.GetPkColInfo(); pk != nil {
-			it.handle = []int64{pk.ID}
-		}
-	case info.IsCommonHandle:
-		for _, x := range info.Indices {
-			if !x.Primary {
-				continue
-			}
-			for _, c := range x.Columns {
-				it.handle = append(it.handle, info.Columns[c.Offset].ID)
-			}
-		}
+	pairs, err := a.Pairs(ctx, p)
+	if err != nil {
+		return nil, err
 	}
-	var err error
-	it.pairs, err = a.Pairs(ctx, p)
-	return it, err
+	return &RowIter{pairs: pairs, decoder: decoder}, nil
 }
 
 // originalDefault is what a row has in a column that was added after it.
@@ -123,8 +96,8 @@ func (it *RowIter) Next() bool {
 			it.err = errors.New("rows of an archive that continues another one can't be read on their own")
 			return false
 		}
-		if it.err = fault.Contain(it.decode)(); it.err != nil { // TiDB's decoders trust what they are given
-			it.err = damaged(it.pairs.part.Write.Path, fmt.Errorf("the row with key %x can't be decoded: %w", it.pairs.Key(), it.err))
+		if it.row, it.err = it.decoder.Decode(it.pairs.Key(), it.pairs.Value()); it.err != nil {
+			it.err = NotDecoded(it.pairs.part, it.pairs.Key(), it.err)
 			return false
 		}
 		return true
@@ -135,30 +108,9 @@ func (it *RowIter) Next() bool {
 	return false
 }
 
-// decode reads the row that the pairs stand on.
-func (it *RowIter) decode() error {
-	handle, err := tablecodec.DecodeRowKey(tidbkv.Key(it.pairs.Key()))
-	if err != nil {
-		return err
-	}
-	values, err := tablecodec.DecodeRowToDatumMap(it.pairs.Value(), it.types, it.zone)
-	if err != nil {
-		return err
-	}
-	if len(it.handle) > 0 {
-		if values, err = tablecodec.DecodeHandleToDatumMap(handle, it.handle, it.types, it.zone, values); err != nil {
-			return err
-		}
-	}
-	it.row = it.row[:0]
-	for i, c := range it.columns {
-		value, ok := values[c.ID]
-		if !ok {
-			value = it.missing[i]
-		}
-		it.row = append(it.row, value)
-	}
-	return nil
+// NotDecoded is the error of a row of a part's files that RowDecoder can't decode.
+func NotDecoded(p *Part, key []byte, cause error) error {
+	return damaged(p.Write.Path, fmt.Errorf("the row with key %x can't be decoded: %w", key, cause))
 }
 
 // Row returns the present row: a value for each of RowColumns, valid until the next call of Next.

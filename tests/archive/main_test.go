@@ -15,11 +15,12 @@ import (
 	"github.com/sluicedb/sluice/importcore/cluster"
 	"github.com/sluicedb/sluice/importcore/source"
 	"github.com/sluicedb/sluice/tests/brarchive"
+	"github.com/sluicedb/sluice/tests/mariadb"
 	"github.com/sluicedb/sluice/tests/playground"
 )
 
 func TestMain(m *testing.M) {
-	os.Exit(playground.Main(m, playground.Options{Stores: 3, RegionSplitSize: 64 << 10, RegionSplitKeys: 600}))
+	os.Exit(playground.Main(mariadb.Main{M: m}, playground.Options{Stores: 3, RegionSplitSize: 64 << 10, RegionSplitKeys: 600}))
 }
 
 func exec(t *testing.T, db *sql.DB, statements ...string) {
