@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	pd "github.com/tikv/pd/client"
@@ -63,18 +64,23 @@ type Cluster struct {
 	log    *zap.Logger
 	sql    *sqlconn.Pool
 	status *http.Client
-	pd     pdAPI
-	labels labelAPI
-	admin  adminAPI
-	pdAt   []string // PD's client addresses as of Open
-	stores *storePool
-	probes *storePool // for Probe, without what jobs send
-	keeper *keeper
-	mode   importMode
-	kv     kvClient
+	ports  statusPorts
+	// collations is what newCollation has found, 0 before.
+	collations atomic.Int32
+	pd         pdAPI
+	labels     labelAPI
+	admin      adminAPI
+	pdAt       []string // PD's client addresses as of Open
+	stores     *storePool
+	probes     *storePool // for Probe, without what jobs send
+	keeper     *keeper
+	mode       importMode
+	kv         kvClient
 }
 
 const (
+	// sessions is how many connections to TiDB there are at most: the many that create tables, and some for everything else.
+	sessions       = 32
 	pdSource       = "sluice"
 	pdTimeout      = 10 * time.Second
 	statusTimeout  = 20 * time.Second
@@ -117,7 +123,7 @@ func newCluster(cfg Config) *Cluster {
 	c := &Cluster{
 		cfg:    cfg,
 		log:    cfg.Logger,
-		sql:    sqlconn.New(sqlconn.Config{Addrs: cfg.TiDB, User: cfg.User, Password: cfg.Password}),
+		sql:    sqlconn.New(sqlconn.Config{Addrs: cfg.TiDB, User: cfg.User, Password: cfg.Password, Sessions: sessions}),
 		status: &http.Client{Timeout: statusTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: 2}},
 		keeper: newKeeper(cfg.Logger, cfg.Ledger),
 		mode:   importMode{turn: make(chan struct{}, 1)},

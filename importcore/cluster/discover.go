@@ -9,14 +9,44 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/sluicedb/sluice/importcore/fault"
 )
 
 var errNoAddress = errors.New("no server has noted one")
 
-// statusAddrs returns the status addresses (host:port) of the TiDB servers.
-func (c *Cluster) statusAddrs(ctx context.Context) ([]string, error) {
+// statusAge is for how long the status addresses of the TiDB servers are taken for good. To ask for them makes TiDB look through PD's notes, which takes
+// longer than what is then asked there; but a server that is gone may leave its address to one of another cluster.
+const statusAge = 5 * time.Second
+
+// statusPorts are the status addresses that were found last.
+type statusPorts struct {
+	mu    sync.Mutex
+	addrs []string
+	since time.Time
+}
+
+// known returns the addresses, nil if they are too old.
+func (s *statusPorts) known() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if time.Since(s.since) > statusAge {
+		return nil
+	}
+	return s.addrs
+}
+
+// learn takes addresses; nil forgets them.
+func (s *statusPorts) learn(addrs []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.addrs, s.since = addrs, time.Now()
+}
+
+// findStatusPorts asks for the status addresses (host:port) of the TiDB servers.
+func (c *Cluster) findStatusPorts(ctx context.Context) ([]string, error) {
 	if c.cfg.StatusAddr != "" {
 		return []string{c.cfg.StatusAddr}, nil
 	}
@@ -79,12 +109,25 @@ func (c *Cluster) queryStrings(ctx context.Context, sql string, args ...any) ([]
 	return out, nil
 }
 
-// tidbStatus reads a JSON document from the status port of any TiDB server.
+// tidbStatus reads a JSON document from the status port of any TiDB server. Servers that are known are asked first.
 func (c *Cluster) tidbStatus(ctx context.Context, path string, into any) error {
-	addrs, err := c.statusAddrs(ctx)
+	known := c.ports.known()
+	if len(known) > 0 {
+		err := c.askStatus(ctx, known, path, into)
+		if answered := (*statusError)(nil); err == nil || errors.As(err, &answered) || ctx.Err() != nil {
+			return err
+		}
+	}
+	addrs, err := c.findStatusPorts(ctx)
 	if err != nil {
 		return err
 	}
+	c.ports.learn(addrs)
+	return c.askStatus(ctx, addrs, path, into)
+}
+
+// askStatus asks one server after the other until one answers.
+func (c *Cluster) askStatus(ctx context.Context, addrs []string, path string, into any) error {
 	var errs []error
 	for _, addr := range addrs {
 		err := c.getJSON(ctx, addr, path, into)

@@ -55,8 +55,9 @@ func (c *Cluster) lookThrough(ctx context.Context, ranges []KeyRange, look lookF
 		}
 		for _, r := range regions {
 			part := clamp(rng, r)
+			found := &regionLook{cluster: c, region: r, part: part}
 			g.Go(func() error {
-				got, err := c.lookAt(ctx, part, look)
+				got, err := c.lookAt(ctx, part, found, look)
 				mu.Lock()
 				defer mu.Unlock()
 				sum.Merge(got)
@@ -88,11 +89,12 @@ func rawBorder(enc []byte) []byte {
 	return raw
 }
 
-// lookAt looks at a range that was one region a moment ago.
-func (c *Cluster) lookAt(ctx context.Context, rng KeyRange, look lookFunc) (sum kv.Checksum, err error) {
+// lookAt looks at a range that was in one region, found, a moment ago.
+func (c *Cluster) lookAt(ctx context.Context, rng KeyRange, found *regionLook, look lookFunc) (sum kv.Checksum, err error) {
 	wait := lookWaitMin
 	for tries := 0; bytes.Compare(rng.Start, rng.End) < 0; {
-		part, done, err := c.lookOnce(ctx, rng, look)
+		part, done, err := c.lookOnce(ctx, rng, found, look)
+		found = nil // from now on PD is asked
 		var others *writtenByOthers
 		switch {
 		case err == nil:
@@ -111,11 +113,12 @@ func (c *Cluster) lookAt(ctx context.Context, rng KeyRange, look lookFunc) (sum 
 	return sum, nil
 }
 
-// lookOnce looks at the first region of the range and returns where it ends.
-func (c *Cluster) lookOnce(ctx context.Context, rng KeyRange, look lookFunc) (sum kv.Checksum, done []byte, err error) {
-	first, err := c.firstLook(ctx, rng)
-	if err != nil {
-		return sum, nil, err
+// lookOnce looks at the first region of the range, which is found if it is known, and returns where it ends.
+func (c *Cluster) lookOnce(ctx context.Context, rng KeyRange, first *regionLook, look lookFunc) (sum kv.Checksum, done []byte, err error) {
+	if first == nil {
+		if first, err = c.firstLook(ctx, rng); err != nil {
+			return sum, nil, err
+		}
 	}
 	for try := 1; ; try++ {
 		what, sum, err := look(ctx, first)

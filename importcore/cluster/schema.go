@@ -37,13 +37,28 @@ func (c *Cluster) LoadTable(ctx context.Context, db, table string) (info *model.
 	return info, newCollation, err
 }
 
+// What Cluster.collations holds.
+const (
+	collationsOld = 1
+	collationsNew = 2
+)
+
+// newCollation tells which collations the cluster uses. That is decided when a cluster is made, and never changes.
 func (c *Cluster) newCollation(ctx context.Context) (bool, error) {
+	if known := c.collations.Load(); known != 0 {
+		return known == collationsNew, nil
+	}
 	values, err := c.queryStrings(ctx,
 		"SELECT VARIABLE_VALUE FROM mysql.tidb WHERE VARIABLE_NAME = 'new_collation_enabled'")
 	if err != nil {
 		return false, failed(err, "ask which collations the cluster uses")
 	}
-	return len(values) == 1 && values[0] == "True", nil
+	if len(values) == 1 && values[0] == "True" {
+		c.collations.Store(collationsNew)
+		return true, nil
+	}
+	c.collations.Store(collationsOld)
+	return false, nil
 }
 
 // loadTable finds the table's id by SQL, which knows all names, and reads the
@@ -168,11 +183,7 @@ func (c *Cluster) CheckTableUnchanged(ctx context.Context, db, table string, was
 	if err != nil {
 		return err
 	}
-	if what := difference(was, now); what != "" {
-		return fault.New(fault.User, 0, "table %s was changed while it was being imported into: its %s differ",
-			quoteTable(db, table), what)
-	}
-	return nil
+	return unchanged(db, table, was, now)
 }
 
 // difference names what differs between two states of a table and matters to

@@ -3,6 +3,7 @@ package restore
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -60,12 +61,7 @@ func (p *Plan) bringInArchive(ctx context.Context) error {
 	if moved := plan.Moved(now); len(moved) > 0 {
 		return replaced("tables, or partitions or indexes of them, " + enumerate(moved))
 	}
-	for _, t := range tables {
-		if err := p.endTable(ctx, t); err != nil {
-			return inTable(t.to, err, "")
-		}
-	}
-	return nil
+	return p.endTables(ctx, tables)
 }
 
 // unfinished are the tables that still have to be restored.
@@ -80,24 +76,20 @@ func (p *Plan) unfinished() (list []*table) {
 
 // planDownloads finds out which keys the tables' rows get.
 func (p *Plan) planDownloads(ctx context.Context, tables []*table) (*physical.Plan, error) {
-	targets := make([]physical.Target, len(tables))
-	group, groupCtx := errgroup.WithContext(ctx)
-	group.SetLimit(lookers)
+	names := make([]cluster.TableName, len(tables))
 	for i, t := range tables {
-		group.Go(fault.Contain(func() error {
-			info, _, err := p.r.core.Cluster().LoadTable(groupCtx, t.to.DB, t.to.Table)
-			if err != nil {
-				return err
-			}
-			if info.ID != t.state.ID {
-				return replaced("table " + t.to.String())
-			}
-			targets[i] = physical.Target{From: p.archived.objects[lower(t.from[0])], DB: t.to.DB, To: info}
-			return nil
-		}))
+		names[i] = cluster.TableName{DB: t.to.DB, Table: t.to.Table}
 	}
-	if err := group.Wait(); err != nil {
+	infos, _, err := p.r.core.Cluster().LoadTables(ctx, names)
+	if err != nil {
 		return nil, err
+	}
+	targets := make([]physical.Target, len(tables))
+	for i, t := range tables {
+		if infos[i].ID != t.state.ID {
+			return nil, replaced("table " + t.to.String())
+		}
+		targets[i] = physical.Target{From: p.archived.objects[lower(t.from[0])], DB: t.to.DB, To: infos[i]}
 	}
 	return physical.NewPlan(p.archived.archive, targets)
 }
@@ -230,25 +222,50 @@ func (p *Plan) verify(ctx context.Context, plan *physical.Plan, tables []*table)
 	return nil
 }
 
-// endTable does what follows when a table's pairs are there.
-func (p *Plan) endTable(ctx context.Context, t *table) error {
-	from := p.archived.objects[lower(t.from[0])]
-	if next := from.Info.AutoIncIDExtra; next > 1 {
+const (
+	// endedTogether is how many tables get their statistics by one statement, and endings how many such groups there are at a time.
+	endedTogether = 50
+	endings       = 4
+)
+
+// endTables does what follows when the tables' pairs are there.
+func (p *Plan) endTables(ctx context.Context, tables []*table) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(endings)
+	for some := range slices.Chunk(tables, endedTogether) {
+		group.Go(fault.Contain(func() error { return p.endSome(ctx, some) }))
+	}
+	return group.Wait()
+}
+
+func (p *Plan) endSome(ctx context.Context, tables []*table) error {
+	for _, t := range tables {
+		next := p.archived.objects[lower(t.from[0])].Info.AutoIncIDExtra
+		if next <= 1 {
+			continue
+		}
 		if err := p.r.core.Cluster().RebaseAutoIDs(ctx, t.to.DB, t.to.Table, cluster.AutoIDs{RowID: next - 1}); err != nil {
-			return err
+			return inTable(t.to, err, "")
 		}
 	}
-	var rows int64
-	for _, part := range from.Parts {
+	if err := p.statistics(ctx, tables); err != nil {
+		return err
+	}
+	for _, t := range tables {
+		rows := p.archivedRows(t)
+		p.keeper.change(func() { t.state.Done, t.state.Rows = true, rows })
+		p.progress.tableDone(0, rows)
+		p.tell(Event{Table: t.to, State: TableDone, Rows: rows, Bytes: t.bytes})
+	}
+	return nil
+}
+
+// archivedRows is how many rows the archive has of a table.
+func (p *Plan) archivedRows(t *table) (rows int64) {
+	for _, part := range p.archived.objects[lower(t.from[0])].Parts {
 		if tablecodec.IsRecordKey(part.Start) {
 			rows += int64(part.Sum.Pairs)
 		}
 	}
-	if err := p.statistics(ctx, t, rows); err != nil {
-		return err
-	}
-	p.keeper.change(func() { t.state.Done, t.state.Rows = true, rows })
-	p.progress.tableDone(0, rows)
-	p.tell(Event{Table: t.to, State: TableDone, Rows: rows, Bytes: t.bytes})
-	return nil
+	return rows
 }

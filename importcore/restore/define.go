@@ -18,8 +18,9 @@ import (
 	"github.com/sluicedb/sluice/importcore/fault"
 )
 
-// definers is how many sessions create tables at a time.
-const definers = 4
+// definers is how many sessions create tables at a time: TiDB's owner of such changes takes up all that wait when it looks, and
+// the servers learn of these together.
+const definers = 16
 
 // setup are the statements that make a session one for the dump's schema files.
 func (p *Plan) setup() []string {

@@ -7,23 +7,39 @@ import (
 
 	"github.com/sluicedb/sluice/importcore"
 	"github.com/sluicedb/sluice/importcore/archive"
+	"github.com/sluicedb/sluice/importcore/cluster"
 	"github.com/sluicedb/sluice/importcore/precheck"
 )
 
-// statistics gives a table of an archive statistics: the archive's, or new ones if it has none or the options want them.
-func (p *Plan) statistics(ctx context.Context, t *table, rows int64) error {
-	loaded, err := p.loadStats(ctx, t)
-	if err != nil {
-		return err
+// statistics gives tables of an archive statistics: the archive's, or new ones to those that it has none for, or that the options want them for.
+func (p *Plan) statistics(ctx context.Context, tables []*table) error {
+	var bare []*table
+	level := p.task.Options.Analyze
+	for _, t := range tables {
+		loaded, err := p.loadStats(ctx, t)
+		if err != nil {
+			return inTable(t.to, err, "")
+		}
+		if (!loaded || level == importcore.AnalyzeRequired) && level != importcore.AnalyzeOff && p.archivedRows(t) > 0 {
+			bare = append(bare, t)
+		}
 	}
-	if level := p.task.Options.Analyze; loaded && level != importcore.AnalyzeRequired || rows == 0 || level == importcore.AnalyzeOff {
+	if len(bare) == 0 {
 		return nil
 	}
-	err = p.r.core.Cluster().Analyze(ctx, t.to.DB, t.to.Table)
-	if err == nil || p.task.Options.Analyze == importcore.AnalyzeRequired || p.ends(ctx, err) {
-		return err
+	names := make([]cluster.TableName, len(bare))
+	for i, t := range bare {
+		names[i] = cluster.TableName{DB: t.to.DB, Table: t.to.Table}
 	}
-	p.warn(t, []string{fmt.Sprintf("the rows are restored, but the table could not be analysed: %v", err)})
+	for i, err := range p.r.core.Cluster().AnalyzeTables(ctx, names) {
+		switch {
+		case err == nil:
+		case level == importcore.AnalyzeRequired || p.ends(ctx, err):
+			return inTable(bare[i].to, err, "")
+		default:
+			p.warn(bare[i], []string{fmt.Sprintf("the rows are restored, but the table could not be analysed: %v", err)})
+		}
+	}
 	return nil
 }
 

@@ -147,15 +147,15 @@ func (b *bench) backUp(ctx context.Context, db *sql.DB) error {
 }
 
 func (b *bench) sluiceFromDump(ctx context.Context, on target) (peers.Usage, error) {
-	return b.sluice(ctx, on, b.dump())
+	return b.sluice(ctx, on, "dump", b.dump())
 }
 
 func (b *bench) sluiceFromArchive(ctx context.Context, on target) (peers.Usage, error) {
-	return b.sluice(ctx, on, b.archive)
+	return b.sluice(ctx, on, "archive", b.archive)
 }
 
 // sluice starts a Sluice in front of the cluster and sends it the statement.
-func (b *bench) sluice(ctx context.Context, on target, location string) (used peers.Usage, err error) {
+func (b *bench) sluice(ctx context.Context, on target, source, location string) (used peers.Usage, err error) {
 	in, err := instance.Start(ctx, instance.Options{TiDB: on.cluster.TiDB})
 	if err != nil {
 		return used, err
@@ -170,20 +170,23 @@ func (b *bench) sluice(ctx context.Context, on target, location string) (used pe
 	if _, err := db.ExecContext(ctx, "SHOW IMPORT JOBS"); err != nil {
 		return used, err
 	}
-	before, err := in.CPUTime()
+	err = b.profiled(ctx, source, on, in, func() error {
+		before, err := in.CPUTime()
+		if err != nil {
+			return err
+		}
+		began := time.Now()
+		if _, err := db.ExecContext(ctx, "RESTORE DATABASE "+schema+" FROM '"+location+"'"); err != nil {
+			return fmt.Errorf("%w\n%s", err, in.LogTail(20))
+		}
+		used.Wall = time.Since(began)
+		after, err := in.CPUTime()
+		used.CPU = after - before
+		return err
+	})
 	if err != nil {
 		return used, err
 	}
-	began := time.Now()
-	if _, err := db.ExecContext(ctx, "RESTORE DATABASE "+schema+" FROM '"+location+"'"); err != nil {
-		return used, fmt.Errorf("%w\n%s", err, in.LogTail(20))
-	}
-	used.Wall = time.Since(began)
-	after, err := in.CPUTime()
-	if err != nil {
-		return used, err
-	}
-	used.CPU = after - before
 	used.MaxRSS, err = in.PeakMemory()
 	return used, err
 }

@@ -8,7 +8,7 @@
 // source has, or restorebench fails: a fast wrong restore can't win.
 //
 // Wall is from sending the statement, or starting the program, to its end. CPU is that of Sluice's process or of the peer's,
-// and not of the cluster's, which does a part of the work for each. Peak is the largest resident size of that process.
+// and not of the cluster's, which does a part of the work for each. -profile shows where Sluice's and TiDB's time went. Peak is the largest resident size of that process.
 package main
 
 import (
@@ -30,6 +30,7 @@ type options struct {
 	runs, stores int
 	sources      string
 	dir          string
+	profile      string
 }
 
 func parseFlags(args []string) (options, error) {
@@ -41,6 +42,7 @@ func parseFlags(args []string) (options, error) {
 	flags.IntVar(&o.stores, "stores", 1, "TiKV stores of the embedded cluster (1 to 3)")
 	flags.StringVar(&o.sources, "sources", "dump,archive", "what is restored")
 	flags.StringVar(&o.dir, "dir", os.TempDir(), "where files go")
+	flags.StringVar(&o.profile, "profile", "", "where Sluice's CPU profile and log and TiDB's summary of statements go; none are taken without")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}

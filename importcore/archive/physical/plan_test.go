@@ -111,6 +111,17 @@ func TestVerify(t *testing.T) {
 	require.Equal(t, []byte(tablecodec.EncodeTableIndexPrefix(10, 1)), c.groups[0][0].Old)
 	require.Equal(t, []byte(tablecodec.EncodeTableIndexPrefix(500, 2)), c.groups[0][0].New)
 	require.Equal(t, record(400, ""), c.groups[1][0].Start)
+	// One range for all of a table whose indexes have the archive's ids.
+	same := table(info(30, "s", 1, 2))
+	same.FileSum = x.FileSum
+	plan2, err := physical.NewPlan(&archive.Archive{}, []physical.Target{{From: same, DB: "a", To: info(600, "s", 1, 2)}})
+	require.NoError(t, err)
+	c2 := &sums{sums: []kv.Checksum{same.FileSum}}
+	_, err = plan2.Verify(t.Context(), c2, "")
+	require.NoError(t, err)
+	require.Len(t, c2.groups[0], 1)
+	require.Equal(t, []byte(tablecodec.EncodeTablePrefix(30)), c2.groups[0][0].Old)
+	require.Equal(t, cluster.KeyRange{Start: tablecodec.EncodeTablePrefix(600), End: tablecodec.EncodeTablePrefix(601)}, c2.groups[0][0].KeyRange)
 	for i := range c.sums {
 		wrong := slices.Clone(c.sums)
 		wrong[i].Sum++

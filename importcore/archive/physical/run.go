@@ -1,6 +1,7 @@
 package physical
 
 import (
+	"bytes"
 	"context"
 
 	"github.com/google/uuid"
@@ -59,11 +60,31 @@ func (p *Plan) Verify(ctx context.Context, c Cluster, owner string) ([]kv.Checks
 	return sums, nil
 }
 
-// written are the ranges of the cluster in which nothing but the table's pairs may be.
+// written are the ranges of the cluster in which nothing but the table's pairs may be: one for each table or partition if none of its indexes
+// has another id than in the archive, and one for each rule otherwise.
 func (t *planned) written() []cluster.RewrittenRange {
 	var out []cluster.RewrittenRange
-	for _, r := range t.rules {
-		out = append(out, cluster.RewrittenRange{KeyRange: cluster.KeyRange{Start: r.New, End: archive.After(r.New)}, Old: r.Old, New: r.New})
+	for rest := t.rules; len(rest) > 0; {
+		n := 1
+		for n < len(rest) && bytes.Equal(rest[n].Old[:tableLen], rest[0].Old[:tableLen]) {
+			n++
+		}
+		whole := n > 1
+		for _, r := range rest[:n] {
+			whole = whole && bytes.Equal(r.Old[tableLen:], r.New[tableLen:]) && bytes.Equal(r.New[:tableLen], rest[0].New[:tableLen])
+		}
+		if whole {
+			out = append(out, writtenBy(rest[0].Old[:tableLen], rest[0].New[:tableLen]))
+		} else {
+			for _, r := range rest[:n] {
+				out = append(out, writtenBy(r.Old, r.New))
+			}
+		}
+		rest = rest[n:]
 	}
 	return out
+}
+
+func writtenBy(old, now []byte) cluster.RewrittenRange {
+	return cluster.RewrittenRange{KeyRange: cluster.KeyRange{Start: now, End: archive.After(now)}, Old: old, New: now}
 }
