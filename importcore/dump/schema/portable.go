@@ -47,8 +47,16 @@ func (f *File) ForServer(sql string, to Server) (*Portable, error) {
 	for _, o := range create.Options {
 		p.option(o)
 	}
+	p.partitions(create.Partition)
+	p.autoIncrement(create)
+	if to.MariaDB {
+		p.checks(create)
+	}
 	// What only TiDB knows goes into comments that only TiDB reads.
 	p.out.SQL, err = own.text(create, format.RestoreTiDBSpecialComment)
+	if to.MariaDB {
+		p.out.SQL = dropEnforced(p.out.SQL)
+	}
 	return p.out, err
 }
 

@@ -37,6 +37,18 @@ func TestForServer(t *testing.T) {
 			text: "CREATE TABLE t (a BIGINT PRIMARY KEY AUTO_RANDOM(5), d DATETIME, s INT DEFAULT NEXTVAL(s)) PLACEMENT POLICY = p TTL = d + INTERVAL 1 DAY", to: mysql,
 			refused: []string{"the sequence in the default of column s"}, left: []string{"AUTO_RANDOM of column a", "the placement policy p", "TTL"},
 		},
+		"checks": {
+			text: "CREATE TABLE t (a INT CHECK (a <> 'a\\\\b ENFORCED '' one'), b INT CHECK (b > 1) NOT ENFORCED, CONSTRAINT ` ENFORCED` CHECK (a > 0), CONSTRAINT idle CHECK (a > 2) NOT ENFORCED)", to: maria,
+			left: []string{"the CHECK constraint idle, which is not enforced", "a CHECK constraint of column b, which is not enforced"},
+			sql:  "CREATE TABLE `d`.`t` (`a` INT CHECK(`a` != 'a\\\\b ENFORCED '' one'),`b` INT,CONSTRAINT ` ENFORCED` CHECK(`a` > 0))",
+		},
+		"partitions": {
+			text: "CREATE TABLE t (a INT, b INT AUTO_INCREMENT) PARTITION BY LIST (a) (PARTITION x VALUES IN (1), PARTITION rest DEFAULT)", to: mysql,
+			refused: []string{"the default partition rest", "AUTO_INCREMENT of column b, which no index begins with"},
+		},
+		"partitions of MariaDB": {
+			text: "CREATE TABLE t (a INT, b INT AUTO_INCREMENT, KEY (a, b), UNIQUE KEY (b)) PARTITION BY LIST (a) (PARTITION x VALUES IN (1), PARTITION rest DEFAULT)", to: maria,
+		},
 	} {
 		f := &schema.File{Path: "d.t-schema.sql", Text: c.text}
 		table, err := schema.ReadTable(f, schema.Object{DB: "d", Name: "t"}, func(o schema.Object) schema.Object { return o })
