@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/pingcap/tidb/pkg/meta/model"
+	"github.com/pingcap/tidb/pkg/parser/mysql"
 	"github.com/pingcap/tidb/pkg/tablecodec"
 
 	"github.com/sluicedb/sluice/importcore/fault"
@@ -93,17 +94,6 @@ func mismatch(t *model.TableInfo, format string, args ...any) error {
 	return fault.New(fault.User, 0, "the table %s of the archive doesn't fit its target: %s", t.Name.O, fmt.Sprintf(format, args...))
 }
 
-// stored are the columns that a table may have values of.
-func stored(t *model.TableInfo) []*model.ColumnInfo {
-	var out []*model.ColumnInfo
-	for _, c := range t.Columns {
-		if c.State == model.StatePublic {
-			out = append(out, c)
-		}
-	}
-	return out
-}
-
 func sameColumns(from, to *model.TableInfo) error {
 	if from.PKIsHandle != to.PKIsHandle || from.IsCommonHandle != to.IsCommonHandle {
 		return mismatch(from, "one has a clustered primary key and the other has not")
@@ -111,24 +101,84 @@ func sameColumns(from, to *model.TableInfo) error {
 	if from.IsCommonHandle && from.CommonHandleVersion != to.CommonHandleVersion {
 		return mismatch(from, "their clustered primary keys have different forms (%d and %d)", from.CommonHandleVersion, to.CommonHandleVersion)
 	}
-	a, b := stored(from), stored(to)
+	a, b := visible(from), visible(to)
 	if len(a) != len(b) {
 		return mismatch(from, "it has %d columns and the target %d", len(a), len(b))
 	}
 	for i, c := range a {
-		o := b[i]
-		switch {
-		case c.Name.L != o.Name.L:
-			return mismatch(from, "its column %d is %s, that of the target %s", i+1, c.Name.O, o.Name.O)
-		case c.ID != o.ID:
-			return mismatch(from, "its column %s has the id %d, that of the target %d: its rows name columns by these", c.Name.O, c.ID, o.ID)
-		case !c.FieldType.Equal(&o.FieldType) || !slices.Equal(c.GetElems(), o.GetElems()):
-			return mismatch(from, "its column %s is %s, that of the target %s", c.Name.O, c.FieldType.String(), o.FieldType.String())
-		case c.GeneratedExprString != o.GeneratedExprString || c.GeneratedStored != o.GeneratedStored:
-			return mismatch(from, "its column %s is generated in another way than that of the target", c.Name.O)
-		case fmt.Sprint(c.GetOriginDefaultValue()) != fmt.Sprint(o.GetOriginDefaultValue()):
-			return mismatch(from, "rows that lack its column %s have another value there than in the target", c.Name.O)
+		if c.Name.L != b[i].Name.L {
+			return mismatch(from, "its column %d is %s, that of the target %s", i+1, c.Name.O, b[i].Name.O)
 		}
+		if err := sameColumn(from, c, b[i]); err != nil {
+			return err
+		}
+	}
+	for _, c := range from.Columns {
+		o := model.FindColumnInfo(to.Columns, c.Name.L)
+		if !c.Hidden || c.State != model.StatePublic {
+			continue
+		}
+		if o == nil {
+			return mismatch(from, "the target has no column %s", c.Name.O)
+		}
+		if err := sameColumn(from, c, o); err != nil {
+			return err
+		}
+	}
+	return freeIDs(from, to)
+}
+
+// visible are the columns that a table has for users, in their order. Those of expressions in indexes stand somewhere among them.
+func visible(t *model.TableInfo) []*model.ColumnInfo {
+	var out []*model.ColumnInfo
+	for _, c := range t.Columns {
+		if c.State == model.StatePublic && !c.Hidden {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+func sameColumn(from *model.TableInfo, c, o *model.ColumnInfo) error {
+	switch {
+	case !c.FieldType.Equal(&o.FieldType) || !slices.Equal(c.GetElems(), o.GetElems()):
+		return mismatch(from, "its column %s is %s, that of the target %s", c.Name.O, c.FieldType.String(), o.FieldType.String())
+	case c.GeneratedExprString != o.GeneratedExprString || c.GeneratedStored != o.GeneratedStored:
+		return mismatch(from, "its column %s is generated in another way than that of the target", c.Name.O)
+	case computed(c):
+		return nil
+	case c.ID != o.ID:
+		return mismatch(from, "its column %s has the id %d, that of the target %d: its rows name columns by these", c.Name.O, c.ID, o.ID)
+	case fmt.Sprint(c.GetOriginDefaultValue()) != fmt.Sprint(o.GetOriginDefaultValue()), c.GetOriginDefaultValue() != nil && zoned(c) != zoned(o):
+		return mismatch(from, "rows that lack its column %s have another value there than in the target", c.Name.O)
+	}
+	return nil
+}
+
+// computed tells whether a column has no values in rows.
+func computed(c *model.ColumnInfo) bool { return c.IsGenerated() && !c.GeneratedStored }
+
+// zoned tells whether the value that a TIMESTAMP has in rows without it is in the server's time zone and not in UTC, as once.
+func zoned(c *model.ColumnInfo) bool {
+	return c.GetType() == mysql.TypeTimestamp && c.Version < model.ColumnInfoVersion1
+}
+
+// freeIDs makes sure that rows hold nothing under the ids of columns that the archive's table doesn't have: dropping a column leaves its values
+// in the rows, so one that has its id, or gets it some day, would show them.
+func freeIDs(from, to *model.TableInfo) error {
+	last, now, used := from.MaxColumnID, to.MaxColumnID, map[int64]bool{}
+	for _, c := range from.Columns {
+		last, used[c.ID] = max(last, c.ID), computed(c)
+	}
+	for _, c := range to.Columns {
+		now = max(now, c.ID)
+		if computed(c) && c.ID <= last && !used[c.ID] {
+			return mismatch(from, "the target's column %s has the id %d, which another column has or had", c.Name.O, c.ID)
+		}
+	}
+	if now < last {
+		return mismatch(from, "its columns had ids up to %d, those of the target up to %d: a column that is added later would show what rows have of one that was dropped",
+			last, now)
 	}
 	return nil
 }

@@ -104,10 +104,11 @@ func (a *archived) add(out *dump.Listing, db *archive.Database, t *archive.Table
 		out.Sequences = append(out.Sequences, o)
 	default:
 		o.Schema = a.stand(name, func() (string, error) {
-			if err := define.Repeatable(t.Info); err != nil {
+			made, err := define.Make(t.Info)
+			if err != nil {
 				return "", err
 			}
-			return define.Table(t.Info)
+			return made.Create, nil
 		})
 		for _, part := range t.Parts {
 			for _, f := range part.Files() {
@@ -129,6 +130,24 @@ func (a *archived) stand(name Name, text func() (string, error)) *dump.Schema {
 func (a *archived) file(f *dump.Schema) (*schema.File, error) {
 	text, err := a.texts[f.Path]()
 	return &schema.File{Path: f.Path, Text: text}, err
+}
+
+// complete adds to a table's definition what follows its CREATE TABLE.
+func (a *archived) complete(t *table, names schema.Names) error {
+	info := a.objects[lower(t.from[0])].Info
+	making, err := define.Make(info)
+	if err != nil {
+		return err
+	}
+	for _, text := range making.Alter {
+		sql, err := schema.ReadAlter(&schema.File{Path: t.schemas[0].Path, Text: text}, schema.Object{DB: t.from[0].DB, Name: t.from[0].Table}, names)
+		if err != nil {
+			return err
+		}
+		t.made.Later = append(t.made.Later, sql)
+	}
+	t.made.TTL, t.made.ForeignKeys = info.TTLInfo != nil, len(info.ForeignKeys) > 0
+	return nil
 }
 
 // sequence returns the statements that make a sequence.

@@ -198,11 +198,42 @@ func (p *Plan) defineTables(ctx context.Context) error {
 
 // defineTable creates a table and notes its id, by which the job knows that it is the one that it has made.
 func (p *Plan) defineTable(ctx context.Context, exec func(string) error, t *table) error {
-	id, err := p.make(ctx, exec, t.state, t.made.SQL, t.schemas[0])
-	if err == nil {
-		p.keeper.change(func() { t.state.Made, t.state.ID = true, id })
+	if len(t.made.Later) > 0 && p.resumed {
+		if err := p.dropHalfMade(ctx, exec, t); err != nil {
+			return err
+		}
 	}
-	return err
+	id, err := p.make(ctx, exec, t.state, t.made.SQL, t.schemas[0])
+	if err != nil {
+		return err
+	}
+	for _, sql := range t.made.Later {
+		if err := exec(sql); err != nil {
+			return definingError(err, t.to, t.schemas[0])
+		}
+	}
+	p.keeper.change(func() { t.state.Made, t.state.ID = true, id })
+	return nil
+}
+
+// dropHalfMade drops a table that an earlier run of the job may not have completed: what was done to it isn't known. It has no rows.
+func (p *Plan) dropHalfMade(ctx context.Context, exec func(string) error, t *table) error {
+	c := p.r.core.Cluster()
+	id, exists, err := c.TableID(ctx, t.to.DB, t.to.Table)
+	if err != nil || !exists {
+		return err
+	}
+	if mine, err := p.history.hasID(ctx, c, p.saved.Mark, id); err != nil || !mine {
+		return err // the CREATE says that others have made it
+	}
+	empty, err := c.TableIsEmpty(ctx, t.to.DB, t.to.Table, nil, nil)
+	if err != nil {
+		return err
+	}
+	if !empty {
+		return fault.New(fault.User, codePrecheckFailed, "table %s, which the job had not completed, holds rows of others", t.to)
+	}
+	return definingError(exec("DROP TABLE "+t.to.String()), t.to, t.schemas[0])
 }
 
 // definingError says which object a statement was to create, and which file says so. The end of a context and

@@ -138,6 +138,11 @@ func (p *Plan) readTable(ctx context.Context, t *table, names schema.Names) erro
 		}
 		if t.made == nil {
 			t.made = read
+			if p.archived != nil {
+				if err := p.archived.complete(t, names); err != nil {
+					return err
+				}
+			}
 			continue
 		}
 		if what := t.made.DiffersFrom(read); what != "" {

@@ -42,9 +42,11 @@ func remake(t *testing.T, c *cluster.Cluster, db *sql.DB, from *archive.Database
 		if table.Info.IsView() || table.Info.IsSequence() {
 			continue
 		}
-		q, err := define.Table(table.Info)
+		making, err := define.Make(table.Info)
 		require.NoError(t, err)
-		run(q)
+		for _, q := range append([]string{making.Create}, making.Alter...) {
+			run(q)
+		}
 		info, _, err := c.LoadTable(t.Context(), to, table.Info.Name.O)
 		require.NoError(t, err)
 		targets = append(targets, physical.Target{From: table, DB: to, To: info})
@@ -192,13 +194,23 @@ func TestRestoreThatDoesNotFit(t *testing.T) {
 	pg := playground.Shared(t)
 	db, c := pg.DB(t), connect(t, pg)
 	exec(t, db, "CREATE DATABASE unfit", "CREATE TABLE unfit.moved (a INT, b INT, c INT)", "ALTER TABLE unfit.moved DROP COLUMN b",
+		"CREATE TABLE unfit.shorter (a INT, b INT)", "ALTER TABLE unfit.shorter DROP COLUMN b",
 		"CREATE TABLE unfit.same (a INT PRIMARY KEY)", "CREATE TABLE unfit.global (a INT, b INT, UNIQUE KEY u (b) GLOBAL) PARTITION BY HASH (a) PARTITIONS 2",
 		"INSERT INTO unfit.moved VALUES (1, 3)")
 	defer brarchive.Drop(t, db, "unfit", "unfit_again")
 	a := openArchive(t, brarchive.Backup(t, db, "DATABASE unfit", brarchive.Options{}))
-	_, err := physical.NewPlan(a, remake(t, c, db, a.Databases[0], "unfit_again"))
+	remade := remake(t, c, db, a.Databases[0], "unfit_again")
+	for i, table := range remade {
+		q, err := define.Table(table.To) // at once, with other ids than the archive's
+		require.NoError(t, err)
+		exec(t, db, "DROP TABLE "+quoted("unfit_again", table.To.Name.O), strings.Replace(q, "TABLE ", "TABLE unfit_again.", 1))
+		remade[i].To, _, err = c.LoadTable(t.Context(), "unfit_again", table.To.Name.O)
+		require.NoError(t, err)
+	}
+	_, err := physical.NewPlan(a, remade)
 	require.ErrorContains(t, err, "the table moved of the archive doesn't fit its target: its column c has the id 3, that of the target 2")
 	require.ErrorContains(t, err, "the table global of the archive doesn't fit its target: its index u is global")
+	require.ErrorContains(t, err, "the table shorter of the archive doesn't fit its target: its columns had ids up to 2, those of the target up to 1")
 	require.NotContains(t, err.Error(), "same")
 	require.Equal(t, fault.User, fault.As(err).Whose)
 

@@ -80,14 +80,15 @@ func TestArchive(t *testing.T) {
 func TestArchivePrechecks(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.exec("CREATE DATABASE `$_live`", "CREATE TABLE `$_live`.changed (a INT, b INT, c INT)", "ALTER TABLE `$_live`.changed DROP COLUMN b",
+	b.exec("CREATE DATABASE `$_live`", "CREATE TABLE `$_live`.changed (a INT)", "ALTER TABLE `$_live`.changed ADD COLUMN b INT NOT NULL DEFAULT 1",
+		"ALTER TABLE `$_live`.changed PARTITION BY HASH (b) PARTITIONS 2",
 		"CREATE TABLE `$_live`.t (a INT)")
 	b.drop(b.own("$_live"))
 	made := brarchive.Backup(t, b.db, b.own("DATABASE `$_live`"), brarchive.Options{})
 	task := b.task()
 	task.Location = made.Location
 	task.Selection = restore.Selection{Databases: []string{b.own("$_live"), "nowhere"}}
-	b.fails(task, "`$_live`.`t`", "exist already", "database `nowhere`", "columns were changed after it had been made")
+	b.fails(task, "`$_live`.`t`", "exist already", "database `nowhere`", "its columns were changed after it had been made, and column b (id 2), by which it is partitioned, can't be added")
 
 	task.Selection = restore.Selection{Tables: []restore.Name{{DB: b.own("$_live"), Table: "T"}}}
 	b.fails(task, "exist already")

@@ -2,6 +2,7 @@
 // databases, tables, views, sequences and placement policies, as they were backed up.
 //
 //	table.go      CREATE TABLE: its lines and options
+//	making.go     CREATE TABLE and what follows it, so that columns get the ids that they had
 //	column.go     one column
 //	partition.go  the PARTITION BY clause
 //	other.go      databases, views, sequences, policies

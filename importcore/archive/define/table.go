@@ -49,29 +49,6 @@ func supported(t *model.TableInfo) error {
 	return nil
 }
 
-// Repeatable returns an error of the user for a table that Table makes with other ids than it had, so that its rows couldn't be read:
-// a column that was dropped or added later leaves a gap, and global indexes hold the ids of partitions.
-func Repeatable(t *model.TableInfo) error {
-	next := int64(0)
-	for _, hidden := range []bool{false, true} { // the order in which columns get ids
-		for _, c := range t.Columns {
-			if c.Hidden != hidden {
-				continue
-			}
-			if next++; c.ID != next {
-				return fault.New(fault.User, 0, "table %s of the archive can't be restored yet: its columns were changed after it had been made "+
-					"(column %s has the id %d, and gets %d in a new table)", t.Name.O, c.Name.O, c.ID, next)
-			}
-		}
-	}
-	for _, x := range t.Indices {
-		if x.Global {
-			return fault.New(fault.User, 0, "table %s of the archive can't be restored yet: its index %s is global", t.Name.O, x.Name.O)
-		}
-	}
-	return nil
-}
-
 // lines are what is between the parentheses.
 func lines(t *model.TableInfo) []string {
 	var out []string
@@ -81,13 +58,22 @@ func lines(t *model.TableInfo) []string {
 		}
 	}
 	if pk := t.GetPkColInfo(); t.PKIsHandle && pk != nil {
-		out = append(out, "PRIMARY KEY ("+sqlconn.QuoteName(pk.Name.O)+") /*T![clustered_index] CLUSTERED */")
+		out = append(out, integerKey(pk))
 	}
-	for _, x := range t.Indices {
-		if x.State == model.StatePublic {
-			out = append(out, index(t, x))
-		}
+	for _, x := range indexes(t) {
+		out = append(out, index(t, x))
 	}
+	return append(out, constraints(t)...)
+}
+
+// integerKey is the line of a primary key that is the rows' handle.
+func integerKey(pk *model.ColumnInfo) string {
+	return "PRIMARY KEY (" + sqlconn.QuoteName(pk.Name.O) + ") /*T![clustered_index] CLUSTERED */"
+}
+
+// constraints are the lines of foreign keys and conditions.
+func constraints(t *model.TableInfo) []string {
+	var out []string
 	for _, fk := range t.ForeignKeys {
 		out = append(out, foreignKey(fk))
 	}
@@ -98,6 +84,16 @@ func lines(t *model.TableInfo) []string {
 				line += " /*!80016 NOT ENFORCED */"
 			}
 			out = append(out, line)
+		}
+	}
+	return out
+}
+
+// indexes are those that have entries. One that was being added is left out.
+func indexes(t *model.TableInfo) (out []*model.IndexInfo) {
+	for _, x := range t.Indices {
+		if x.State == model.StatePublic {
+			out = append(out, x)
 		}
 	}
 	return out

@@ -37,6 +37,8 @@ func PlainDatabase(to string) string {
 type Table struct {
 	// SQL makes it in the target; it fails if the table is there.
 	SQL string
+	// Later are ALTER TABLEs that complete it, in order; what they change is empty. Dumps have none.
+	Later []string
 	// TTL tells that it has a TTL, which SQL leaves switched off.
 	TTL bool
 	// ForeignKeys tells that it has some.
@@ -70,6 +72,17 @@ func ReadTable(f *File, from Object, names Names) (*Table, error) {
 	rename(create, own.DB, names.of(own, from))
 	t.SQL, err = f.text(create, format.RestoreWithTTLEnableOff)
 	return t, err
+}
+
+// ReadAlter returns an ALTER TABLE for the target; its text may call the table by any name.
+func ReadAlter(f *File, from Object, names Names) (sql string, err error) {
+	alter, err := only[*ast.AlterTableStmt](f, "ALTER TABLE", nil)
+	if err != nil {
+		return "", err
+	}
+	own := called(alter.Table, from)
+	rename(alter, own.DB, names.of(own, from))
+	return f.text(alter, format.RestoreWithTTLEnableOff)
 }
 
 func hasForeignKeys(create *ast.CreateTableStmt) bool {
