@@ -83,6 +83,11 @@ func (c *Core) Close() error { return c.cluster.Close() }
 // Cluster is the cluster that the core works for. It is the core's to close.
 func (c *Core) Cluster() *cluster.Cluster { return c.cluster }
 
+// Account is how the cluster is reached by SQL.
+func (c *Core) Account() (addrs []string, user, password string) {
+	return c.cfg.Cluster.TiDB, c.cfg.Cluster.User, c.cfg.Cluster.Password
+}
+
 // Logger is the core's.
 func (c *Core) Logger() *zap.Logger { return c.cfg.Logger }
 

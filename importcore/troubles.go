@@ -23,6 +23,9 @@ func (c *Core) SourceConfig() source.Config {
 	return cfg
 }
 
+// PatientSourceConfig is how a source is read by a job that runs.
+func (c *Core) PatientSourceConfig() source.Config { return c.cfg.Source }
+
 // sourceConfig is how a plan's source is reached while its job runs.
 func (c *Core) sourceConfig(p *Plan) source.Config {
 	cfg := c.cfg.Source

@@ -11,6 +11,7 @@
 //	apply.go      a batch in its transaction; the row that spoils it
 //	state.go      what a lane has done, as its ledger row says it
 //	ledger.go     the ledger's tables and statements
+//	job.go        jobs of many tables
 //	rejects.go    rows that are left out
 //	foreignkey.go rows without parents, looked for when all are there
 //	fault.go      what an error of the server means

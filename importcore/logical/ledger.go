@@ -6,9 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
-
-	"github.com/go-mysql-org/go-mysql/mysql"
 
 	"github.com/sluicedb/sluice/importcore/badrows"
 	"github.com/sluicedb/sluice/importcore/cluster/sqlconn"
@@ -263,23 +260,4 @@ func (l *ledger) rejects(ctx context.Context, limit int64) ([]reject, error) {
 		return nil
 	})
 	return found, err
-}
-
-// Forget removes what the ledger holds of a job, all its tables. It is called when the job's end is known elsewhere: a job
-// that is forgotten and run again would bring its rows in once more. A server without a ledger is none of its concern.
-func (t *Target) Forget(ctx context.Context, job string) error {
-	return t.patiently(ctx, func() error {
-		return t.pool.Use(ctx, func(s *sqlconn.Session) error {
-			for _, table := range []string{rejectTable, laneTable} {
-				_, err := s.Exec("DELETE FROM " + table + " WHERE job = " + quote(job))
-				if code := sqlconn.Code(err); code == mysql.ER_NO_SUCH_TABLE || code == mysql.ER_BAD_DB_ERROR {
-					continue
-				}
-				if err != nil {
-					return fmt.Errorf("forget job %s: %w", strings.TrimSpace(job), err)
-				}
-			}
-			return nil
-		})
-	})
 }

@@ -71,6 +71,9 @@ func (r *run) all(ctx context.Context, sum *Summary) error {
 	}
 	done := merge(states)
 	sum.Counts = done.counts
+	if r.task.Claimed != nil {
+		r.task.Claimed(done.counts)
+	}
 	if !rows[0].state.Complete {
 		if err := r.lanes(ctx, rows, done, sum); err != nil {
 			return err

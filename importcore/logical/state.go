@@ -114,13 +114,23 @@ func (l laneState) encode() string {
 	return string(b)
 }
 
-func decodeState(text []byte, basis string) (laneState, error) {
+// parseState reads what a lane's row says.
+func parseState(text []byte) (laneState, error) {
 	var l laneState
 	if err := json.Unmarshal(text, &l); err != nil {
 		return l, fault.Wrap(err, fault.Sluice, 0, "a row of the ledger can't be read")
 	}
 	if l.Version != stateVersion {
 		return l, fault.New(fault.User, 0, "the ledger was written by another version of Sluice (form %d, this one knows %d)", l.Version, stateVersion)
+	}
+	return l, nil
+}
+
+// decodeState is parseState of a row that an import goes on from.
+func decodeState(text []byte, basis string) (laneState, error) {
+	l, err := parseState(text)
+	if err != nil {
+		return l, err
 	}
 	if l.Basis != basis {
 		return l, fmt.Errorf("%w: the ledger holds what was done for other files or options", ErrBasis)

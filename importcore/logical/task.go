@@ -80,6 +80,8 @@ type Task struct {
 	Lanes, BatchBytes, BatchRows int
 	// Room is the memory for rows longer than a block; nil allows MaxRowBytes.
 	Room format.Room
+	// Claimed, if set, is told what earlier runs of the job have brought in, before the first batch of this one.
+	Claimed func(Counts)
 	// Committed, if set, is told of each batch that is in the table for good. It is called by all lanes at once.
 	Committed func(Counts)
 }

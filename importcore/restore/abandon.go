@@ -2,6 +2,7 @@ package restore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -25,17 +26,36 @@ func (r *Restorer) Abandon(ctx context.Context, task Task) (fate string, err err
 		return "", err
 	}
 	a := abandoning{r: r, task: &task, state: s}
+	if s.SQL != nil {
+		if a.sql, err = openBySQL(ctx, r, &task); err != nil {
+			return "", err
+		}
+		defer func() { err = errors.Join(err, a.sql.close()) }()
+		a.server = r.server(a.sql.target)
+	} else {
+		a.server = r.server(nil)
+	}
 	if fate, err = a.all(ctx); err != nil {
 		return "", err
 	}
-	return fate, task.Checkpoints.Save(ctx, nil)
+	return fate, a.end(ctx)
+}
+
+// end removes the checkpoint, unless rows of the job stay behind that only it knows of.
+func (a *abandoning) end(ctx context.Context) error {
+	if a.sql != nil {
+		return a.endBySQL(ctx)
+	}
+	return a.task.Checkpoints.Save(ctx, nil)
 }
 
 // abandoning is a clean-up under way.
 type abandoning struct {
-	r     *Restorer
-	task  *Task
-	state *state
+	r      *Restorer
+	server server
+	sql    *bySQL // nil: rows went into TiDB's stores
+	task   *Task
+	state  *state
 
 	// exists are the objects that are there when the clean-up begins.
 	exists  map[Name]cluster.Object
@@ -45,6 +65,8 @@ type abandoning struct {
 	dropped int
 	emptied []string
 	left    []string // what stays, with the reason
+	// kept tells that rows which went in by SQL stay.
+	kept bool
 }
 
 // cleaners is how many tables are cleaned up at a time.
@@ -86,7 +108,7 @@ func (a *abandoning) settle(ctx context.Context) error {
 	if !slices.ContainsFunc(a.state.Objects, func(o *object) bool { return o.Own && o.ID == 0 }) {
 		return nil
 	}
-	_, err := a.history.has(ctx, a.r.core.Cluster(), a.state.Mark, func(*cluster.Made) bool { return false })
+	_, err := a.history.has(ctx, a.server, a.state.Mark, func(*cluster.Made) bool { return false })
 	return err
 }
 
@@ -98,7 +120,7 @@ func (a *abandoning) look(ctx context.Context) error {
 			databases = append(databases, o.DB)
 		}
 	}
-	_, objects, err := a.r.core.Cluster().Objects(ctx, databases)
+	_, objects, err := a.server.Objects(ctx, databases)
 	a.exists = make(map[Name]cluster.Object, len(objects))
 	for _, o := range objects {
 		a.exists[lower(Name{o.DB, o.Name})] = o
@@ -135,7 +157,10 @@ func (a *abandoning) mine(ctx context.Context, o *object, id int64) (bool, error
 	if !o.Own || o.ID != 0 {
 		return o.Own && o.ID == id, nil
 	}
-	return a.history.hasID(ctx, a.r.core.Cluster(), a.state.Mark, id)
+	if a.r.core == nil {
+		return o.Made, nil // it is not known of one that was made when the job was interrupted
+	}
+	return a.history.hasID(ctx, a.server, a.state.Mark, id)
 }
 
 // spare notes an object that is left alone because the job hasn't made it.
@@ -168,7 +193,7 @@ func (a *abandoning) definitions(ctx context.Context, kind cluster.ObjectKind) e
 
 // drop drops an object. One that became of another kind is left alone by the server.
 func (a *abandoning) drop(ctx context.Context, sql string) error {
-	err := a.r.core.Cluster().Define(ctx, []string{"SET SESSION foreign_key_checks = 0"}, func(exec func(string) error) error { return exec(sql) })
+	err := a.server.Define(ctx, []string{"SET SESSION foreign_key_checks = 0"}, func(exec func(string) error) error { return exec(sql) })
 	switch {
 	case sqlconn.Code(err) != 0 && !fault.IsRetryable(err):
 		a.did(func() { a.left = append(a.left, fmt.Sprintf("%s failed (%v)", sql, err)) })
@@ -184,9 +209,15 @@ func (a *abandoning) tables(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(cleaners)
 	for i, o := range a.state.Objects {
-		if o.Kind == cluster.KindTable {
-			group.Go(fault.Contain(func() error { return a.table(ctx, i, o) }))
+		if o.Kind != cluster.KindTable {
+			continue
 		}
+		group.Go(fault.Contain(func() error {
+			if a.sql != nil {
+				return a.tableBySQL(ctx, o)
+			}
+			return a.table(ctx, i, o)
+		}))
 	}
 	return group.Wait()
 }
@@ -297,7 +328,7 @@ func (a *abandoning) empty(ctx context.Context, o *object) (bool, error) {
 
 // databases drops those that the job has made, if nothing is in them.
 func (a *abandoning) databases(ctx context.Context) error {
-	existing, objects, err := a.r.core.Cluster().Objects(ctx, a.state.Databases)
+	existing, objects, err := a.server.Objects(ctx, a.state.Databases)
 	if err != nil {
 		return err
 	}
@@ -306,7 +337,7 @@ func (a *abandoning) databases(ctx context.Context) error {
 			a.did(func() { a.left = append(a.left, "database "+Name{DB: db}.String()+", which isn't empty") })
 			continue
 		}
-		mine, err := a.history.has(ctx, a.r.core.Cluster(), a.state.Mark, func(m *cluster.Made) bool { return m.Databases[strings.ToLower(db)] })
+		mine, err := a.madeDatabase(ctx, db)
 		if err != nil {
 			return err
 		}
@@ -319,6 +350,14 @@ func (a *abandoning) databases(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// madeDatabase tells whether the job has made a database.
+func (a *abandoning) madeDatabase(ctx context.Context, db string) (bool, error) {
+	if a.r.core == nil {
+		return slices.ContainsFunc(a.state.SQL.Databases, func(made string) bool { return strings.EqualFold(made, db) }), nil
+	}
+	return a.history.has(ctx, a.server, a.state.Mark, func(m *cluster.Made) bool { return m.Databases[strings.ToLower(db)] })
 }
 
 // memory is a table's checkpoint while it is given up.

@@ -40,6 +40,9 @@ func (p *Plan) openArchive(ctx context.Context) error {
 	p.archived = &archived{archive: a, objects: map[Name]*archive.Table{}, databases: map[string]*archive.Database{}, texts: map[string]func() (string, error){}}
 	p.backupTS = a.EndTS
 	p.listing = p.archived.list()
+	if p.sql != nil {
+		return nil
+	}
 	return p.checkOrigin(ctx)
 }
 
@@ -56,6 +59,8 @@ func (p *Plan) checkOptions() error {
 		return refuse("a key")
 	case p.archived == nil:
 		return nil
+	case p.sql != nil:
+		return refuse("SQL alone (BACKEND = 'tidb', or a server that isn't TiDB)")
 	case len(o.ForDumps) > 0:
 		return refuse(strings.Join(o.ForDumps, ", "))
 	case o.SkipSchemaFiles:
@@ -157,7 +162,7 @@ func (a *archived) sequence(d *defined) []string {
 
 // definePolicies creates the archive's placement policies; those that are there stay.
 func (p *Plan) definePolicies(exec func(string) error) error {
-	if p.archived == nil {
+	if p.archived == nil || p.foreign() {
 		return nil
 	}
 	for _, policy := range p.archived.archive.Policies {

@@ -31,6 +31,8 @@ type share struct {
 	memory       int64
 	speed, quota int64
 	small        bool
+	// connections bring in the rows of each table by SQL.
+	connections int
 }
 
 // shares divides the job's threads, memory and limits among the lanes of small tables, and gives them to one large table at a time.
@@ -42,9 +44,13 @@ func (p *Plan) shares() (small, large share) {
 	}
 	lanes = max(min(lanes, int(t.MemoryBudget/importcore.MinMemoryBudget), mostLanes), 1)
 	n := int64(lanes)
-	small = share{lanes: lanes, threads: max(t.Threads/lanes, 1), memory: t.MemoryBudget / n, speed: atLeastOne(t.MaxWriteSpeed, n),
+	small = share{connections: 1, lanes: lanes, threads: max(t.Threads/lanes, 1), memory: t.MemoryBudget / n, speed: atLeastOne(t.MaxWriteSpeed, n),
 		quota: atLeastOne(t.DiskQuota, n), small: true}
-	return small, share{lanes: 1, threads: max(t.Threads, 1), memory: t.MemoryBudget, speed: t.MaxWriteSpeed, quota: t.DiskQuota}
+	connections := t.Options.Concurrency
+	if connections <= 0 {
+		connections = defaultConnections / 2
+	}
+	return small, share{lanes: 1, connections: connections, threads: max(t.Threads, 1), memory: t.MemoryBudget, speed: t.MaxWriteSpeed, quota: t.DiskQuota}
 }
 
 // atLeastOne is a part of a limit; 0 stays no limit.
@@ -57,7 +63,12 @@ func atLeastOne(limit, parts int64) int64 {
 
 // bringIn imports the rows of all tables.
 func (p *Plan) bringIn(ctx context.Context) error {
-	if p.archived != nil {
+	switch {
+	case p.sql != nil:
+		if err := p.beginBySQL(ctx); err != nil {
+			return err
+		}
+	case p.archived != nil:
 		return p.bringInArchive(ctx)
 	}
 	small, large := p.shares()
@@ -129,6 +140,9 @@ func (p *Plan) bringInTable(ctx context.Context, i int, s share) error {
 
 func (p *Plan) importTable(ctx context.Context, i int, s share) (rows int64, err error) {
 	t := p.tables[i]
+	if p.sql != nil {
+		return p.importTableBySQL(ctx, t, s)
+	}
 	plan, err := p.r.core.Plan(ctx, p.importTask(i, s))
 	if err != nil {
 		return 0, err
@@ -150,7 +164,7 @@ func (p *Plan) renew(ctx context.Context, t *table) error {
 	if !t.state.Own || len(t.state.Import) > 0 {
 		return nil // the import keeps what it has
 	}
-	id, ok, err := p.r.core.Cluster().TableID(context.WithoutCancel(ctx), t.to.DB, t.to.Table)
+	id, ok, err := p.server.TableID(context.WithoutCancel(ctx), t.to.DB, t.to.Table)
 	if err == nil && ok {
 		p.keeper.change(func() { t.state.ID = id })
 	}

@@ -49,15 +49,14 @@ func modeText(mode mysql.SQLMode) string {
 
 // define creates databases, sequences and tables that the job makes and has not made yet.
 func (p *Plan) define(ctx context.Context) error {
-	c := p.r.core.Cluster()
-	err := c.Define(ctx, p.setup(), func(exec func(string) error) error {
+	err := p.server.Define(ctx, p.setup(), func(exec func(string) error) error {
 		if err := p.definePolicies(exec); err != nil {
 			return err
 		}
 		for _, d := range p.databases {
 			if slices.Contains(p.saved.Databases, d.name) {
-				if err := exec(p.saved.marked(d.sql)); err != nil {
-					return definingError(err, Name{DB: d.name}, d.schema)
+				if err := p.defineDatabase(exec, d); err != nil {
+					return err
 				}
 			}
 			p.progress.did(stepSchema, 1)
@@ -71,6 +70,22 @@ func (p *Plan) define(ctx context.Context) error {
 		return err
 	}
 	return p.keeper.save(ctx)
+}
+
+// defineDatabase creates a database, unless it is there. Where the server can't be asked later who has made it, that is noted now.
+func (p *Plan) defineDatabase(exec func(string) error, d *database) error {
+	sql := d.sql
+	if p.foreign() {
+		sql = strings.Replace(sql, "IF NOT EXISTS ", "", 1)
+	}
+	switch err := exec(p.saved.marked(sql)); {
+	case p.foreign() && sqlconn.Code(err) == errno.ErrDBCreateExists:
+	case err != nil:
+		return definingError(err, Name{DB: d.name}, d.schema)
+	case p.foreign():
+		p.keeper.change(func() { p.saved.SQL.Databases = append(p.saved.SQL.Databases, d.name) })
+	}
+	return nil
 }
 
 // defineAll creates views or sequences. Views that others are made of come before these: what misses something is tried again
@@ -103,7 +118,7 @@ func (p *Plan) defineOne(ctx context.Context, exec func(string) error, d *define
 		return nil
 	}
 	if d.state.Kind == cluster.KindView {
-		if err := exec(collate(d)); err != nil {
+		if err := exec(p.collate(d)); err != nil {
 			return err
 		}
 	}
@@ -125,8 +140,8 @@ func (p *Plan) defineOne(ctx context.Context, exec func(string) error, d *define
 }
 
 // collate makes the session one for a view's statement: SHOW CREATE VIEW tells with what collation it was made.
-func collate(d *defined) string {
-	if d.collation == "" {
+func (p *Plan) collate(d *defined) string {
+	if d.collation == "" || p.foreign() && !p.sql.server.Collations[d.collation] {
 		return "SET SESSION collation_connection = DEFAULT"
 	}
 	return "SET SESSION collation_connection = '" + d.collation + "'"
@@ -141,7 +156,7 @@ func (p *Plan) make(ctx context.Context, exec func(string) error, o *object, sql
 	if err != nil {
 		return 0, definingError(err, o.name(), file)
 	}
-	id, ok, err := p.r.core.Cluster().TableID(ctx, o.DB, o.Name)
+	id, ok, err := p.server.TableID(ctx, o.DB, o.Name)
 	if err == nil && !ok {
 		err = replaced(strings.ToLower(o.Kind.String()) + " " + o.name().String())
 	}
@@ -153,7 +168,7 @@ func (p *Plan) defineViews(ctx context.Context) error {
 	if len(p.views) == 0 {
 		return nil
 	}
-	return p.r.core.Cluster().Define(ctx, p.setup(), func(exec func(string) error) error { return p.defineAll(ctx, exec, p.views) })
+	return p.server.Define(ctx, p.setup(), func(exec func(string) error) error { return p.defineAll(ctx, exec, p.views) })
 }
 
 // defineTables creates tables, several at a time.
@@ -182,7 +197,7 @@ func (p *Plan) defineTables(ctx context.Context) error {
 			if !ok {
 				return nil
 			}
-			return p.r.core.Cluster().Define(statements, p.setup(), func(exec func(string) error) error {
+			return p.server.Define(statements, p.setup(), func(exec func(string) error) error {
 				for t := first; ok; t, ok = <-work {
 					if err := p.defineTable(statements, exec, t); err != nil {
 						return err
@@ -198,6 +213,11 @@ func (p *Plan) defineTables(ctx context.Context) error {
 
 // defineTable creates a table and notes its id, by which the job knows that it is the one that it has made.
 func (p *Plan) defineTable(ctx context.Context, exec func(string) error, t *table) error {
+	if p.sql != nil && p.saved.SQL.Begun {
+		if err := p.sql.target.ForgetTable(ctx, p.saved.SQL.Job, t.to.DB, t.to.Table); err != nil {
+			return err
+		}
+	}
 	if len(t.made.Later) > 0 && p.resumed {
 		if err := p.dropHalfMade(ctx, exec, t); err != nil {
 			return err

@@ -10,6 +10,11 @@
 //	run.go        the order of things in a job
 //	define.go     databases, sequences, tables and views are created
 //	data.go       rows, several tables at a time
+//	server.go     what is asked of the target by SQL, whichever way the rows take
+//	bysql.go      rows by SQL (package logical), into TiDB or a server that isn't
+//	rows.go       where these rows come from
+//	port.go       definitions for a server that isn't TiDB
+//	abandonsql.go abandon.go for rows that went in by SQL
 //	made.go       what is certainly the job's: marks in its statements, ids
 //	archive.go    an archive of BR in the place of a dump: its objects listed like one's, their definitions
 //	archivedata.go  its tables, downloaded by the stores all at once (package archive/physical)

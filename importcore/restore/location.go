@@ -24,7 +24,7 @@ const readablePatience = 2 * time.Second
 // Facts.Source: nil, ErrSourceChanged, or what is in the way. With want "" they are not compared. cipher is Options.Cipher: with another
 // one than the archive's it can't be read.
 func (r *Restorer) Readable(ctx context.Context, location, want string, cipher *archive.Cipher) (err error) {
-	cfg := r.core.SourceConfig()
+	cfg := r.inspect
 	cfg.Patience, cfg.Stall = readablePatience, readablePatience
 	folder, err := source.OpenFolder(ctx, location, cfg)
 	if err != nil {

@@ -2,6 +2,7 @@ package restore
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -34,7 +35,7 @@ type history struct {
 }
 
 // has tells whether the job has made what known looks for.
-func (h *history) has(ctx context.Context, c *cluster.Cluster, mark string, known func(*cluster.Made) bool) (bool, error) {
+func (h *history) has(ctx context.Context, c server, mark string, known func(*cluster.Made) bool) (bool, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if mark == "" || h.made != nil && known(h.made) {
@@ -49,17 +50,22 @@ func (h *history) has(ctx context.Context, c *cluster.Cluster, mark string, know
 }
 
 // hasID is has for a table, a view or a sequence.
-func (h *history) hasID(ctx context.Context, c *cluster.Cluster, mark string, id int64) (bool, error) {
+func (h *history) hasID(ctx context.Context, c server, mark string, id int64) (bool, error) {
 	return h.has(ctx, c, mark, func(m *cluster.Made) bool { return m.IDs[id] })
 }
 
 // adopt is called when an object that the job was about to make exists: it returns its id if the job has made it nevertheless,
 // and an error that names it if others have. Then it is not touched any more.
 func (p *Plan) adopt(ctx context.Context, o *object) (id int64, err error) {
-	c := p.r.core.Cluster()
+	c := p.server
 	id, ok, err := c.TableID(ctx, o.DB, o.Name)
 	if err != nil {
 		return 0, err
+	}
+	if ok && p.foreign() && p.resumed {
+		if ok, err = p.adoptUnknown(ctx, o); ok || err != nil {
+			return 0, err
+		}
 	}
 	if ok {
 		if ok, err = p.history.hasID(ctx, c, p.saved.Mark, id); err != nil {
@@ -73,13 +79,29 @@ func (p *Plan) adopt(ctx context.Context, o *object) (id int64, err error) {
 	return id, nil
 }
 
+// adoptUnknown is adopt on a server without a history: an earlier run of the job may have made the object right before it was interrupted, or others have. It is
+// taken as one that was there: a table if it is empty, and it is not the job's to drop.
+func (p *Plan) adoptUnknown(ctx context.Context, o *object) (ok bool, err error) {
+	if o.Kind == cluster.KindTable {
+		if n, err := p.sql.countRows(ctx, o.name()); n > 0 || err != nil {
+			return false, err
+		}
+	}
+	p.keeper.change(func() {
+		o.Own = false
+		p.warnings = append(p.warnings, fmt.Sprintf("%s %s was there when the job went on: it had made it, or others have, and it stays as it is",
+			strings.ToLower(o.Kind.String()), o.name()))
+	})
+	return true, nil
+}
+
 // checkMade looks whether all that the job has made so far, and the tables that it found, are still there: an error names those that aren't.
 func (p *Plan) checkMade(ctx context.Context) error {
 	var names []string
 	for _, d := range p.databases {
 		names = append(names, d.name)
 	}
-	_, objects, err := p.r.core.Cluster().Objects(ctx, names)
+	_, objects, err := p.server.Objects(ctx, names)
 	if err != nil {
 		return err
 	}

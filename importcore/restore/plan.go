@@ -31,6 +31,8 @@ type Plan struct {
 	unpacked *compress.Store
 	listing  *dump.Listing
 	archived *archived // nil: the source is a dump
+	server   server
+	sql      *bySQL // nil: rows go into TiDB's stores
 	files    []source.File
 
 	databases []*database
@@ -68,8 +70,9 @@ type table struct {
 	schemas []*dump.Schema
 	data    []dump.Data
 	bytes   int64
-	// made is how the table is made, nil if it isn't.
+	// made is how the table is made, nil if it isn't; ported what a server that isn't TiDB makes of it.
 	made   *schema.Table
+	ported ported
 	exists bool
 	state  *object
 }
@@ -178,7 +181,7 @@ func (r *Restorer) look(ctx context.Context, task Task) (_ *Plan, err error) {
 		return nil, fmt.Errorf("%w: %w", importcore.ErrCantGoOn, err)
 	}
 	p.resumed = p.saved != nil
-	if p.folder, err = source.OpenFolder(ctx, task.Location, r.core.SourceConfig()); err != nil {
+	if p.folder, err = source.OpenFolder(ctx, task.Location, r.inspect); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -186,6 +189,9 @@ func (r *Restorer) look(ctx context.Context, task Task) (_ *Plan, err error) {
 			err = errors.Join(err, p.Close())
 		}
 	}()
+	if err = p.openTarget(ctx); err != nil {
+		return nil, err
+	}
 	p.unpacked = compress.NewStore(p.folder, 0)
 	if p.files, err = p.folder.List(ctx); err != nil {
 		return nil, err
@@ -221,18 +227,31 @@ func (p *Plan) prepare(ctx context.Context) error {
 		p.now = time.UnixMilli(p.saved.Now)
 		return nil
 	}
-	surroundings, err := p.r.core.InspectCluster(ctx, p.task.Options.SkipPrechecks)
-	if err != nil {
-		return err
-	}
-	p.findings = append(p.findings, surroundings...)
-	if p.now = p.task.Now; p.now.IsZero() {
-		ts, err := p.r.core.Cluster().TSO(ctx)
+	if p.sql == nil {
+		surroundings, err := p.r.core.InspectCluster(ctx, p.task.Options.SkipPrechecks)
 		if err != nil {
 			return err
 		}
-		p.now = time.UnixMilli(int64(ts >> physicalShift))
+		p.findings = append(p.findings, surroundings...)
 	}
+	if p.now = p.task.Now; p.now.IsZero() {
+		now, _, err := p.clock(ctx)
+		p.now = now
+		return err
+	}
+	return nil
+}
+
+// openTarget finds out which way rows take, and what the target is.
+func (p *Plan) openTarget(ctx context.Context) (err error) {
+	if p.task.Options.BySQL || p.r.core == nil {
+		if p.sql, err = openBySQL(ctx, p.r, &p.task); err != nil {
+			return err
+		}
+		p.server = p.r.server(p.sql.target)
+		return nil
+	}
+	p.server = p.r.server(nil)
 	return nil
 }
 
@@ -409,7 +428,12 @@ func (p *Plan) begin() error {
 }
 
 // Close ends the use of a plan that is not run.
-func (p *Plan) Close() error { return p.folder.Close() }
+func (p *Plan) Close() error {
+	if p.sql == nil {
+		return p.folder.Close()
+	}
+	return errors.Join(p.sql.close(), p.folder.Close())
+}
 
 // Contents returns what the plan restores.
 func (p *Plan) Contents() Contents {

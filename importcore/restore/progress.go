@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/sluicedb/sluice/importcore"
+	"github.com/sluicedb/sluice/importcore/logical"
 )
 
 // The steps of a restore.
@@ -49,11 +50,13 @@ type progress struct {
 	running                          map[*importcore.Plan]bool
 	// counted is that of imports that are over in this run.
 	counted importcore.Progress
+	// under are tables whose rows go in by SQL at the moment.
+	under map[*counting]bool
 }
 
 // init is called once the plan's state is known.
 func (g *progress) init(p *Plan) {
-	g.step, g.running = stepPrepare, map[*importcore.Plan]bool{}
+	g.step, g.running, g.under = stepPrepare, map[*importcore.Plan]bool{}, map[*counting]bool{}
 	schemas := len(p.databases) + len(p.sequences) + len(p.tables)
 	g.tables = int64(len(p.tables))
 	for _, t := range p.tables {
@@ -119,6 +122,43 @@ func (g *progress) run(plan *importcore.Plan) (over func()) {
 	}
 }
 
+// counting is a table whose rows go in by SQL. The progress' lock guards it.
+type counting struct {
+	progress    *progress
+	total       int64 // bytes of its files
+	bytes, rows int64
+}
+
+// count counts a table until its end is called.
+func (g *progress) count(total int64) *counting {
+	c := &counting{progress: g, total: total}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.under[c] = true
+	return c
+}
+
+// begin takes what earlier runs have brought in, add what a batch does.
+func (c *counting) begin(n logical.Counts) {
+	c.progress.mu.Lock()
+	defer c.progress.mu.Unlock()
+	c.bytes, c.rows = n.Bytes, n.Rows-n.Ignored
+}
+
+func (c *counting) add(n logical.Counts) {
+	g := c.progress
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	c.bytes, c.rows = c.bytes+n.Bytes, c.rows+n.Rows-n.Ignored
+	g.counted.SourceBytes, g.counted.Rows = g.counted.SourceBytes+n.Bytes, g.counted.Rows+n.Rows-n.Ignored
+}
+
+func (c *counting) end() {
+	c.progress.mu.Lock()
+	defer c.progress.mu.Unlock()
+	delete(c.progress.under, c)
+}
+
 // tableDone counts a table whose rows are all there.
 func (g *progress) tableDone(bytes, rows int64) {
 	g.mu.Lock()
@@ -144,6 +184,9 @@ func (p *Plan) Progress() Progress {
 		now := plan.Progress()
 		add(&out.Counted, &now)
 		out.SourceBytes, out.Rows = out.SourceBytes+now.SourceBytes, out.Rows+now.Rows
+	}
+	for c := range g.under {
+		out.SourceBytes, out.Rows = out.SourceBytes+min(c.bytes, c.total), out.Rows+c.rows
 	}
 	out.SourceBytes = min(out.SourceBytes, out.SourceTotal)
 	out.Steps = append(out.Steps, g.steps...)

@@ -58,7 +58,7 @@ func (p *Plan) Run(ctx context.Context) (_ *Summary, err error) {
 	return nil, p.failed(ctx, err)
 }
 
-func (p *Plan) log() *zap.Logger { return p.r.core.Logger().With(zap.Int64("job", p.task.JobID)) }
+func (p *Plan) log() *zap.Logger { return p.r.log.With(zap.Int64("job", p.task.JobID)) }
 
 // keeps tells whether the job may go on after an error.
 func (p *Plan) keeps(ctx context.Context, err error) bool {
@@ -69,7 +69,7 @@ func (p *Plan) keeps(ctx context.Context, err error) bool {
 		return false
 	}
 	return errors.Is(err, importcore.ErrPaused) || errors.Is(err, source.ErrAway) || errors.Is(err, importcore.ErrAway) ||
-		errors.Is(err, importcore.ErrDiskFull) || importcore.IsAway(ctx, err)
+		errors.Is(err, importcore.ErrDiskFull) || errors.Is(err, importcore.ErrCantGoOn) || importcore.IsAway(ctx, err)
 }
 
 // failed gives the job up and says what is left.
@@ -77,13 +77,13 @@ func (p *Plan) failed(ctx context.Context, err error) error {
 	if p.task.Options.KeepPartial {
 		return left(err, "what was restored so far stays (keep_partial)")
 	}
-	a := abandoning{r: p.r, task: &p.task, state: p.saved}
+	a := abandoning{r: p.r, server: p.server, sql: p.sql, task: &p.task, state: p.saved}
 	fate, giveUpErr := a.all(context.WithoutCancel(ctx))
 	if giveUpErr != nil {
 		return left(err, fmt.Sprintf("what it has made could not be removed: %v", giveUpErr))
 	}
 	if p.task.Checkpoints != nil {
-		if forgetErr := p.task.Checkpoints.Save(context.WithoutCancel(ctx), nil); forgetErr != nil {
+		if forgetErr := a.end(context.WithoutCancel(ctx)); forgetErr != nil {
 			p.log().Warn("the checkpoint of a job that failed could not be removed", zap.Error(forgetErr))
 		}
 	}
@@ -139,7 +139,11 @@ func (p *Plan) steps(ctx context.Context) error {
 		p.log().Info("restore step ended", zap.String("step", step.name), zap.Duration("took", time.Since(began)))
 	}
 	p.progress.enter(stepDone)
-	return p.keeper.save(ctx)
+	if err := p.keeper.save(ctx); err != nil || p.sql == nil {
+		return err
+	}
+	p.forget(ctx)
+	return nil
 }
 
 // fenced returns a context for what changes the target: nothing is sent once the job may be another's.
@@ -156,7 +160,7 @@ const endPatience = 10 * time.Second
 func (p *Plan) summary(ctx context.Context) *Summary {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endPatience) // the work is done, whatever ctx says by now
 	defer cancel()
-	ts, err := p.r.core.Cluster().TSO(ctx)
+	_, ts, err := p.clock(ctx)
 	if err != nil {
 		p.warnings = append(p.warnings, fmt.Sprintf("the cluster's timestamp after the restore is not known: %v", err))
 	}
@@ -180,6 +184,9 @@ func (p *Plan) summary(ctx context.Context) *Summary {
 func (p *Plan) checkForeignKeys(ctx context.Context) error {
 	if p.task.Session.IgnoreForeignKeys {
 		return nil
+	}
+	if p.sql != nil {
+		return p.checkForeignKeysBySQL(ctx)
 	}
 	c := p.r.core.Cluster()
 	for _, t := range p.tables {

@@ -83,7 +83,7 @@ func (p *Plan) eachSchema(ctx context.Context, each func(func() error)) {
 	}
 	for _, d := range p.databases {
 		d.sql = schema.PlainDatabase(d.name)
-		if d.schema != nil {
+		if d.schema != nil && !p.foreign() { // the dump's may name a collation that only TiDB has; the tables name theirs
 			each(func() (err error) {
 				f, err := p.file(ctx, d.schema)
 				if err == nil {
@@ -138,10 +138,13 @@ func (p *Plan) readTable(ctx context.Context, t *table, names schema.Names) erro
 		}
 		if t.made == nil {
 			t.made = read
-			if p.archived != nil {
+			if p.archived != nil && p.sql == nil {
 				if err := p.archived.complete(t, names); err != nil {
 					return err
 				}
+			}
+			if err := p.port(f, t); err != nil {
+				return err
 			}
 			continue
 		}

@@ -33,8 +33,19 @@ type state struct {
 	Databases []string `json:"databases,omitempty"`
 	// Objects are all that the job makes or fills, tables first, in the job's order.
 	Objects []*object `json:"objects"`
+	// SQL is set for a job whose rows go in by SQL.
+	SQL *sqlState `json:"sql,omitempty"`
 	// Ranges are the keys of tables from an archive that are in the cluster for good.
 	Ranges checkpoint.Ranges `json:"ranges,omitempty"`
+}
+
+// sqlState is what only a job by SQL has.
+type sqlState struct {
+	// Job is its name in the ledger on the server, and Begun tells that the ledger knows it.
+	Job   string `json:"job"`
+	Begun bool   `json:"begun,omitempty"`
+	// Databases are those that the job is known to have made, on a server without a history of its schema.
+	Databases []string `json:"databases,omitempty"`
 }
 
 // object is the state of one table, view or sequence.

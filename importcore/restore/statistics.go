@@ -69,7 +69,7 @@ func (p *Plan) ends(ctx context.Context, err error) bool {
 
 // checkStats looks whether the archive has all files with statistics that it says it has.
 func (p *Plan) checkStats() {
-	if p.archived == nil || !p.task.Options.LoadStats {
+	if p.archived == nil || p.sql != nil || !p.task.Options.LoadStats {
 		return
 	}
 	for _, t := range p.tables {

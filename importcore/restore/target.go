@@ -25,7 +25,7 @@ func (p *Plan) lookAtTarget(ctx context.Context) error {
 	for _, d := range p.databases {
 		names = append(names, d.name)
 	}
-	databases, objects, err := p.r.core.Cluster().Objects(ctx, names)
+	databases, objects, err := p.server.Objects(ctx, names)
 	if err != nil {
 		return err
 	}
@@ -49,7 +49,7 @@ func (p *Plan) lookAtTarget(ctx context.Context) error {
 		switch t.exists = exists; {
 		case exists && kind != cluster.KindTable:
 			others = append(others, t.to.String())
-		case exists && p.archived != nil:
+		case exists && p.archived != nil && p.sql == nil:
 			taken = append(taken, t.to.String())
 		case exists:
 			existing = append(existing, t)
@@ -58,13 +58,17 @@ func (p *Plan) lookAtTarget(ctx context.Context) error {
 		}
 	}
 	if len(others) > 0 {
-		p.finding(precheck.Schema, "the dump has tables where the cluster has views or sequences: %s", enumerate(others))
+		p.finding(precheck.Schema, "the source has tables where the target has views or sequences: %s", enumerate(others))
 	}
 	if len(taken) > 0 {
 		p.finding(precheck.TargetEmpty, "tables of the archive exist already in the cluster: %s", enumerate(taken))
 	}
 	if len(missing) > 0 {
 		p.finding(precheck.Schema, "there is no such table, and no schema file that says how to make it: %s", enumerate(missing))
+	}
+	if p.sql != nil {
+		p.refusePorted()
+		return p.lookAtTablesBySQL(ctx, existing)
 	}
 	return p.lookAtTables(ctx, existing, own)
 }
@@ -173,6 +177,9 @@ func (p *Plan) newState(basis checkpoint.Digest) *state {
 	s := &state{Version: stateVersion, Basis: basis, Now: p.now.UnixMilli(), Mark: "sluice " + uuid.NewString()}
 	if p.archived != nil {
 		s.BackupTS = p.backupTS
+	}
+	if p.sql != nil {
+		s.SQL = &sqlState{Job: uuid.NewString()}
 	}
 	for _, d := range p.databases {
 		if !d.exists {

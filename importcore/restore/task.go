@@ -5,21 +5,53 @@ import (
 	"time"
 
 	"github.com/pingcap/tidb/pkg/parser/mysql"
+	"go.uber.org/zap"
 
 	"github.com/sluicedb/sluice/importcore"
 	"github.com/sluicedb/sluice/importcore/archive"
 	"github.com/sluicedb/sluice/importcore/cluster/sqlconn"
 	"github.com/sluicedb/sluice/importcore/format/csv"
+	"github.com/sluicedb/sluice/importcore/logical"
 	"github.com/sluicedb/sluice/importcore/precheck"
+	"github.com/sluicedb/sluice/importcore/source"
 )
 
-// Restorer runs restores for one cluster. It is safe for concurrent use and holds nothing that has to be closed.
+// Restorer runs restores for one cluster, or one server that isn't TiDB. It is safe for concurrent use and holds nothing that has to be closed.
 type Restorer struct {
-	core *importcore.Core
+	core *importcore.Core // nil for a server that isn't TiDB
+	// account is how rows are brought in by SQL.
+	account logical.Params
+	// inspect and read are how sources are looked at for somebody who waits, and read by jobs.
+	inspect, read source.Config
+	log           *zap.Logger
 }
 
 // New returns a Restorer over a core, which stays the caller's to close.
-func New(core *importcore.Core) *Restorer { return &Restorer{core: core} }
+func New(core *importcore.Core) *Restorer {
+	r := &Restorer{core: core, inspect: core.SourceConfig(), read: core.PatientSourceConfig(), log: core.Logger()}
+	r.account.Addrs, r.account.User, r.account.Password = core.Account()
+	return r
+}
+
+// SQLConfig says where a Restorer without a core works.
+type SQLConfig struct {
+	// Server is how the server is reached; its Session and Connections are the Restorer's own.
+	Server logical.Params
+	// Source is how files are reached that are not on this machine, by jobs that run.
+	Source source.Config
+	// Logger is required.
+	Logger *zap.Logger
+}
+
+// inspectPatience is how long a store that fails is tried for somebody who waits for the answer.
+const inspectPatience = 5 * time.Second
+
+// NewBySQL returns a Restorer for a server that isn't TiDB: all rows go in by SQL.
+func NewBySQL(cfg SQLConfig) *Restorer {
+	inspect := cfg.Source
+	inspect.Patience, inspect.Stall = inspectPatience, inspectPatience
+	return &Restorer{account: cfg.Server, inspect: inspect, read: cfg.Source, log: cfg.Logger}
+}
 
 // Name names a table, view or sequence, or with Table "" a whole database. Case makes no difference.
 type Name struct{ DB, Table string }
@@ -59,6 +91,8 @@ type Options struct {
 	// CSV says how CSV files are written; see DefaultCSV. CSVHeader says that their first rows name the columns.
 	CSV       csv.Config
 	CSVHeader bool
+	// BySQL brings rows in by INSERT and REPLACE, into tables that may hold rows. A Restorer without a core does so always.
+	BySQL bool
 	// SkipSchemaFiles restores rows only: the tables must exist.
 	SkipSchemaFiles bool
 	OnDuplicate     importcore.OnDuplicate
@@ -69,7 +103,7 @@ type Options struct {
 	// DisableImportMode leaves the stores in normal mode.
 	DisableImportMode bool
 	// Concurrency is how many small tables of a dump are imported, or key ranges of an archive downloaded, at a time; 0 is as many tables as
-	// memory allows, up to 8, or 16 ranges or more.
+	// memory allows, up to 8, or 16 ranges or more. By SQL it is how many connections bring rows in.
 	Concurrency int
 	// KeepPartial leaves what a failed job has made.
 	KeepPartial bool

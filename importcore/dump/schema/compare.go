@@ -25,7 +25,7 @@ func (t *Table) Differences(existing *model.TableInfo) (found []string) {
 			continue
 		case i < at:
 			found = append(found, fmt.Sprintf("column %s comes in another order", name.O))
-		case generated(c) != existing.Columns[i].IsGenerated():
+		case Generated(c) != existing.Columns[i].IsGenerated():
 			found = append(found, fmt.Sprintf("column %s is generated in one of both only", name.O))
 		}
 		at = max(at, i)
@@ -42,7 +42,8 @@ func (t *Table) Differences(existing *model.TableInfo) (found []string) {
 	return found
 }
 
-func generated(c *ast.ColumnDef) bool {
+// Generated tells whether a column takes no values, because it is computed.
+func Generated(c *ast.ColumnDef) bool {
 	return slices.ContainsFunc(c.Options, func(o *ast.ColumnOption) bool { return o.Tp == ast.ColumnOptionGenerated })
 }
 
@@ -111,7 +112,7 @@ func (t *Table) DiffersFrom(other *Table) string {
 	}
 	for i, c := range t.Columns {
 		o := other.Columns[i]
-		if c.Name.Name.L != o.Name.Name.L || generated(c) != generated(o) || !takes(c.Tp, o.Tp) {
+		if c.Name.Name.L != o.Name.Name.L || Generated(c) != Generated(o) || !takes(c.Tp, o.Tp) {
 			return fmt.Sprintf("column %d is %s %s, and elsewhere %s %s", i+1, c.Name.Name.O, c.Tp.String(), o.Name.Name.O, o.Tp.String())
 		}
 	}

@@ -2,50 +2,67 @@ package logical_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap/zaptest"
 
-	"github.com/sluicedb/sluice/importcore/dump"
+	"github.com/sluicedb/sluice/importcore"
 	"github.com/sluicedb/sluice/importcore/fault"
-	"github.com/sluicedb/sluice/importcore/format/compress"
-	"github.com/sluicedb/sluice/importcore/format/csv"
 	"github.com/sluicedb/sluice/importcore/logical"
-	"github.com/sluicedb/sluice/importcore/logical/dumpload"
-	"github.com/sluicedb/sluice/importcore/source"
+	"github.com/sluicedb/sluice/importcore/restore"
 	"github.com/sluicedb/sluice/tests/mariadb"
 	"github.com/sluicedb/sluice/tests/peers"
 	"github.com/sluicedb/sluice/tests/playground"
 )
 
-// loadTask is the load of a folder into a server.
-func loadTask(t *testing.T, to *server, folder string) dumpload.Task {
-	t.Helper()
-	store, err := source.OpenFolder(t.Context(), folder, source.Config{})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, store.Close()) })
-	files, err := store.List(t.Context())
-	require.NoError(t, err)
-	cfg := csv.DefaultConfig()
-	return dumpload.Task{
-		Job: job(), Store: compress.NewStore(store, 0), Listing: dump.Read(files), CSV: cfg, CSVHeader: true, BatchBytes: 32 << 10, Lanes: 3,
-		Params: logical.Params{Addrs: []string{to.addr}, User: to.user, Password: to.password, Session: logical.Session{SQLMode: strict}},
+// restorer is one of the test's server.
+func (s *server) restorer() *restore.Restorer {
+	return restore.NewBySQL(restore.SQLConfig{
+		Server: logical.Params{Addrs: []string{s.addr}, User: s.user, Password: s.password}, Logger: zaptest.NewLogger(s.t),
+	})
+}
+
+// restoreTask restores all that is in a folder.
+func restoreTask(folder string) restore.Task {
+	return restore.Task{
+		JobID: jobs.Add(1), Location: folder, Selection: restore.Selection{Everything: true}, Checkpoints: &checkpoints{},
+		Options: restore.Options{CSV: restore.DefaultCSV(), CSVHeader: true, Checksum: importcore.ChecksumRequired},
+		Session: restore.Session{SQLMode: strict}, Threads: 2, MemoryBudget: importcore.DefaultMemoryBudget,
 	}
 }
 
-func load(ctx context.Context, task dumpload.Task) (*dumpload.Summary, error) {
-	p, err := dumpload.New(ctx, task)
+// restored runs a task, from its beginning or from where it was.
+func restored(ctx context.Context, r *restore.Restorer, task restore.Task) (*restore.Summary, error) {
+	plan, err := r.Plan(ctx, task)
 	if err != nil {
 		return nil, err
 	}
-	defer p.Close()
-	return p.Run(ctx)
+	return plan.Run(ctx)
+}
+
+// checkpoints keeps one in memory.
+type checkpoints struct {
+	mu   sync.Mutex
+	data []byte
+}
+
+func (c *checkpoints) Load(context.Context) ([]byte, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.data, nil
+}
+
+func (c *checkpoints) Save(_ context.Context, data []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.data = data
+	return nil
 }
 
 // tidbSource makes a database in TiDB with what MariaDB has too.
@@ -120,20 +137,23 @@ func TestDumpOfTiDBIntoMariaDB(t *testing.T) {
 		d.Bin, d.Cluster, d.Databases, d.Dir, d.WorkDir = program, playground.Shared(t), []string{from.name}, folder, t.TempDir()
 		_, err := d.Run(t.Context())
 		require.NoError(t, err)
-		task := loadTask(t, to, folder)
+		task, r := restoreTask(folder), to.restorer()
 		ctx, cancel := context.WithCancelCause(t.Context())
-		stop := errors.New("interrupted")
-		batches := atomic.Int64{}
-		task.Committed = func(logical.Counts) {
-			if batches.Add(1) == 5 {
-				cancel(stop)
+		done := 0
+		task.Events = func(e restore.Event) {
+			if e.State == restore.TableDone && e.Rows > 0 {
+				if done++; done == 5 {
+					cancel(importcore.ErrPaused)
+				}
 			}
 		}
-		_, err = load(ctx, task)
-		require.ErrorIs(t, err, stop)
-		sum, err := load(t.Context(), task)
+		_, err = restored(ctx, r, task)
+		require.ErrorIs(t, err, importcore.ErrPaused)
+		task.Events = nil
+		sum, err := restored(t.Context(), r, task)
 		require.NoError(t, err, d.FileType)
-		require.Greater(t, sum.Rows.Rows, int64(5000))
+		require.Greater(t, sum.Rows, int64(5000))
+		require.Empty(t, to.rows("SELECT COUNT(*) FROM sluice.logical_ledger WHERE table_schema = '"+from.name+"' HAVING COUNT(*) > 0"), "the job is over")
 		same(t, from)
 		_, err = to.db.ExecContext(t.Context(), "DROP DATABASE "+from.name)
 		require.NoError(t, err)
@@ -157,10 +177,10 @@ func TestRefusedDump(t *testing.T) {
 	} {
 		require.NoError(t, os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600))
 	}
-	_, err := load(t.Context(), loadTask(t, to, folder))
+	_, err := restored(t.Context(), to.restorer(), restoreTask(folder))
 	require.Error(t, err)
 	require.EqualValues(t, 8173, fault.As(err).Code)
-	for _, what := range []string{"the type VECTOR of column e", "the collation utf8mb4_0900_ai_ci of column e", "the expression in index k", "sequence `refused`.`s`", "no schema file says how to make it"} {
+	for _, what := range []string{"the type VECTOR of column e", "the collation utf8mb4_0900_ai_ci of column e", "the expression in index k", "no schema file that says how to make it"} {
 		require.ErrorContains(t, err, what)
 	}
 	require.Empty(t, to.rows("SELECT schema_name FROM information_schema.schemata WHERE schema_name = 'refused'"))
@@ -178,18 +198,34 @@ func TestMissingParents(t *testing.T) {
 	write(".parent-schema.sql", "CREATE TABLE parent (id INT PRIMARY KEY);")
 	write(".a_child.0001.csv", "id,p\n1,1\n2,\\N\n3,7\n")
 	write(".parent.0001.csv", "id\n1\n")
-	_, err := load(t.Context(), loadTask(t, to, folder))
+	r := to.restorer()
+	_, err := restored(t.Context(), r, restoreTask(folder))
 	require.Error(t, err)
 	require.EqualValues(t, 1452, fault.As(err).Code)
 	require.ErrorContains(t, err, `("7")`)
-	to.exec("INSERT INTO parent VALUES (7)")
-	sum, err := load(t.Context(), loadTask(t, to, folder+"/"))
-	require.Error(t, err, "another job finds the rows of the first one")
+	require.ErrorContains(t, err, "what the job had made was dropped")
+	require.Empty(t, to.rows("SHOW TABLES"))
+
+	// Into tables that are there, and hold rows: what was brought in stays when the job fails, and when it is tried again it goes on behind that.
+	to.exec("CREATE TABLE parent (id INT PRIMARY KEY)", "INSERT INTO parent VALUES (7)",
+		"CREATE TABLE a_child (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES parent (id))", "INSERT INTO a_child VALUES (3, 7)")
+	task := restoreTask(folder)
+	task.Options.Concurrency = 1
+	_, err = restored(t.Context(), r, task)
+	require.Error(t, err)
 	require.EqualValues(t, 1062, fault.As(err).Code)
-	require.NotNil(t, sum)
-	task := loadTask(t, to, folder)
-	task.OnDuplicate = logical.DuplicateIgnore
-	sum, err = load(t.Context(), task)
+	require.ErrorContains(t, err, "a_child.0001.csv, line 4")
+	require.ErrorContains(t, err, "left behind: table `"+to.name+"`.`parent` with 1 rows that the job has brought in")
+	to.exec("DELETE FROM a_child")
+	sum, err := restored(t.Context(), r, task)
 	require.NoError(t, err)
-	require.EqualValues(t, 4, sum.Rows.Ignored)
+	require.EqualValues(t, 4, sum.Rows)
+	require.Equal(t, []string{"1", "7"}, to.rows("SELECT id FROM parent ORDER BY 1"))
+
+	task = restoreTask(folder)
+	task.Options.OnDuplicate = importcore.DuplicateIgnore
+	sum, err = restored(t.Context(), r, task)
+	require.NoError(t, err)
+	require.Zero(t, sum.Rows)
+	require.Contains(t, strings.Join(sum.Warnings, "; "), "3 rows were left out because of rows with the same keys")
 }
