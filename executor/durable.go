@@ -24,6 +24,8 @@ const (
 	restoreVersion = 2
 	// dumpVersion is that of jobs whose files are SQL dumps, which a Sluice that doesn't look at Spec.Format would read as CSV.
 	dumpVersion = 3
+	// rulesVersion is that of restores with FILES, which an older Sluice would not heed.
+	rulesVersion = 4
 )
 
 // errNoTask says that a job can't be run from its row.
@@ -48,6 +50,9 @@ func encodeSpec(s *Spec) (string, error) {
 	d.Spec.Assignments, d.Spec.TimeZone = nil, nil
 	if s.Restore != nil {
 		d.Version = restoreVersion
+		if len(s.Restore.Options.Files) > 0 {
+			d.Version = rulesVersion
+		}
 	}
 	for _, a := range s.Assignments {
 		d.Assignments = append(d.Assignments, durableAssignment{Column: a.Column, Text: a.Text})
@@ -70,7 +75,8 @@ func decodeSpec(text string) (*Spec, error) {
 	if err := decoder.Decode(&d); err != nil {
 		return nil, fmt.Errorf("the job's row: %w", err)
 	}
-	if !slices.Contains([]int{durableVersion, restoreVersion, dumpVersion}, d.Version) || (d.Version == restoreVersion) != (d.Restore != nil) {
+	if !slices.Contains([]int{durableVersion, restoreVersion, dumpVersion, rulesVersion}, d.Version) ||
+		(d.Version == restoreVersion || d.Version == rulesVersion) != (d.Restore != nil) {
 		return nil, fmt.Errorf("%w: version %d", errNoTask, d.Version)
 	}
 	s := d.Spec

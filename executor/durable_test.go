@@ -118,6 +118,13 @@ func TestDurableSpecOfARestore(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, what, again.Restore)
 	require.EqualValues(t, 4, again.Options.Thread)
+	spec.Restore.Options.Files = []sqlext.FileRule{{Path: "a", Type: "ignore"}}
+	durable, err = encodeSpec(&spec)
+	require.NoError(t, err)
+	require.Contains(t, durable, `"Version":4`, "an older Sluice would take the files for what their names say")
+	again, err = decodeSpec(durable)
+	require.NoError(t, err)
+	require.Equal(t, spec.Restore, again.Restore)
 	_, err = decodeSpec(`{"Version":2}`)
 	require.ErrorIs(t, err, errNoTask)
 	_, err = decodeSpec(`{"Version":1,"Restore":{}}`)

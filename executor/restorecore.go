@@ -11,6 +11,7 @@ import (
 	"github.com/sluicedb/sluice/executor/privilege"
 	"github.com/sluicedb/sluice/importcore"
 	"github.com/sluicedb/sluice/importcore/archive"
+	"github.com/sluicedb/sluice/importcore/dump"
 	"github.com/sluicedb/sluice/importcore/format/csv"
 	"github.com/sluicedb/sluice/importcore/precheck"
 	"github.com/sluicedb/sluice/importcore/restore"
@@ -136,6 +137,7 @@ func restoreOptions(t *Task) restore.Options {
 		CSV: restoreCSV(o, t.Options.CharacterSet), CSVHeader: o.CSVHeader == sqlext.CSVHeaderColumns, SkipSchemaFiles: o.SkipSchemaFiles,
 		OnDuplicate: onDuplicate(t.Options.OnDuplicate), Checksum: checksumLevel(t.Options.ChecksumTable), Analyze: analyzeLevel(o.Analyze), LoadStats: o.LoadStats,
 		Concurrency: int(min(t.Options.Thread, maxConcurrency)), KeepPartial: t.Options.KeepPartial, SkipPrechecks: skippedPrechecks(&t.Options),
+		Files: fileRules(o.Files), DefaultFiles: o.DefaultFileRules,
 		ForDumps: given(t, dumpOptions), ForArchives: given(t, archiveOptions),
 	}
 }
@@ -144,12 +146,19 @@ func restoreOptions(t *Task) restore.Options {
 var (
 	dumpOptions = []string{
 		"character_set", "csv_backslash_escape", "csv_delimiter", "csv_header", "csv_not_null", "csv_null", "csv_separator", "on_duplicate",
-		"skip_schema_files", "strict_format",
+		"files", "skip_schema_files", "strict_format",
 	}
 	archiveOptions = []string{
 		"encryption_keyfile", "encryption_method", "load_stats", "send_credentials_to_tikv", "wait_tiflash_ready", "with_sys_table",
 	}
 )
+
+func fileRules(list []sqlext.FileRule) (rules []dump.Rule) {
+	for _, r := range list {
+		rules = append(rules, dump.Rule(r))
+	}
+	return rules
+}
 
 // given are those of some options that the statement has, as statements have them.
 func given(t *Task, names []string) (list []string) {

@@ -96,6 +96,9 @@ func restoreRow(j *job.Job, n jobstore.TableCount, zone *time.Location) ([]Value
 	if err != nil {
 		return nil, err
 	}
+	if j.Status == job.Finished { // views and sequences too, of which nothing is told
+		n.Done = n.All
+	}
 	var backup, cluster, connection Value
 	if done.BackupTS != 0 {
 		backup = unsignedValue(done.BackupTS)

@@ -15,7 +15,7 @@ import (
 //	[EXPLAIN] RESTORE {DATABASE | SCHEMA} {* | name [AS name] [, ...]} FROM 'location' [option ...]
 //	[EXPLAIN] RESTORE TABLE [db.]name [AS [db.]name] [, ...] FROM 'location' [option ...]
 //
-// and these options, between TiDB's own: FILTER [=] 'rules', ROUTE [=] 'rules', DETACHED, DRY_RUN or DRY RUN, and
+// and these options, between TiDB's own: FILTER [=] 'rules', ROUTE [=] 'rules', FILES [=] 'rules', DETACHED, DRY_RUN or DRY RUN, and
 // options of IMPORT INTO that hold for a whole job (sharedOptions). All of it is cut out, TiDB's parser reads the rest.
 
 // sharedOptions are options of IMPORT INTO that RESTORE has under the same name.
@@ -37,6 +37,7 @@ type restoreCut struct {
 	options []*ast.LoadDataOpt
 	filter  *string
 	route   *string
+	files   *string
 }
 
 // restoreCutter walks through a text once. blanked is the text with blanks where something was cut out.
@@ -139,6 +140,9 @@ func (c *restoreCutter) options() {
 			c.blank(at)
 		case name == "route":
 			c.once(name, &c.cut.route)
+			c.blank(at)
+		case name == "files":
+			c.once(name, &c.cut.files)
 			c.blank(at)
 		case name == "dry" && c.s.word("RUN"):
 			c.shared("dry_run")
@@ -268,6 +272,13 @@ func (o *RestoreOptions) setCut(cut *restoreCut) (text string, err *Error) {
 		}
 		o.Job.Specified["route"] = *cut.route
 		text += " ROUTE = " + quoteText(*cut.route)
+	}
+	if cut.files != nil {
+		if o.Files, o.DefaultFileRules, err = parseFiles(*cut.files); err != nil {
+			return "", err
+		}
+		o.Job.Specified["files"] = *cut.files
+		text += " FILES = " + quoteText(*cut.files)
 	}
 	return text, nil
 }

@@ -103,6 +103,10 @@ type RestoreOptions struct {
 	Filters []string
 	// Routes say where tables go, by their names in the source; the first that fits counts.
 	Routes []Route
+	// Files say what the files of a dump are; the first that fits counts. Without any, and with DefaultFileRules for those that none fits, files
+	// are what their names say.
+	Files            []FileRule
+	DefaultFileRules bool
 }
 
 func defaultRestoreOptions() RestoreOptions {

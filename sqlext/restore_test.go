@@ -95,7 +95,11 @@ func TestParseRestoreOptions(t *testing.T) {
 		"max_errors = 5":                     {int64(5), func(o *RestoreOptions) { o.Job.MaxErrors = 5 }},
 		"skip_prechecks = 'empty_regions,x'": {"empty_regions,x", func(o *RestoreOptions) { o.Job.SkipPrechecks = []string{"empty_regions", "x"} }},
 		"FILTER = 'a.*, !a.t'":               {"a.*, !a.t", func(o *RestoreOptions) { o.Filters = []string{"a.*", "!a.t"} }},
-		"ROUTE 'a*.t? -> b.t'":               {"a*.t? -> b.t", func(o *RestoreOptions) { o.Routes = []Route{{"a*", "t?", "b", "t"}} }},
+		`FILES = "{pattern = '^(\\w+)\\.txt$', schema = 'a', table = '$1', type = 'csv'}"`: {`{pattern = '^(\w+)\.txt$', schema = 'a', table = '$1', type = 'csv'}`,
+			func(o *RestoreOptions) {
+				o.Files = []FileRule{{Pattern: `^(\w+)\.txt$`, Schema: "a", Table: "$1", Type: "csv"}}
+			}},
+		"ROUTE 'a*.t? -> b.t'": {"a*.t? -> b.t", func(o *RestoreOptions) { o.Routes = []Route{{"a*", "t?", "b", "t"}} }},
 	} {
 		st := mustParse(t, "RESTORE DATABASE * FROM '/d' "+option).(*Restore)
 		name := strings.ToLower(strings.ReplaceAll(strings.Trim(option, " "), "ON DUPLICATE", "ON_DUPLICATE"))
@@ -207,6 +211,14 @@ func TestRestoreErrors(t *testing.T) {
 		{all + "FILTER ''", 8164, "Invalid option value for filter"},
 		{all + "FILTER '@/etc/passwd'", 8164, "Invalid option value for filter"},
 		{all + "FILTER 'a.*,#x'", 8164, "Invalid option value for filter"},
+		{all + "FILES 'a'", 8164, "files, which is no TOML"},
+		{all + "FILES \"{pattern = '(', schema = 'a', table = 'b', type = 'csv'}\"", 8164, "no regular expression"},
+		{all + "FILES \"{pattern = 'x', schema = 'a', table = 'b', type = 'cvs'}\"", 8164, "the type 'cvs'"},
+		{all + "FILES \"{pattern = 'x', schema = 'a', table = 'b', typ = 'csv'}\"", 8164, "the unknown key files.typ"},
+		{all + "FILES \"{pattern = 'x', path = 'x', schema = 'a', table = 'b', type = 'csv'}\"", 8164, "a pattern nor a path"},
+		{all + "FILES \"{pattern = 'x', table = 'b', type = 'csv'}\"", 8164, "no schema"},
+		{all + "FILES \"{pattern = 'x', schema = 'b', type = 'csv'}\"", 8164, "no table"},
+		{all + "FILES '[mydumper]'", 8164, "no rules"},
 		{all + "ROUTE 'a.b'", 8164, "Invalid option value for route"},
 		{all + "ROUTE 'a -> b.c'", 8164, "Invalid option value for route"},
 		{all + "ROUTE 'a -> b c'", 8164, "Invalid option value for route"},
@@ -261,4 +273,13 @@ func TestFiltersAndRoutes(t *testing.T) {
 	routes, err := parseRoutes("shard_[0-9].user-? -> db.`us-er,1` ,\n old -> `new`, `a.b`.* -> c")
 	require.Nil(t, err)
 	require.Equal(t, []Route{{"shard_[0-9]", "user-?", "db", "us-er,1"}, {"old", "", "new", ""}, {"a.b", "*", "c", ""}}, routes)
+}
+
+func TestFiles(t *testing.T) {
+	t.Parallel()
+	rules, withDefault, err := parseFiles("[mydumper]\ndefault-file-rules = true\n[[mydumper.files]]\npath = 'x/y'\ntype = 'ignore'\n[[mydumper.files]]\n" +
+		"pattern = '(?i)^(.*)\\.(sql|csv)$'\nschema = 'a'\ntable = '$1'\ntype = '$2'\nkey = '1'\ncompression = 'gz'\n")
+	require.Nil(t, err)
+	require.True(t, withDefault)
+	require.Equal(t, []FileRule{{Path: "x/y", Type: "ignore"}, {Pattern: `(?i)^(.*)\.(sql|csv)$`, Schema: "a", Table: "$1", Type: "$2", Key: "1", Compression: "gz"}}, rules)
 }

@@ -4,6 +4,7 @@
 //
 //	name.go     one file's path → what it is
 //	listing.go  all files → objects, skipped files, problems
+//	rules.go    what files are by rules of the user instead
 //	order.go    the order of a table's data files
 //	whole.go    dumps in one file, as mysqldump writes them
 //	metadata.go the file that the dumping tool writes about itself

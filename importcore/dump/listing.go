@@ -30,6 +30,8 @@ type Listing struct {
 	Problems []Problem
 	// BR is the path of a backup's meta file, "" if there is none. Then this is no dump.
 	BR string
+	// Shell is the path of the file that makes the folder a dump of MySQL Shell, "" if there is none. Its other files mean something else then.
+	Shell string
 }
 
 // Database is a database that a file's name mentions.
@@ -76,6 +78,8 @@ type Data struct {
 	Format Format
 	// Section is the part of an SQL file that holds the table's rows; nil for all of it.
 	Section *sqldump.Section
+	// order are what the files of a table are ordered by first.
+	order []string
 }
 
 // Skipped is a file that is not restored.
@@ -104,6 +108,7 @@ type lister struct {
 	sequences map[key]*Object
 	data      []namedFile
 	unknown   []source.File // SQL files of which the name doesn't say what they are
+	rules     *Rules
 }
 
 // namedFile is a data file with what its name says.
@@ -112,10 +117,22 @@ type namedFile struct {
 	name Name
 }
 
-// Read sorts the files of a source.Folder, which may come in any order. It opens none.
-func Read(files []source.File) *Listing {
+// ReadFile is Read for one file that is a whole dump of its own, whatever its name.
+func ReadFile(f source.File) *Listing {
+	if !isSQL(f.Key) {
+		return &Listing{Skipped: []Skipped{{f.Path, "its suffix is not that of an SQL file that can be read"}}}
+	}
+	return &Listing{Whole: []source.File{f}}
+}
+
+// Read sorts the files of a source.Folder, which may come in any order, by their names. It opens none.
+func Read(files []source.File) *Listing { return ReadBy(files, nil) }
+
+// ReadBy is Read by rules; nil are those of the names.
+func ReadBy(files []source.File, rules *Rules) *Listing {
 	l := &lister{
-		out: &Listing{}, databases: map[string]*Database{},
+		rules: rules,
+		out:   &Listing{}, databases: map[string]*Database{},
 		tables: map[key]*Object{}, views: map[key]*Object{}, sequences: map[key]*Object{},
 	}
 	files = slices.Clone(files)
@@ -134,9 +151,23 @@ func Read(files []source.File) *Listing {
 // backupMeta is the name of the file that makes a folder a BR archive.
 const backupMeta = "backupmeta"
 
+// shellMeta is that of MySQL Shell's dumps.
+// https://dev.mysql.com/doc/mysql-shell/8.4/en/mysql-shell-utilities-dump-instance-schema.html
+const shellMeta = "@.json"
+
 // file sorts one file. Data files wait until all schema files are known.
 func (l *lister) file(f source.File) {
-	n := ParseName(f.Key)
+	n, skip, bad := l.rules.ofFile(&f)
+	switch {
+	case skip != "":
+		l.skip(f, "%s", skip)
+		return
+	case bad != "":
+		l.ensureDatabase(n.DB)
+		n.Object = ""
+		l.problem(n, f, "%s", bad)
+		return
+	}
 	switch n.Kind {
 	case KindDatabase:
 		l.database(n, f)
@@ -163,8 +194,11 @@ func (l *lister) file(f source.File) {
 	case KindPolicy:
 		l.out.Policies = append(l.out.Policies, f)
 	default:
-		if path.Base(f.Key) == backupMeta {
+		switch path.Base(f.Key) {
+		case backupMeta:
 			l.out.BR = f.Path
+		case shellMeta:
+			l.out.Shell = f.Path
 		}
 		if isSQL(f.Key) {
 			l.unknown = append(l.unknown, f)
@@ -247,7 +281,11 @@ func (l *lister) dataFile(f namedFile) {
 		t = &Object{DB: f.name.DB, Name: f.name.Object}
 		l.tables[k] = t
 	}
-	t.Data = append(t.Data, Data{File: f.File, Format: f.name.Format})
+	d := Data{File: f.File, Format: f.name.Format, order: []string{f.name.Key}}
+	if f.name.Key == "" {
+		d.order = numbers(f.Key)
+	}
+	t.Data = append(t.Data, d)
 	t.Bytes += f.Size
 }
 

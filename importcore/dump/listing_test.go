@@ -119,3 +119,52 @@ func TestPosition(t *testing.T) {
 		}
 	}
 }
+
+// TestRules: the first rule that fits a file says what it is.
+func TestRules(t *testing.T) {
+	var files []source.File
+	for _, key := range []string{"x/orders.txt", "x/orders.10.txt", "x/orders.9.txt", "x/orders.last.txt", "x/orders.sql", "notes", "data.bin", "odd.parquet", "bad.type", "a.t.csv"} {
+		files = append(files, source.File{Path: "/d/" + key, Key: key, Size: 1})
+	}
+	list := []dump.Rule{
+		{Pattern: `^x/(\w+)\.sql$`, Schema: "Shop", Table: "${1}", Type: "table-schema"},
+		{Pattern: `^x/(?P<table>\w+)(?:\.(\w+))?\.txt$`, Schema: "shop", Table: "${table}", Type: "csv", Key: "$2"},
+		{Path: "data.bin", Schema: "shop", Table: "more", Type: "sql", Compression: "GZ"},
+		{Path: "odd.parquet", Schema: "shop", Table: "more", Type: "ignore"},
+		{Pattern: `^bad\.(.*)$`, Schema: "shop", Table: "more", Type: "$1"},
+		{Pattern: `orders`, Schema: "never", Table: "reached", Type: "csv"},
+	}
+	for name, withDefault := range map[string]bool{"rules": false, "rules_default": true} {
+		rules, err := dump.NewRules(list, withDefault)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := dump.ReadBy(files, rules)
+		golden(t, "testdata/"+name+".golden", show(l))
+		for _, table := range l.Tables {
+			if table.Name == "more" && table.Data[0].Compression != source.Gzip {
+				t.Error(table.Data)
+			}
+		}
+	}
+	if _, err := dump.NewRules([]dump.Rule{{Pattern: "("}}, false); err == nil {
+		t.Error("a pattern that can't be read")
+	}
+}
+
+// TestReadFile: a file that is named itself is a whole dump, if it is of SQL.
+func TestReadFile(t *testing.T) {
+	if got := show(dump.ReadFile(source.File{Path: "/d/a.b.sql.gz", Key: "a.b.sql.gz"})); got != "whole a.b.sql.gz\n" {
+		t.Error(got)
+	}
+	if got := show(dump.ReadFile(source.File{Path: "/d/a.csv", Key: "a.csv"})); !strings.HasPrefix(got, "skipped /d/a.csv: its suffix") {
+		t.Error(got)
+	}
+}
+
+// TestShell: a dump of MySQL Shell is known by its file @.json.
+func TestShell(t *testing.T) {
+	if l := dump.Read([]source.File{{Path: "/d/@.json", Key: "@.json"}, {Path: "/d/a@t@@0.tsv.zst", Key: "a@t@@0.tsv.zst"}}); l.Shell != "/d/@.json" {
+		t.Error(l.Shell)
+	}
+}

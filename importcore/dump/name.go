@@ -54,6 +54,8 @@ type Name struct {
 	// Number is the digits of a data file's number, "" if it has none.
 	Number string
 	Format Format
+	// Key is what a rule orders the data files of a table by, "" for the numbers in their names.
+	Key string
 	// Packing is the suffix of a compressed file, in lower case and without its dot.
 	Packing string
 }

@@ -196,7 +196,9 @@ func (r *Restorer) look(ctx context.Context, task Task) (_ *Plan, err error) {
 	if p.files, err = p.folder.List(ctx); err != nil {
 		return nil, err
 	}
-	p.listing = dump.Read(p.files)
+	if err := p.list(); err != nil {
+		return nil, err
+	}
 	if archive.Is(p.files) {
 		if err := p.openArchive(ctx); err != nil {
 			return nil, err
@@ -205,6 +207,24 @@ func (r *Restorer) look(ctx context.Context, task Task) (_ *Plan, err error) {
 		return nil, err
 	}
 	return p, p.prepare(ctx)
+}
+
+// list finds out what the files are.
+func (p *Plan) list() error {
+	if source.IsFile(p.task.Location, p.files) {
+		p.listing = dump.ReadFile(p.files[0])
+		return nil
+	}
+	rules, err := dump.NewRules(p.task.Options.Files, p.task.Options.DefaultFiles)
+	if err != nil {
+		return err
+	}
+	p.listing = dump.ReadBy(p.files, rules)
+	if p.listing.Shell != "" {
+		return fault.New(fault.User, codePrecheckFailed, "%s says that this is a dump of MySQL Shell (util.dumpInstance and the like), which can't be restored: "+
+			"use mysqldump, mydumper or Dumpling", p.listing.Shell)
+	}
+	return nil
 }
 
 // prepare finds out what is restored and checks it.

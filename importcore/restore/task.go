@@ -10,6 +10,7 @@ import (
 	"github.com/sluicedb/sluice/importcore"
 	"github.com/sluicedb/sluice/importcore/archive"
 	"github.com/sluicedb/sluice/importcore/cluster/sqlconn"
+	"github.com/sluicedb/sluice/importcore/dump"
 	"github.com/sluicedb/sluice/importcore/format/csv"
 	"github.com/sluicedb/sluice/importcore/logical"
 	"github.com/sluicedb/sluice/importcore/precheck"
@@ -93,6 +94,9 @@ type Options struct {
 	CSVHeader bool
 	// BySQL brings rows in by INSERT and REPLACE, into tables that may hold rows. A Restorer without a core does so always.
 	BySQL bool
+	// Files say what the files of a dump are, DefaultFiles what those are that none of them fits; see dump.NewRules.
+	Files        []dump.Rule
+	DefaultFiles bool
 	// SkipSchemaFiles restores rows only: the tables must exist.
 	SkipSchemaFiles bool
 	OnDuplicate     importcore.OnDuplicate

@@ -5,6 +5,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -28,7 +29,8 @@ type Folder interface {
 
 // OpenFolder returns the folder that the location names: an absolute path, file://
 // or local:// is local disk, s3:// a bucket, or a prefix in it. Nothing in the location is a
-// pattern, and files may have any name. List returns all files below it in the order
+// pattern, and files may have any name. A location may be that of a file too, in a bucket if it ends like an SQL file's: then the folder is the
+// one that it is in, and List returns that file. Else List returns all files below it in the order
 // of their keys; symbolic links are followed; without any file the list is empty. A location that
 // can't be used is a *fault.Error of the user with TiDB's code 8158.
 func OpenFolder(ctx context.Context, location string, cfg Config) (Folder, error) {
@@ -47,8 +49,20 @@ func OpenFolder(ctx context.Context, location string, cfg Config) (Folder, error
 	}
 }
 
-// localFolder is a directory of this machine.
-type localFolder struct{ local }
+// IsFile tells whether the location of a folder names a file, so that List returns this one alone. files are those of List.
+func IsFile(location string, files []File) bool {
+	scheme, path := splitScheme(location)
+	if location, _, _ = strings.Cut(location, "?"); scheme != "s3" {
+		location = filepath.Clean(path)
+	}
+	return len(files) == 1 && files[0].Path == location
+}
+
+// localFolder is a directory of this machine, or with only one file of it.
+type localFolder struct {
+	local
+	only string
+}
 
 func openLocalFolder(path string) (Folder, error) {
 	if !filepath.IsAbs(path) {
@@ -59,14 +73,23 @@ func openLocalFolder(path string) (Folder, error) {
 	switch {
 	case err != nil:
 		return nil, invalidURI("%s", err)
+	case info.Mode().IsRegular():
+		return &localFolder{local{dir: filepath.Dir(path)}, filepath.Base(path)}, nil
 	case !info.IsDir():
-		return nil, invalidURI("%s is not a directory", path)
+		return nil, invalidURI("%s is neither a directory nor a file", path)
 	}
-	return &localFolder{local{dir: path}}, nil
+	return &localFolder{local: local{dir: path}}, nil
 }
 
 // List implements Store.
 func (l *localFolder) List(ctx context.Context) ([]File, error) {
+	if l.only != "" {
+		file, err := l.Stat(ctx, l.only)
+		if err != nil {
+			return nil, err
+		}
+		return []File{file}, nil
+	}
 	w := walk{ctx: ctx, root: l.dir, open: map[string]bool{}}
 	if err := w.dir(""); err != nil {
 		return nil, err
@@ -176,6 +199,7 @@ func (e *gone) Unwrap() []error { return []error{e.told, e.kind} }
 type objectFolder struct {
 	*objects
 	backend backuppb.S3
+	only    string // a file, if the location is that of one
 }
 
 func openS3Folder(location string, cfg Config) (Folder, error) {
@@ -183,19 +207,37 @@ func openS3Folder(location string, cfg Config) (Folder, error) {
 	if err != nil {
 		return nil, err
 	}
+	var only string
+	if u, _, _ := strings.Cut(location, "?"); isSQLFile(u) { // with a slash at its end it isn't
+		l.path, only = path.Split(l.path)
+		l.path = strings.TrimSuffix(l.path, "/")
+	}
 	prefix := l.path
 	if prefix != "" {
 		prefix += "/"
 	}
 	base := "s3://" + l.backend.Bucket + "/" + prefix
 	o := &objects{bucket: below{&s3Bucket{backend: l.backend, http: newHTTPClient()}, prefix}, base: base, watch: newWatch(base, cfg)}
-	f := &objectFolder{objects: o, backend: l.backend}
+	f := &objectFolder{objects: o, backend: l.backend, only: only}
 	f.backend.Prefix = l.path
 	return f, nil
 }
 
+// isSQLFile tells whether a location, without its parameters, is that of an SQL file, compressed or not.
+func isSQLFile(location string) bool {
+	_, bare := CompressionOf(location)
+	return strings.EqualFold(path.Ext(bare), ".sql")
+}
+
 // List implements Store.
 func (f *objectFolder) List(ctx context.Context) (files []File, err error) {
+	if f.only != "" {
+		file, err := f.Stat(ctx, f.only)
+		if err != nil {
+			return nil, err
+		}
+		return []File{file}, nil
+	}
 	err = f.try(ctx, f.base, func(ctx context.Context) (_ bool, err error) {
 		files, err = f.pages(ctx, "", "", func(f *File) bool { return !strings.HasSuffix(f.Key, "/") && f.Key != "" })
 		return false, err

@@ -71,7 +71,7 @@ func TestLocalFolder(t *testing.T) {
 	require.ErrorContains(t, err, "not a regular file")
 	require.False(t, errors.Is(err, fs.ErrNotExist))
 	for location, text := range map[string]string{
-		dir + "/backupmeta": "is not a directory", dir + "/none": "no such file", "a": "absolute path",
+		os.DevNull: "is neither a directory nor a file", dir + "/none": "no such file", "a": "absolute path",
 		"gs://b/a": "not supported yet", "what://b/a": "not support yet",
 	} {
 		_, err := source.OpenFolder(t.Context(), location, source.Config{})
@@ -117,4 +117,27 @@ func TestS3Folder(t *testing.T) {
 	_, err := denied.Stat(t.Context(), "backupmeta")
 	require.Equal(t, uint16(8159), fault.As(err).Code)
 	require.NotErrorIs(t, err, fs.ErrNotExist)
+}
+
+// TestFolderOfOneFile: a location may be the file itself; of what is beside it nothing is seen.
+func TestFolderOfOneFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := s3store.Start(t)
+	for _, name := range []string{"all.SQL.gz", "more.sql", "plain.txt"} {
+		write(t, filepath.Join(dir, name), name)
+		s.Put("dir/"+name, []byte(name))
+	}
+	for location, key := range map[string]string{
+		dir + "/all.SQL.gz": "all.SQL.gz", "file://" + dir + "//plain.txt": "plain.txt", s.WithKeys("dir/all.SQL.gz"): "all.SQL.gz",
+	} {
+		folder := openFolder(t, location, source.Config{})
+		require.Equal(t, []string{key}, keysOf(t, folder))
+		require.True(t, source.IsFile(location, listed(t, folder)))
+	}
+	require.False(t, source.IsFile(dir, []source.File{{Path: dir + "/all.SQL.gz"}}))
+	require.Empty(t, listed(t, openFolder(t, s.WithKeys("dir/all.sql.gz/"), source.Config{})), "a slash at the end says that it is a folder")
+	_, err := openFolder(t, s.WithKeys("none.sql"), source.Config{}).List(t.Context())
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	require.Equal(t, "dir", openFolder(t, s.WithKeys("dir/more.sql"), source.Config{}).Backend().GetS3().Prefix)
 }

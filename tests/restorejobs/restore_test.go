@@ -51,6 +51,8 @@ func TestRestore(t *testing.T) {
 	require.Equal(t, "`"+b.name+"_a`", restore["Targets"])
 	require.Equal(t, rows[0][3], restore["Cluster_TS"])
 	require.Equal(t, "4", restore["Imported_Rows"])
+	require.Equal(t, "3", restore["Tables"])
+	require.Equal(t, "3", restore["Tables_Done"], "the view counts")
 	require.Equal(t, id, b.row("SHOW RESTORES LIKE '" + id + "'")["Id"])
 	tables := b.table(b.proxy, "SHOW IMPORT JOB "+id+" TABLES")
 	require.Len(t, tables, 3, "two tables and a view")
@@ -87,6 +89,36 @@ func TestRestoreAs(t *testing.T) {
 	b.fails(b.proxy, "RESTORE DATABASE `$_a` AS mysql FROM '@dir'", 8173, "`mysql` is a system database")
 	b.fails(b.proxy, "RESTORE DATABASE `$_a` FROM '@dir' ROUTE '$_a -> Sluice'", 8173, "`Sluice` is a system database")
 	require.Equal(t, []string{b.name + "_b", b.name + "_c", b.name + "_d"}, b.databases(), "nothing was made for what was refused")
+}
+
+// TestRestoreOfFiles: a location that is a file, files with other names than a dump's, and dumps that can't be read.
+func TestRestoreOfFiles(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	one := filepath.Join(b.dir, "one")
+	require.NoError(t, os.Mkdir(one, 0o700))
+	b.file("one/backup.of.monday.sql", "CREATE TABLE t (a INT);\nINSERT INTO t VALUES (1), (2);\n")
+	b.file("one/other.sql", "CREATE DATABASE `$_no`;\n")
+	b.exec("RESTORE DATABASE `$_a` FROM '@dir/one/backup.of.monday.sql'")
+	require.Equal(t, [][]string{{"1"}, {"2"}}, b.rows(b.direct, "SELECT a FROM `$_a`.t ORDER BY a"))
+	b.fails(b.proxy, "RESTORE DATABASE * FROM '/etc/passwd'", 8173, "holds nothing of a dump")
+
+	// mysqldump --tab
+	require.NoError(t, os.Mkdir(filepath.Join(b.dir, "tab"), 0o700))
+	b.file("tab/u.sql", "DROP TABLE IF EXISTS `u`;\n/*!40101 SET character_set_client = utf8mb4 */;\nCREATE TABLE `u` (`a` INT PRIMARY KEY, `b` TEXT);\n")
+	b.file("tab/u.txt", "1\tone\n2\t\\N\n3\ta\\\tb\n4\tc\\\nd\n")
+	b.file("tab/notes.md", "not a row")
+	tab := `RESTORE DATABASE @a AS @b FROM '@dir/tab' CSV_HEADER 0 CSV_SEPARATOR '\t' CSV_DELIMITER '' FILES = "
+		{pattern = '^(\\w+)\\.sql$', schema = '@a', table = '$1', type = 'table-schema'}, {pattern = '^(\\w+)\\.txt$', schema = '@a', table = '$1', type = 'csv'}"`
+	tab = strings.NewReplacer("@dir", b.dir, "@a", b.name+"_a", "@b", b.name+"_b").Replace(tab)
+	_, err := b.proxy.ExecContext(t.Context(), tab)
+	require.NoError(t, err)
+	require.Equal(t, [][]string{{"1", "one"}, {"2", "NULL"}, {"3", "a\tb"}, {"4", "c\nd"}}, b.rows(b.direct, "SELECT * FROM `$_b`.u ORDER BY a"))
+	require.Contains(t, b.row("SHOW RESTORES WHERE Targets = '`$_a` AS `$_b`'")["Message"], "notes.md: no rule of FILES fits it")
+
+	b.file("one/@.json", "{}")
+	b.fails(b.proxy, "RESTORE DATABASE `$_a` FROM '@dir/one'", 8173, "one/@.json", "MySQL Shell")
+	require.Equal(t, []string{b.name + "_a", b.name + "_b"}, b.databases())
 }
 
 // TestRestoreFailsAndIsTriedAgain: an error names the file and what is left, and RETRY begins again.
