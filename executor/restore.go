@@ -193,14 +193,8 @@ func checkRestoreSupported(st *sqlext.Restore) error {
 		return notSupportedYet("RESUME in RESTORE: RESUME IMPORT JOB and RETRY IMPORT JOB go on with a restore; it")
 	case o.TiKVImporter != "":
 		return notSupportedYet("TIKV_IMPORTER")
-	case o.Online:
-		return notSupportedYet("ONLINE")
 	case !o.Checkpoint:
 		return notSupportedYet("CHECKPOINT = FALSE")
-	case o.ChecksumConcurrency != 0:
-		return notSupportedYet("CHECKSUM_CONCURRENCY")
-	case o.CSVTrimLastSeparators:
-		return notSupportedYet("CSV_TRIM_LAST_SEPARATORS")
 	case o.Job.MaxErrors != 0:
 		return notSupportedYet("MAX_ERRORS in RESTORE")
 	}
@@ -213,15 +207,14 @@ func checkRestoreSupported(st *sqlext.Restore) error {
 	return checkPrechecks(&o.Job)
 }
 
-// checkArchiveOptions refuses what restores from backups of BR don't do: system tables are left out, TiFlash is not waited for, and
-// TiKV gets the credentials that Sluice has.
+// checkArchiveOptions refuses what restores from backups of BR don't do: system tables are left out, and TiFlash is not waited for.
 func checkArchiveOptions(o *sqlext.RestoreOptions) error {
 	for _, option := range []struct {
 		name, value string
 		asked       bool
 	}{
 		{"last_backup", "", true}, {"with_sys_table", " = TRUE", o.WithSysTable},
-		{"wait_tiflash_ready", " = TRUE", o.WaitTiFlashReady}, {"send_credentials_to_tikv", " = FALSE", !o.SendCredentials},
+		{"wait_tiflash_ready", " = TRUE", o.WaitTiFlashReady},
 	} {
 		if _, given := o.Job.Specified[option.name]; given && option.asked {
 			return notSupportedYet(strings.ToUpper(option.name) + option.value)

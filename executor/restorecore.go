@@ -3,12 +3,10 @@ package executor
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 
 	"github.com/sluicedb/sluice/executor/forecast"
 	"github.com/sluicedb/sluice/executor/job"
-	"github.com/sluicedb/sluice/executor/privilege"
 	"github.com/sluicedb/sluice/importcore"
 	"github.com/sluicedb/sluice/importcore/archive"
 	"github.com/sluicedb/sluice/importcore/dump"
@@ -101,7 +99,7 @@ func restoreTask(t *Task) restore.Task {
 }
 
 func selection(r *RestoreSpec) restore.Selection {
-	s := restore.Selection{Everything: r.All, Filters: slices.Clone(r.Options.Filters)}
+	s := restore.Selection{Everything: r.All, Exclude: r.Exclude, Filters: r.Options.Filters}
 	for _, d := range r.Databases {
 		s.Databases = append(s.Databases, d.Name)
 		if d.As != "" {
@@ -122,12 +120,6 @@ func selection(r *RestoreSpec) restore.Selection {
 	for _, route := range r.Options.Routes {
 		s.Routes = append(s.Routes, restore.Route{DB: route.Schema, Table: route.Table, ToDB: route.ToSchema, ToTable: route.ToTable})
 	}
-	if len(r.Exclude) > 0 && len(s.Filters) == 0 {
-		s.Filters = []string{"*.*"}
-	}
-	for _, db := range r.Exclude {
-		s.Filters = append(s.Filters, "!"+privilege.QuoteTable("", db)+".*")
-	}
 	return s
 }
 
@@ -136,6 +128,7 @@ func restoreOptions(t *Task) restore.Options {
 	return restore.Options{
 		CSV: restoreCSV(o, t.Options.CharacterSet), CSVHeader: o.CSVHeader == sqlext.CSVHeaderColumns, SkipSchemaFiles: o.SkipSchemaFiles,
 		OnDuplicate: onDuplicate(t.Options.OnDuplicate), Checksum: checksumLevel(t.Options.ChecksumTable), Analyze: analyzeLevel(o.Analyze), LoadStats: o.LoadStats,
+		ChecksumConcurrency: int(min(o.ChecksumConcurrency, maxConcurrency)), KeepCredentials: !o.SendCredentials, DisableImportMode: o.Online,
 		Concurrency: int(min(t.Options.Thread, maxConcurrency)), KeepPartial: t.Options.KeepPartial, SkipPrechecks: skippedPrechecks(&t.Options),
 		Files: fileRules(o.Files), DefaultFiles: o.DefaultFileRules,
 		ForDumps: given(t, dumpOptions), ForArchives: given(t, archiveOptions),
@@ -145,7 +138,7 @@ func restoreOptions(t *Task) restore.Options {
 // Options that only one kind of source has. What keeps to both, such as disk_quota, is in neither.
 var (
 	dumpOptions = []string{
-		"character_set", "csv_backslash_escape", "csv_delimiter", "csv_header", "csv_not_null", "csv_null", "csv_separator", "on_duplicate",
+		"character_set", "csv_backslash_escape", "csv_delimiter", "csv_header", "csv_not_null", "csv_null", "csv_separator", "csv_trim_last_separators", "on_duplicate",
 		"files", "skip_schema_files", "strict_format",
 	}
 	archiveOptions = []string{
@@ -184,6 +177,7 @@ func restoreCSV(o *sqlext.RestoreOptions, charset string) csv.Config {
 		c.NullText = nil
 	}
 	c.SkipRows = max(0, o.CSVHeader)
+	c.TrimLastSeparator = o.CSVTrimLastSeparators
 	c.CharacterSet = charset
 	return c
 }

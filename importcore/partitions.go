@@ -101,7 +101,7 @@ func (r *run) remoteChecksum(ctx context.Context) (kv.Checksum, error) {
 		owner = cluster.JobOwner(task.JobID, "checksum")
 	}
 	if len(task.Partitions) == 0 {
-		return r.core.cluster.ChecksumTable(ctx, owner, task.DB, task.Table)
+		return r.core.cluster.ChecksumTable(ctx, owner, task.DB, task.Table, task.ChecksumConcurrency)
 	}
 	var ranges []cluster.KeyRange
 	for _, id := range r.plan.encoding.Tables() {

@@ -127,6 +127,8 @@ type ImportTask struct {
 	MaxLatency time.Duration
 	// Checksum is what the comparison with the cluster means.
 	Checksum ChecksumLevel
+	// ChecksumConcurrency is as in cluster.ChecksumTable.
+	ChecksumConcurrency int
 	// Analyze is what the collection of statistics means.
 	Analyze AnalyzeLevel
 	// DisableImportMode leaves the stores in normal mode.

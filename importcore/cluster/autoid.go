@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"strconv"
 
 	"github.com/go-mysql-org/go-mysql/mysql"
+	"github.com/pingcap/tidb/pkg/meta/model"
 
 	"github.com/sluicedb/sluice/importcore/cluster/sqlconn"
 	"github.com/sluicedb/sluice/importcore/fault"
@@ -57,7 +59,7 @@ func (c *Cluster) RebaseAutoIDs(ctx context.Context, db, table string, ids AutoI
 		return err
 	}
 	steps := []idStep{
-		{allocRowID, uint64(max(ids.RowID, 0)), c.rebaseRowID},
+		{allocRowID, uint64(max(ids.RowID, 0)), func(ctx context.Context, name string, used uint64) error { return c.rebaseRowID(ctx, name, info, used) }},
 		{allocAutoIncrement, ids.AutoIncrement, c.rebaseAutoIncrement},
 		{allocAutoRandom, uint64(max(ids.AutoRandom, 0)), c.rebaseAutoRandom},
 	}
@@ -128,8 +130,12 @@ func (c *Cluster) rebaseAutoIncrement(ctx context.Context, name string, used uin
 
 // rebaseRowID moves the allocator of row IDs where it is not the one of
 // AUTO_INCREMENT. Only a row with an explicit _tidb_rowid does that, and it
-// does when the row is made up, not when it is committed.
-func (c *Cluster) rebaseRowID(ctx context.Context, name string, used uint64) error {
+// does when the row is made up, not when it is committed. It has a small value for the AUTO_INCREMENT column, which would get the next one.
+func (c *Cluster) rebaseRowID(ctx context.Context, name string, info *model.TableInfo, used uint64) error {
+	columns, values := "_tidb_rowid", strconv.FormatUint(used, 10)
+	if auto := info.GetAutoIncrementColInfo(); auto != nil {
+		columns, values = columns+", "+sqlconn.QuoteName(auto.Name.O), values+", 1"
+	}
 	return c.sql.Use(ctx, func(s *sqlconn.Session) error {
 		s.Discard()
 		if _, err := s.Exec("SET SESSION sql_mode = '', foreign_key_checks = 0, tidb_opt_write_row_id = 1"); err != nil {
@@ -138,7 +144,7 @@ func (c *Cluster) rebaseRowID(ctx context.Context, name string, used uint64) err
 		if err := s.Begin("BEGIN OPTIMISTIC"); err != nil { // which does not look for duplicates before the end
 			return err
 		}
-		_, err := s.Exec(fmt.Sprintf("INSERT INTO %s (_tidb_rowid) VALUES (%d)", name, used))
+		_, err := s.Exec(fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s)", name, columns, values))
 		if sqlconn.Code(err) == codeNoPartition {
 			err = nil // the row fits none, but it was made up
 		}

@@ -21,15 +21,15 @@ const (
 // ChecksumTable returns the sum over all pairs of the table, indexes and
 // partitions included, that ADMIN CHECKSUM TABLE computes. The data is kept
 // from garbage collection meanwhile, for owner (see KeepReadable). An error that TiDB answers is
-// tried again twice.
-func (c *Cluster) ChecksumTable(ctx context.Context, owner, db, table string) (sum kv.Checksum, err error) {
+// tried again twice. concurrency is how many requests for each part of the table are made at a time; 0 leaves it to the cluster (tidb_checksum_table_concurrency).
+func (c *Cluster) ChecksumTable(ctx context.Context, owner, db, table string, concurrency int) (sum kv.Checksum, err error) {
 	_, release, err := c.KeepReadable(ctx, owner)
 	if err != nil {
 		return sum, err
 	}
 	defer release()
 	for try := 1; ; try++ {
-		sum, err = c.checksumOnce(ctx, db, table)
+		sum, err = c.checksumOnce(ctx, db, table, concurrency)
 		if err == nil || try == checksumTries || ctx.Err() != nil {
 			break
 		}
@@ -41,13 +41,18 @@ func (c *Cluster) ChecksumTable(ctx context.Context, owner, db, table string) (s
 	return sum, failed(err, "compute the checksum of table %s", quoteTable(db, table))
 }
 
-func (c *Cluster) checksumOnce(ctx context.Context, db, table string) (kv.Checksum, error) {
+func (c *Cluster) checksumOnce(ctx context.Context, db, table string, concurrency int) (kv.Checksum, error) {
 	var res *mysql.Result
 	err := c.sql.Use(ctx, func(s *sqlconn.Session) (err error) {
 		// The session has a patience of its own and is not used again.
 		s.Discard()
 		if _, err = s.Exec("SET SESSION tidb_backoff_weight = 6"); err != nil {
 			return err
+		}
+		if concurrency > 0 {
+			if _, err = s.Exec("SET SESSION tidb_checksum_table_concurrency = ?", concurrency); err != nil {
+				return err
+			}
 		}
 		res, err = s.Exec("ADMIN CHECKSUM TABLE " + quoteTable(db, table))
 		return err

@@ -10,7 +10,7 @@ import (
 	"github.com/sluicedb/sluice/importcore/kv"
 )
 
-// groupConcurrency is how many groups ChecksumRewritten sums up at a time.
+// groupConcurrency is how many groups ChecksumRewritten sums up at a time unless it is told.
 const groupConcurrency = 8
 
 // RewrittenRange is a key range whose keys begin with New, and began with Old where they come from.
@@ -21,8 +21,11 @@ type RewrittenRange struct {
 
 // ChecksumRewritten returns for each group of ranges the sum over all its pairs as it was
 // where they come from, with the keys that they had there. The ranges must not
-// overlap. Garbage collection and locks are as for ChecksumRanges.
-func (c *Cluster) ChecksumRewritten(ctx context.Context, owner string, groups [][]RewrittenRange) ([]kv.Checksum, error) {
+// overlap. Garbage collection and locks are as for ChecksumRanges. atOnce is how many requests are made at a time; 0 leaves that open.
+func (c *Cluster) ChecksumRewritten(ctx context.Context, owner string, groups [][]RewrittenRange, atOnce int) ([]kv.Checksum, error) {
+	if atOnce <= 0 {
+		atOnce = groupConcurrency
+	}
 	ts, release, err := c.KeepReadable(ctx, owner)
 	if err != nil {
 		return nil, err
@@ -30,7 +33,7 @@ func (c *Cluster) ChecksumRewritten(ctx context.Context, owner string, groups []
 	defer release()
 	sums := make([]kv.Checksum, len(groups))
 	g, groupCtx := errgroup.WithContext(ctx)
-	g.SetLimit(groupConcurrency)
+	g.SetLimit(atOnce)
 	for i, group := range groups {
 		g.Go(func() error {
 			for _, r := range group {

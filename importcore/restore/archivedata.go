@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	backuppb "github.com/pingcap/kvproto/pkg/brpb"
 	"github.com/pingcap/tidb/pkg/tablecodec"
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
@@ -18,6 +19,7 @@ import (
 	"github.com/sluicedb/sluice/importcore/cluster"
 	"github.com/sluicedb/sluice/importcore/fault"
 	"github.com/sluicedb/sluice/importcore/ingest"
+	"github.com/sluicedb/sluice/importcore/source"
 )
 
 const (
@@ -176,7 +178,11 @@ func (p *Plan) download(ctx context.Context, plan *physical.Plan) error {
 	if concurrency <= 0 {
 		concurrency = max(downloads, p.task.Threads)
 	}
-	_, err = plan.Run(ctx, p.r.core.Cluster(), ingest.DownloadOptions{Options: ingest.Options{
+	var place *backuppb.StorageBackend // nil: the archive's own
+	if p.task.Options.KeepCredentials {
+		place = source.WithoutCredentials(p.folder.Backend())
+	}
+	_, err = plan.Run(ctx, p.r.core.Cluster(), ingest.DownloadOptions{Storage: place, Options: ingest.Options{
 		Concurrency: concurrency, RegionSplitSize: limits.SplitSize, WriteSpeedLimit: p.task.MaxWriteSpeed, Care: p.care(plan),
 		Permit: p.task.Hold, Hold: p.task.Hold, Sent: p.progress.sent, Logger: p.log(),
 		Done: func(start, end []byte, _, _ int64) {
@@ -212,7 +218,7 @@ func (p *Plan) verify(ctx context.Context, plan *physical.Plan, tables []*table)
 	if p.task.Options.Checksum == importcore.ChecksumOff || len(tables) == 0 {
 		return nil
 	}
-	sums, err := plan.Verify(ctx, p.r.core.Cluster(), cluster.JobOwner(p.task.JobID, "restore"))
+	sums, err := plan.Verify(ctx, p.r.core.Cluster(), cluster.JobOwner(p.task.JobID, "restore"), p.task.Options.ChecksumConcurrency)
 	if err == nil || sums != nil || p.task.Options.Checksum == importcore.ChecksumRequired || ctx.Err() != nil || importcore.IsAway(ctx, err) {
 		return err
 	}

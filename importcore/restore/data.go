@@ -202,7 +202,7 @@ func (p *Plan) importTask(i int, s share) importcore.ImportTask {
 		SysVars: session.SysVars, User: session.User, CurrentDB: t.to.DB, IgnoreForeignKeys: true, // see checkForeignKeys
 		SQLMode: session.SQLMode, Now: p.now, TimeZone: session.TimeZone,
 		Threads: s.threads, MaxWriteSpeed: s.speed, MaxLatency: p.task.MaxLatency, MemoryBudget: s.memory, DiskQuota: s.quota,
-		Checksum: o.Checksum, Analyze: o.Analyze, DisableImportMode: o.DisableImportMode, OnDuplicate: o.OnDuplicate,
+		Checksum: o.Checksum, ChecksumConcurrency: o.ChecksumConcurrency, Analyze: o.Analyze, DisableImportMode: o.DisableImportMode, OnDuplicate: o.OnDuplicate,
 		Owned: p.task.Owned, Hold: p.task.Hold, Observer: p.task.Observer,
 		LeaseFrom: leaseFrom, Checkpoints: &tableKeeper{p.keeper, t.state},
 	}

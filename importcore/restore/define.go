@@ -11,6 +11,7 @@ import (
 	"github.com/pingcap/tidb/pkg/parser/mysql"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/sluicedb/sluice/importcore/archive/define"
 	"github.com/sluicedb/sluice/importcore/cluster"
 	"github.com/sluicedb/sluice/importcore/cluster/sqlconn"
 	"github.com/sluicedb/sluice/importcore/dump"
@@ -211,6 +212,18 @@ func (p *Plan) defineTables(ctx context.Context) error {
 	return group.Wait()
 }
 
+// prepareSession brings a session to the state in which an object of an archive was made.
+func (p *Plan) prepareSession(exec func(string) error, from Name) error {
+	if p.archived == nil {
+		return nil
+	}
+	collation := define.Collation(p.archived.objects[lower(from)].Info)
+	if collation == "" {
+		return nil
+	}
+	return exec("SET SESSION collation_connection = '" + collation + "'")
+}
+
 // defineTable creates a table and notes its id, by which the job knows that it is the one that it has made.
 func (p *Plan) defineTable(ctx context.Context, exec func(string) error, t *table) error {
 	if p.sql != nil && p.saved.SQL.Begun {
@@ -222,6 +235,9 @@ func (p *Plan) defineTable(ctx context.Context, exec func(string) error, t *tabl
 		if err := p.dropHalfMade(ctx, exec, t); err != nil {
 			return err
 		}
+	}
+	if err := p.prepareSession(exec, t.from[0]); err != nil {
+		return definingError(err, t.to, t.schemas[0])
 	}
 	id, err := p.make(ctx, exec, t.state, t.made.SQL, t.schemas[0])
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/sluicedb/sluice/importcore/archive/define"
 	"github.com/sluicedb/sluice/importcore/dump"
 	"github.com/sluicedb/sluice/importcore/dump/schema"
 	"github.com/sluicedb/sluice/importcore/fault"
@@ -116,6 +117,9 @@ func (p *Plan) eachSchema(ctx context.Context, each func(func() error)) {
 				return err
 			}
 			sql, collation, err := schema.ReadView(f, schema.Object{DB: v.from.DB, Name: v.from.Table}, names)
+			if p.archived != nil {
+				collation = define.Collation(p.archived.objects[lower(v.from)].Info)
+			}
 			v.sql, v.collation = []string{sql}, collation
 			return err
 		})

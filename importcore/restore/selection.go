@@ -11,9 +11,9 @@ import (
 	"github.com/sluicedb/sluice/importcore/fault"
 )
 
-// systemSchemas, which are the servers' and the import tools' own, Sluice's too, are not restored unless they are named.
+// systemSchemas, which are the servers' and the import tools' own, are not restored unless they are named.
 var systemSchemas = []string{
-	"mysql", "sys", "information_schema", "performance_schema", "metrics_schema", "inspection_schema", "lightning_metadata", "lightning_task_info", "sluice",
+	"mysql", "sys", "information_schema", "performance_schema", "metrics_schema", "inspection_schema", "lightning_metadata", "lightning_task_info",
 }
 
 // chooser decides what is restored, and where it goes.
@@ -90,12 +90,17 @@ func (s *Selection) database() string {
 	return only
 }
 
+// everything tells whether a database, named in lower case, is restored because everything is.
+func (c *chooser) everything(db string) bool {
+	return c.s.Everything && !slices.Contains(systemSchemas, db) && !slices.ContainsFunc(c.s.Exclude, func(name string) bool { return strings.EqualFold(name, db) })
+}
+
 // database tells whether a database of the source is restored as such, and not only some of its tables.
 func (c *chooser) database(name string) bool {
 	l := strings.ToLower(name)
 	if _, named := c.databases[l]; named {
 		c.databases[l] = true
-	} else if !c.s.Everything || slices.Contains(systemSchemas, l) {
+	} else if !c.everything(l) {
 		return false
 	}
 	return c.filter == nil || c.filter.MatchSchema(name)
@@ -117,7 +122,7 @@ func (c *chooser) object(n Name) bool {
 	if db {
 		c.databases[l.DB] = true
 	}
-	if !db && !own && (!c.s.Everything || slices.Contains(systemSchemas, l.DB)) {
+	if !db && !own && !c.everything(l.DB) {
 		return false
 	}
 	return c.filter == nil || c.filter.MatchTable(n.DB, n.Table)

@@ -64,14 +64,17 @@ func TestChooserRefuses(t *testing.T) {
 // TestEverythingIsWithoutSystemSchemas: a dump of a whole cluster holds Sluice's jobs too, which are those of that cluster.
 func TestEverythingIsWithoutSystemSchemas(t *testing.T) {
 	t.Parallel()
-	c, err := newChooser(&Selection{Everything: true})
+	c, err := newChooser(&Selection{Everything: true, Exclude: []string{"sluice"}})
 	require.NoError(t, err)
 	require.True(t, c.database("shop"))
 	for _, db := range []string{"mysql", "SYS", "Sluice", "lightning_metadata"} {
 		require.False(t, c.database(db), db)
 		require.False(t, c.object(Name{DB: db, Table: "t"}), db)
 	}
-	c, err = newChooser(&Selection{Databases: []string{"sluice"}})
+	c, err = newChooser(&Selection{Everything: true, Filters: []string{"sluice.*"}, Exclude: []string{"Sluice"}})
+	require.NoError(t, err)
+	require.False(t, c.database("sluice"), "what a filter lets through doesn't come back")
+	c, err = newChooser(&Selection{Databases: []string{"sluice"}, Exclude: []string{"sluice"}})
 	require.NoError(t, err)
 	require.True(t, c.database("sluice"), "it is named")
 }

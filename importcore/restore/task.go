@@ -74,8 +74,9 @@ type Route struct{ DB, Table, ToDB, ToTable string }
 
 // Selection says what of the source is restored. Exactly one of Everything, Databases and Tables is given.
 type Selection struct {
-	// Everything is all but system schemas.
+	// Everything is all but system schemas, and databases that Exclude names.
 	Everything bool
+	Exclude    []string
 	Databases  []string
 	// Tables each have a DB. They may be views and sequences too.
 	Tables []Name
@@ -102,6 +103,11 @@ type Options struct {
 	OnDuplicate     importcore.OnDuplicate
 	Checksum        importcore.ChecksumLevel
 	Analyze         importcore.AnalyzeLevel
+	// ChecksumConcurrency is how many requests of a kind that sum up pairs are made at a time; 0 is the cluster's own number for tables
+	// of a dump, and 8 tables at a time for an archive.
+	ChecksumConcurrency int
+	// KeepCredentials keeps those of an archive's location from the stores, which then use their own.
+	KeepCredentials bool
 	// LoadStats brings in the statistics that an archive has; Analyze is then for tables without, unless it is required.
 	LoadStats bool
 	// DisableImportMode leaves the stores in normal mode.

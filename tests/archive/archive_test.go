@@ -47,9 +47,9 @@ func TestPairsAreTheClusters(t *testing.T) {
 				continue
 			}
 			got := sumOf(t.Context(), t, a, table)
-			want, err := c.ChecksumTable(t.Context(), "", "pairs", table.Info.Name.O)
+			want, err := c.ChecksumTable(t.Context(), "", "pairs", table.Info.Name.O, 0)
 			require.NoError(t, err)
-			require.Equal(t, want, got, "%s: %s", kind, table.Info.Name.O)
+			require.Equal(t, want, got, "%s: %s", kind, table.Info.Name.O, 0)
 			require.Equal(t, options.Checksum && got.Pairs > 0, table.HasSum)
 		}
 	}
@@ -197,7 +197,7 @@ func TestRows(t *testing.T) {
 		}
 		require.NoError(t, rows.Err())
 		require.NoError(t, rows.Close())
-		require.ElementsMatch(t, want, textsOf(t, a, table, zone), table.Info.Name.O)
+		require.ElementsMatch(t, want, textsOf(t, a, table, zone), table.Info.Name.O, 0)
 	}
 	require.Equal(t, len(names)+2, met)
 }

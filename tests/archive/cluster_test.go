@@ -48,7 +48,7 @@ func TestChecksumRewritten(t *testing.T) {
 		}
 		groups, tables = append(groups, group), append(tables, table)
 	}
-	got, err := c.ChecksumRewritten(t.Context(), "job-9", groups)
+	got, err := c.ChecksumRewritten(t.Context(), "job-9", groups, 0)
 	require.NoError(t, err)
 	for i, table := range tables {
 		require.Equal(t, table.FileSum, got[i], table.Info.Name.O)
@@ -58,7 +58,7 @@ func TestChecksumRewritten(t *testing.T) {
 			groups[i][j].Old = append([]byte("x"), groups[i][j].Old...)
 		}
 	}
-	longer, err := c.ChecksumRewritten(t.Context(), "", groups)
+	longer, err := c.ChecksumRewritten(t.Context(), "", groups, 2)
 	require.NoError(t, err)
 	for i := range tables {
 		require.Equal(t, got[i].Pairs, longer[i].Pairs)

@@ -92,7 +92,7 @@ func TestRestoreBesideTheLiveOne(t *testing.T) {
 		stats, err := plan.Run(t.Context(), c, downloadOptions(t), nil)
 		require.NoError(t, err)
 		require.Greater(t, stats.Regions, 1)
-		sums, err := plan.Verify(t.Context(), c, "job-1")
+		sums, err := plan.Verify(t.Context(), c, "job-1", 0)
 		require.NoError(t, err)
 		for i, target := range targets {
 			require.Equal(t, target.From.FileSum, sums[i])
@@ -132,7 +132,7 @@ func TestRestoreGoesOn(t *testing.T) {
 	}
 	first, err := plan.Run(t.Context(), c, opts, nil)
 	require.ErrorIs(t, err, ingest.ErrStopped)
-	_, err = plan.Verify(t.Context(), c, "")
+	_, err = plan.Verify(t.Context(), c, "", 0)
 	require.ErrorContains(t, err, "checksum mismatched")
 	require.ErrorContains(t, err, "`early_again`.`long_values`")
 
@@ -143,7 +143,7 @@ func TestRestoreGoesOn(t *testing.T) {
 	require.NoError(t, err)
 	require.Less(t, second.SSTs, all.SSTs)
 	require.Positive(t, first.SSTs)
-	_, err = plan.Verify(t.Context(), c, "")
+	_, err = plan.Verify(t.Context(), c, "", 0)
 	require.NoError(t, err)
 	for _, target := range targets {
 		requireSame(t, db, quoted("early", target.To.Name.O), quoted("early_again", target.To.Name.O))
@@ -195,7 +195,7 @@ func TestRestoreThatDoesNotFit(t *testing.T) {
 	db, c := pg.DB(t), connect(t, pg)
 	exec(t, db, "CREATE DATABASE unfit", "CREATE TABLE unfit.moved (a INT, b INT, c INT)", "ALTER TABLE unfit.moved DROP COLUMN b",
 		"CREATE TABLE unfit.shorter (a INT, b INT)", "ALTER TABLE unfit.shorter DROP COLUMN b",
-		"CREATE TABLE unfit.same (a INT PRIMARY KEY)",
+		"CREATE TABLE unfit.same (a INT PRIMARY KEY)", "CREATE TABLE unfit.global (a INT, b INT, UNIQUE KEY u (b) GLOBAL) PARTITION BY HASH (a) PARTITIONS 2",
 		"INSERT INTO unfit.moved VALUES (1, 3)")
 	defer brarchive.Drop(t, db, "unfit", "unfit_again")
 	a := openArchive(t, brarchive.Backup(t, db, "DATABASE unfit", brarchive.Options{}))
@@ -209,6 +209,7 @@ func TestRestoreThatDoesNotFit(t *testing.T) {
 	}
 	_, err := physical.NewPlan(a, remade)
 	require.ErrorContains(t, err, "the table moved of the archive doesn't fit its target: its column c has the id 3, that of the target 2")
+	require.ErrorContains(t, err, "the table global of the archive doesn't fit its target: its index u is global")
 	require.ErrorContains(t, err, "the table shorter of the archive doesn't fit its target: its columns had ids up to 2, those of the target up to 1")
 	require.NotContains(t, err.Error(), "same")
 	require.Equal(t, fault.User, fault.As(err).Whose)

@@ -347,15 +347,15 @@ func TestChecksumSurvivesAFault(t *testing.T) {
 	t.Parallel()
 	pg, c, db := start(t, 1)
 	exec(t, db, createTable, "INSERT INTO test.t VALUES (1, 1, 'one')")
-	want, err := c.ChecksumTable(t.Context(), "job-7", "test", "t")
+	want, err := c.ChecksumTable(t.Context(), "job-7", "test", "t", 0)
 	require.NoError(t, err)
 	require.EqualValues(t, 2, want.Pairs)
 	require.NoError(t, pg.InjectFault(t.Context(), fault.Rule{RPC: "Tikv/Coprocessor", Kind: fault.ServerIsBusy, Count: 2}))
-	got, err := c.ChecksumTable(t.Context(), "job-7", "test", "t")
+	got, err := c.ChecksumTable(t.Context(), "job-7", "test", "t", 0)
 	require.NoError(t, err)
 	require.Equal(t, want, got)
 	require.NoError(t, pg.ClearFaults(t.Context()))
-	_, err = c.ChecksumTable(t.Context(), "job-7", "test", "none")
+	_, err = c.ChecksumTable(t.Context(), "job-7", "test", "none", 0)
 	require.EqualValues(t, 1146, importfault.As(err).Code)
 }
 

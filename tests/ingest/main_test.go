@@ -139,7 +139,7 @@ func (tbl *table) options(t *testing.T, c *cluster.Cluster) ingest.Options {
 func (tbl *table) requireRight(t *testing.T, c *cluster.Cluster, db *sql.DB) {
 	t.Helper()
 	exec(t, db, "ADMIN CHECK TABLE test.t")
-	sum, err := c.ChecksumTable(t.Context(), "job-7", "test", "t")
+	sum, err := c.ChecksumTable(t.Context(), "job-7", "test", "t", 0)
 	require.NoError(t, err)
 	require.Equal(t, tbl.sum, sum)
 	var count, short int

@@ -75,7 +75,7 @@ func TestRestoreArchive(t *testing.T) {
 	theirs := b.table(b.direct, "RESTORE DATABASE `$_a` FROM '"+made.Location+"'")[0]
 	brarchive.Drop(t, b.direct, b.own("$_a"))
 
-	ours := b.row("RESTORE DATABASE `$_a` FROM '" + made.Location + "' CONCURRENCY 4 RATE_LIMIT = 200 MB/SECOND CHECKSUM = TRUE WITH_SYS_TABLE FALSE LOAD_STATS FALSE")
+	ours := b.row("RESTORE DATABASE `$_a` FROM '" + made.Location + "' CONCURRENCY 4 RATE_LIMIT = 200 MB/SECOND CHECKSUM = TRUE CHECKSUM_CONCURRENCY 3 ONLINE TRUE SEND_CREDENTIALS_TO_TIKV FALSE WITH_SYS_TABLE FALSE LOAD_STATS FALSE")
 	for _, column := range []string{"Destination", "Size", "BackupTS"} {
 		require.Equal(t, theirs[column], ours[column], column)
 	}

@@ -72,12 +72,13 @@ func start(t *testing.T, cluster *playground.Cluster) *instance.Instance {
 
 // bench is one test's dump and its databases, whose names begin with name.
 type bench struct {
-	t      *testing.T
-	name   string
-	sluice *instance.Instance
-	proxy  *sql.DB // root through the proxy
-	direct *sql.DB // root at TiDB
-	dir    string  // of the dump
+	t       *testing.T
+	name    string
+	sluice  *instance.Instance
+	cluster *playground.Cluster
+	proxy   *sql.DB // root through the proxy
+	direct  *sql.DB // root at TiDB
+	dir     string  // of the dump
 }
 
 func newBench(t *testing.T) *bench {
@@ -91,7 +92,7 @@ func benchOn(t *testing.T, cluster *playground.Cluster, in *instance.Instance) *
 	name, direct := cluster.Database(t)
 	proxy, err := in.Open("root", "", name)
 	require.NoError(t, err)
-	b := &bench{t: t, name: name, sluice: in, proxy: proxy, direct: direct, dir: t.TempDir()}
+	b := &bench{t: t, name: name, sluice: in, cluster: cluster, proxy: proxy, direct: direct, dir: t.TempDir()}
 	t.Cleanup(func() {
 		require.NoError(t, proxy.Close())
 		for _, row := range b.rows(direct, "SELECT schema_name FROM information_schema.schemata WHERE schema_name LIKE '"+name+"_%'") {

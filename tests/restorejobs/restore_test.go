@@ -121,6 +121,18 @@ func TestRestoreOfFiles(t *testing.T) {
 	require.Equal(t, []string{b.name + "_a", b.name + "_b"}, b.databases())
 }
 
+// TestRestoreOptions: rows that end with a separator, and how the cluster is treated.
+func TestRestoreOptions(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.dump()
+	b.file("$_a.t.0000.csv", "\"a\",\"b\",\n1,\"x\",\n2,\"\",\n")
+	b.fails(b.proxy, "RESTORE DATABASE `$_a` FROM '@dir'", 1054, "$_a.t.0000.csv")
+	b.exec("RESTORE DATABASE `$_a` FROM '@dir' CSV_TRIM_LAST_SEPARATORS = TRUE CHECKSUM_CONCURRENCY = 2 ONLINE = TRUE")
+	require.Equal(t, [][]string{{"1", "x"}, {"2", ""}, {"3", "z"}}, b.rows(b.direct, "SELECT * FROM `$_a`.t ORDER BY a"))
+	b.fails(b.proxy, "RESTORE DATABASE `$_a` AS `$_b` FROM '@dir' SEND_CREDENTIALS_TO_TIKV FALSE", 8173, "SEND_CREDENTIALS_TO_TIKV can't be used with a dump")
+}
+
 // TestRestoreFailsAndIsTriedAgain: an error names the file and what is left, and RETRY begins again.
 func TestRestoreFailsAndIsTriedAgain(t *testing.T) {
 	t.Parallel()
@@ -216,10 +228,10 @@ func TestRestoreRefusesByName(t *testing.T) {
 	b := newBench(t)
 	b.dump()
 	for option, name := range map[string]string{
-		"BACKEND = 'tidb'": "BACKEND", "ONLINE = TRUE": "ONLINE", "RESUME = 5": "RESUME", "CHECKPOINT = FALSE": "CHECKPOINT", "TIKV_IMPORTER = 'h:1'": "TIKV_IMPORTER",
-		"CHECKSUM_CONCURRENCY 2": "CHECKSUM_CONCURRENCY", "CSV_TRIM_LAST_SEPARATORS TRUE": "CSV_TRIM_LAST_SEPARATORS", "max_errors = 5": "MAX_ERRORS",
-		"SEND_CREDENTIALS_TO_TIKV FALSE": "SEND_CREDENTIALS_TO_TIKV = FALSE", "WAIT_TIFLASH_READY TRUE": "WAIT_TIFLASH_READY = TRUE",
-		"WITH_SYS_TABLE TRUE": "WITH_SYS_TABLE = TRUE", "LAST_BACKUP 5": "LAST_BACKUP",
+		"BACKEND = 'tidb'": "BACKEND", "RESUME = 5": "RESUME", "CHECKPOINT = FALSE": "CHECKPOINT", "TIKV_IMPORTER = 'h:1'": "TIKV_IMPORTER",
+		"max_errors = 5":          "MAX_ERRORS",
+		"WAIT_TIFLASH_READY TRUE": "WAIT_TIFLASH_READY = TRUE",
+		"WITH_SYS_TABLE TRUE":     "WITH_SYS_TABLE = TRUE", "LAST_BACKUP 5": "LAST_BACKUP",
 	} {
 		b.fails(b.proxy, "RESTORE DATABASE `$_a` FROM '@dir' "+option, 1235, name)
 	}

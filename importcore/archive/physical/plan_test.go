@@ -92,7 +92,7 @@ type sums struct {
 	groups [][]cluster.RewrittenRange
 }
 
-func (s *sums) ChecksumRewritten(_ context.Context, _ string, groups [][]cluster.RewrittenRange) ([]kv.Checksum, error) {
+func (s *sums) ChecksumRewritten(_ context.Context, _ string, groups [][]cluster.RewrittenRange, _ int) ([]kv.Checksum, error) {
 	s.groups = groups
 	return s.sums, nil
 }
@@ -104,7 +104,7 @@ func TestVerify(t *testing.T) {
 	plan, err := physical.NewPlan(&archive.Archive{}, []physical.Target{{From: x, DB: "a", To: info(500, "x", 2)}, {From: y, DB: "a", To: info(400, "z")}})
 	require.NoError(t, err)
 	c := &sums{sums: []kv.Checksum{x.FileSum, y.FileSum}}
-	got, err := plan.Verify(t.Context(), c, "")
+	got, err := plan.Verify(t.Context(), c, "", 0)
 	require.NoError(t, err)
 	require.Equal(t, c.sums, got)
 	require.Len(t, c.groups, 2)
@@ -117,7 +117,7 @@ func TestVerify(t *testing.T) {
 	plan2, err := physical.NewPlan(&archive.Archive{}, []physical.Target{{From: same, DB: "a", To: info(600, "s", 1, 2)}})
 	require.NoError(t, err)
 	c2 := &sums{sums: []kv.Checksum{same.FileSum}}
-	_, err = plan2.Verify(t.Context(), c2, "")
+	_, err = plan2.Verify(t.Context(), c2, "", 0)
 	require.NoError(t, err)
 	require.Len(t, c2.groups[0], 1)
 	require.Equal(t, []byte(tablecodec.EncodeTablePrefix(30)), c2.groups[0][0].Old)
@@ -125,7 +125,7 @@ func TestVerify(t *testing.T) {
 	for i := range c.sums {
 		wrong := slices.Clone(c.sums)
 		wrong[i].Sum++
-		_, err := plan.Verify(t.Context(), &sums{sums: wrong}, "")
+		_, err := plan.Verify(t.Context(), &sums{sums: wrong}, "", 0)
 		require.ErrorContains(t, err, []string{"table `a`.`x`: checksum mismatched", "table `a`.`z`: checksum mismatched"}[i])
 	}
 }

@@ -25,6 +25,8 @@ type Config struct {
 	// SkipRows is how many lines to skip at the start of each file, \r\n being one line end.
 	// Lines are lines here: quotes have no meaning, and an empty line counts.
 	SkipRows int64
+	// TrimLastSeparator takes a separator at the end of a row for none: the empty field behind it, which is not enclosed, isn't there.
+	TrimLastSeparator bool `json:",omitempty"`
 	// CharacterSet is that of the files as decode.Find has it. All texts above are
 	// in UTF-8 in any case.
 	CharacterSet string

@@ -21,6 +21,7 @@ type dialect struct {
 	hasQuote bool
 	hasEsc   bool
 	autoTerm bool
+	trimLast bool // a separator at the end of a row is none
 
 	// stop marks the bytes that can end or change something in an unquoted field.
 	stop [256]bool
@@ -43,6 +44,7 @@ func newDialect(c Config) *dialect {
 		hasQuote: c.FieldsEnclosedBy != "",
 		hasEsc:   c.FieldsEscapedBy != "",
 		autoTerm: c.LinesTerminatedBy == "",
+		trimLast: c.TrimLastSeparator,
 		termByte: '\n',
 	}
 	d.sepByte = d.sep[0]

@@ -73,9 +73,30 @@ func (r *reader) Next() ([]format.Field, error) {
 	}
 	if r.d.simpleFields && r.fastRow() {
 		r.rows++
-		return r.fields, nil
+	} else if _, err := r.exactRow(); err != nil {
+		return nil, err
 	}
-	return r.exactRow()
+	if r.d.trimLast {
+		r.trimLast()
+	}
+	return r.fields, nil
+}
+
+// trimLast takes away the field behind a separator at the end of the present row.
+func (r *reader) trimLast() {
+	last := len(r.fields) - 1
+	if last == 0 || len(r.fields[last].Bytes) > 0 {
+		return
+	}
+	row := r.data[r.start:r.next]
+	if r.d.autoTerm {
+		row = bytes.TrimSuffix(bytes.TrimSuffix(row, []byte("\n")), []byte("\r"))
+	} else {
+		row = bytes.TrimSuffix(row, r.d.term)
+	}
+	if bytes.HasSuffix(row, r.d.sep) { // and no quote
+		r.fields = r.fields[:last]
+	}
 }
 
 // exactRow takes the next row with the row parser.
