@@ -142,6 +142,9 @@ func (p *Plan) unpackMemory(budget int64) int64 {
 
 // texts returns a store of the files' texts over the plan's store, or one that reads its files ahead.
 func (p *Plan) texts(store source.Store) source.Store {
+	if p.Task.Texts != nil {
+		return p.Task.Texts
+	}
 	return compress.NewStore(store, p.unpackMemory(p.Task.MemoryBudget))
 }
 

@@ -93,6 +93,8 @@ type ImportTask struct {
 	// Files, if there are any, are read in their order instead of what Location names, each once. They are as the list of
 	// source.OpenFolder has them; one that has changed since is an error.
 	Files []DataFile
+	// Texts, if it is set, gives the text of Files instead of a store that is opened for this import alone. It stays the caller's.
+	Texts source.Store
 	// Format is that of the files, without Files.
 	Format Format
 	// CSV says how files of FormatCSV are read.

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
 	"github.com/sluicedb/sluice/importcore"
 	"github.com/sluicedb/sluice/importcore/dump"
 	"github.com/sluicedb/sluice/importcore/fault"
+	"github.com/sluicedb/sluice/importcore/format/compress"
 )
 
 const (
@@ -62,7 +64,7 @@ func atLeastOne(limit, parts int64) int64 {
 }
 
 // bringIn imports the rows of all tables.
-func (p *Plan) bringIn(ctx context.Context) error {
+func (p *Plan) bringIn(ctx context.Context) (err error) {
 	switch {
 	case p.sql != nil:
 		if err := p.beginBySQL(ctx); err != nil {
@@ -72,6 +74,10 @@ func (p *Plan) bringIn(ctx context.Context) error {
 		return p.bringInArchive(ctx)
 	}
 	small, large := p.shares()
+	if slices.ContainsFunc(p.tables, (*table).part) {
+		p.shared = compress.NewShared(ctx, p.unpacked, small.lanes)
+		defer func() { err = errors.Join(err, p.shared.Close()) }()
+	}
 	for _, s := range []share{small, large} {
 		if err := p.bringInShared(ctx, s); err != nil {
 			return err
@@ -205,6 +211,9 @@ func (p *Plan) importTask(i int, s share) importcore.ImportTask {
 		Checksum: o.Checksum, ChecksumConcurrency: o.ChecksumConcurrency, Analyze: o.Analyze, DisableImportMode: o.DisableImportMode, OnDuplicate: o.OnDuplicate,
 		Owned: p.task.Owned, Hold: p.task.Hold, Observer: p.task.Observer,
 		LeaseFrom: leaseFrom, Checkpoints: &tableKeeper{p.keeper, t.state},
+	}
+	if t.part() {
+		task.Texts = p.shared
 	}
 	return task
 }

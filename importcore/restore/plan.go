@@ -29,6 +29,7 @@ type Plan struct {
 	task     Task
 	folder   source.Folder
 	unpacked *compress.Store
+	shared   *compress.Shared // of dumps in one compressed file, while rows are brought in; else nil
 	listing  *dump.Listing
 	archived *archived // nil: the source is a dump
 	server   server
@@ -413,11 +414,39 @@ func (p *Plan) chooseDatabases(c *chooser) error {
 	return nil
 }
 
-// order brings the tables into the order in which their rows are imported: small ones first.
+// order brings the tables into the order in which their rows are imported: small ones first, but those of a compressed file in its order.
 func (p *Plan) order() {
 	slices.SortStableFunc(p.tables, func(a, b *table) int {
+		if a.rank() != b.rank() {
+			return cmp.Compare(a.rank(), b.rank())
+		}
+		if a.rank() != rankOthers {
+			return cmp.Or(cmp.Compare(a.data[0].Path, b.data[0].Path), cmp.Compare(a.data[0].Section.Start, b.data[0].Section.Start))
+		}
 		return cmp.Or(cmp.Compare(a.bytes, b.bytes), cmp.Compare(a.to.DB, b.to.DB), cmp.Compare(a.to.Table, b.to.Table))
 	})
+}
+
+// The order of tables: first those that are small parts of a compressed file, last those that are large ones.
+const (
+	rankSmallParts = iota
+	rankOthers
+	rankLargeParts
+)
+
+func (t *table) rank() int {
+	switch {
+	case !t.part():
+		return rankOthers
+	case t.bytes <= smallTable:
+		return rankSmallParts
+	}
+	return rankLargeParts
+}
+
+// part tells whether the table's rows are in a part of a compressed file.
+func (t *table) part() bool {
+	return len(t.data) > 0 && t.data[0].Section != nil && t.data[0].Compression != source.Plain
 }
 
 // begin makes the job's state, or takes up the one that was saved.

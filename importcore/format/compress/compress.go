@@ -2,7 +2,7 @@
 // and offsets are the text's, and only sizes are the file's own.
 //
 // A stream is unpacked from front to back, so that reading from an offset of the text means to unpack what is
-// before it again; a file of many gigabytes is better cut into several.
+// before it again; a file of many gigabytes is better cut into several. Readers of many parts of one file share its streams (Shared).
 //
 // # What is checked
 //

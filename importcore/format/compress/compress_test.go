@@ -8,15 +8,19 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/iotest"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicedb/sluice/importcore/fault"
+	"github.com/sluicedb/sluice/importcore/format"
 	"github.com/sluicedb/sluice/importcore/format/compress"
 	"github.com/sluicedb/sluice/importcore/source"
 )
@@ -246,4 +250,113 @@ func BenchmarkStream(b *testing.B) {
 			}
 		})
 	}
+}
+
+// counting counts the bytes that are read of its files, and the streams that are open.
+type counting struct {
+	source.Store
+	read, open atomic.Int64
+}
+
+func (c *counting) Open(ctx context.Context, f source.File, offset int64) (io.ReadCloser, error) {
+	in, err := c.Store.Open(ctx, f, offset)
+	if err != nil {
+		return nil, err
+	}
+	c.open.Add(1)
+	return &countingStream{in, c}, nil
+}
+
+type countingStream struct {
+	io.ReadCloser
+	c *counting
+}
+
+func (s *countingStream) Read(p []byte) (int, error) {
+	n, err := s.ReadCloser.Read(p)
+	s.c.read.Add(int64(n))
+	return n, err
+}
+
+func (s *countingStream) Close() error {
+	s.c.open.Add(-1)
+	return s.ReadCloser.Close()
+}
+
+// TestShared: parts of a file, read in its order by several readers at a time, each begun twice, are what is there, and don't cost an unpacking of the file each.
+func TestShared(t *testing.T) {
+	t.Parallel()
+	want := text(8 << 20)
+	for c, suffix := range suffixes {
+		t.Run(c.String(), func(t *testing.T) {
+			t.Parallel()
+			packed := pack(t, c, want)
+			store, file := open(t, "a.sql"+suffix, packed)
+			counted := &counting{Store: store.Store}
+			const lanes, part = 3, 10_000
+			shared := compress.NewShared(t.Context(), compress.NewStore(counted, 0), lanes)
+			parts := make(chan int)
+			var group sync.WaitGroup
+			for range lanes {
+				group.Go(func() {
+					for from := range parts {
+						for _, n := range []int{min(16<<10, len(want)-from), min(part, len(want)-from)} { // a look at its head first
+							in, err := shared.Open(t.Context(), file, int64(from))
+							if !assert.NoError(t, err) {
+								return
+							}
+							got := make([]byte, n)
+							_, err = io.ReadFull(iotest.HalfReader(in), got)
+							assert.NoError(t, err)
+							assert.True(t, bytes.Equal(want[from:from+n], got), "%d bytes from %d", n, from)
+							assert.Positive(t, in.(format.Packed).Stored())
+							assert.NoError(t, in.Close())
+						}
+					}
+				})
+			}
+			for from := 0; from < len(want); from += part {
+				parts <- from
+			}
+			close(parts)
+			group.Wait()
+			require.LessOrEqual(t, counted.open.Load(), int64(lanes))
+			require.Less(t, counted.read.Load(), int64(6*lanes*len(packed)), "the file was unpacked over and over again")
+			require.NoError(t, shared.Close())
+			require.Zero(t, counted.open.Load(), "streams stay open")
+		})
+	}
+}
+
+// TestSharedErrors: damage, changes and ends are errors as those of a Store, and leave nothing open.
+func TestSharedErrors(t *testing.T) {
+	t.Parallel()
+	packed := pack(t, source.Gzip, text(1<<20))
+	store, file := open(t, "a.sql.gz", packed[:len(packed)/2])
+	counted := &counting{Store: store.Store}
+	shared := compress.NewShared(t.Context(), compress.NewStore(counted, 0), 2)
+	_, err := shared.Open(t.Context(), file, 1<<20-1)
+	require.ErrorContains(t, err, "ends too early")
+	in, err := shared.Open(t.Context(), file, 100)
+	require.NoError(t, err)
+	_, err = io.Copy(io.Discard, in)
+	require.ErrorContains(t, err, "ends too early")
+	require.NoError(t, in.Close())
+	require.NoError(t, in.Close())
+	_, err = in.Read(make([]byte, 1))
+	require.ErrorIs(t, err, io.ErrClosedPipe)
+	require.Zero(t, counted.open.Load(), "a stream that has failed isn't kept")
+	in, err = shared.Open(t.Context(), file, 0)
+	require.NoError(t, err)
+	require.NoError(t, in.Close())
+	require.EqualValues(t, 1, counted.open.Load())
+	require.NoError(t, os.WriteFile(file.Path, []byte("other"), 0o600))
+	_, err = shared.Open(t.Context(), file, 10)
+	require.ErrorContains(t, err, "changed")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = shared.Open(ctx, file, 10)
+	require.Error(t, err)
+	require.NoError(t, shared.Close())
+	require.Zero(t, counted.open.Load())
 }
