@@ -83,3 +83,11 @@ func TestEstimateOfTheCluster(t *testing.T) {
 		require.InDelta(t, c.seconds, e.Ingest.Seconds(), 1e-6, c)
 	}
 }
+
+func TestSpillOf(t *testing.T) {
+	t.Parallel()
+	for _, c := range [][4]int64{{1000, 750, 0, 0}, {1000, 749, 0, 750}, {1000, 749, 1000, 750}, {1000, 749, 100, 100}} {
+		require.Equal(t, c[3], SpillOf(c[0], c[1], c[2]), "%v", c)
+	}
+	require.EqualValues(t, 1400, PairsOf(1000, 1))
+}

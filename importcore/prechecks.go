@@ -138,6 +138,16 @@ func (in *inspector) checkSpace(context.Context) precheck.Finding {
 	if by := in.blocked(); by != "" {
 		return precheck.Blocked(by)
 	}
+	e := in.estimate()
+	need := precheck.SpaceNeed{Pairs: e.PairBytes, Rows: e.RecordBytes}
+	if flash := in.plan.target.Info.TiFlashReplica; flash != nil {
+		need.TiFlashReplicas = int64(flash.Count)
+	}
+	return in.space(need)
+}
+
+// space compares what is needed, without the number of TiKV's replicas, with what the stores have.
+func (in *inspector) space(need precheck.SpaceNeed) precheck.Finding {
 	stores, err := in.usage()
 	if err != nil {
 		return precheck.Unknown(err)
@@ -146,11 +156,7 @@ func (in *inspector) checkSpace(context.Context) precheck.Finding {
 	if err != nil {
 		return precheck.Unknown(err)
 	}
-	e := in.estimate()
-	need := precheck.SpaceNeed{Pairs: e.PairBytes, Rows: e.RecordBytes, Replicas: int64(replicas)}
-	if flash := in.plan.target.Info.TiFlashReplica; flash != nil {
-		need.TiFlashReplicas = int64(flash.Count)
-	}
+	need.Replicas = int64(replicas)
 	return precheck.Space(need, stores)
 }
 

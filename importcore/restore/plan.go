@@ -249,7 +249,7 @@ func (p *Plan) prepare(ctx context.Context) error {
 		return nil
 	}
 	if p.sql == nil {
-		surroundings, err := p.r.core.InspectCluster(ctx, p.task.Options.SkipPrechecks)
+		surroundings, err := p.r.core.InspectCluster(ctx, p.need(), p.task.Options.SkipPrechecks)
 		if err != nil {
 			return err
 		}

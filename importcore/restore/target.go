@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/sluicedb/sluice/importcore"
 	"github.com/sluicedb/sluice/importcore/checkpoint"
 	"github.com/sluicedb/sluice/importcore/cluster"
 	"github.com/sluicedb/sluice/importcore/fault"
@@ -195,4 +196,30 @@ func (p *Plan) newState(basis checkpoint.Digest) *state {
 		}
 	}
 	return s
+}
+
+// need is what the rows of all tables take. Of compressed files nobody knows the text's size yet: they count as they are. The pairs of an archive
+// are as large as its files.
+func (p *Plan) need() (n importcore.Need) {
+	_, large := p.shares()
+	for _, t := range p.tables {
+		if p.archived != nil {
+			n.Pairs += t.bytes
+			continue
+		}
+		pairs := importcore.PairsOf(t.bytes, t.indexes())
+		n.Pairs += pairs
+		if t.bytes > smallTable { // one at a time; small ones fit into memory, or nearly
+			n.Spill = max(n.Spill, importcore.SpillOf(pairs, large.memory, large.quota))
+		}
+	}
+	return n
+}
+
+// indexes is how many the table is made with, beside the key of its rows; of one that exists it counts as one.
+func (t *table) indexes() int {
+	if t.made == nil {
+		return 1
+	}
+	return t.made.Indexes
 }

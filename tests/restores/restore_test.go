@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -147,6 +149,26 @@ func TestAllPrechecksAtOnce(t *testing.T) {
 		"column c, which the dump doesn't have, has no default", "no schema file that says how to make it: `$`.`unknown` ("+b.dir+"/$.unknown.1.csv)",
 		"$.bad-schema.sql can't be restored", "$.packed.1.csv.lz4 can't be restored", "views or sequences: `$`.`is_view`")
 	require.Equal(t, []string{"full1", "full2", "is_view", "other"}, b.rows("SHOW TABLES"), "nothing was made")
+}
+
+// TestNoRoom: what all tables together need in the cluster, and the largest in the sort directory, is compared with what is free.
+func TestNoRoom(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	for _, name := range []string{"a", "b"} {
+		b.file("$."+name+"-schema.sql", "CREATE TABLE t (a INT, KEY (a))")
+		b.file("$."+name+".csv", "a\n1\n")
+		if err := os.Truncate(filepath.Join(b.dir, b.own("$."+name+".csv")), 6<<40); err != nil {
+			t.Skip("the file system has no files with holes of this size: ", err)
+		}
+	}
+	b.fails(b.task(), "cluster_space: TiKV gets about 50.4TiB (3 replicas, before compression)", "local_disk: sorting needs about 6.3TiB")
+	task := b.task()
+	task.DiskQuota = 1 << 30
+	_, err := b.run(t.Context(), task)
+	require.ErrorContains(t, err, "cluster_space")
+	require.NotContains(t, err.Error(), "local_disk")
+	require.Empty(t, b.rows("SHOW TABLES"))
 }
 
 func TestExistingTablesKeepTheirSchema(t *testing.T) {

@@ -43,6 +43,8 @@ type Table struct {
 	TTL bool
 	// ForeignKeys tells that it has some.
 	ForeignKeys bool
+	// Indexes is how many indexes it has; a primary key counts as the key of its rows.
+	Indexes int
 	// Columns are its columns as the dump defines them, in order.
 	Columns []*ast.ColumnDef
 }
@@ -69,6 +71,7 @@ func ReadTable(f *File, from Object, names Names) (*Table, error) {
 		t.TTL = t.TTL || o.Tp == ast.TableOptionTTL
 	}
 	t.ForeignKeys = hasForeignKeys(create)
+	t.Indexes = countIndexes(create)
 	rename(create, own.DB, names.of(own, from))
 	t.SQL, err = f.text(create, format.RestoreWithTTLEnableOff)
 	return t, err
@@ -83,6 +86,21 @@ func ReadAlter(f *File, from Object, names Names) (sql string, err error) {
 	own := called(alter.Table, from)
 	rename(alter, own.DB, names.of(own, from))
 	return f.text(alter, format.RestoreWithTTLEnableOff)
+}
+
+func countIndexes(create *ast.CreateTableStmt) (n int) {
+	for _, c := range create.Constraints {
+		switch c.Tp {
+		case ast.ConstraintKey, ast.ConstraintIndex, ast.ConstraintUniq, ast.ConstraintUniqKey, ast.ConstraintUniqIndex:
+			n++
+		}
+	}
+	for _, col := range create.Cols {
+		if slices.ContainsFunc(col.Options, func(o *ast.ColumnOption) bool { return o.Tp == ast.ColumnOptionUniqKey }) {
+			n++
+		}
+	}
+	return n
 }
 
 func hasForeignKeys(create *ast.CreateTableStmt) bool {

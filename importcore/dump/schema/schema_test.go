@@ -179,3 +179,15 @@ func FuzzReadTable(f *testing.F) {
 		}
 	})
 }
+
+func TestIndexes(t *testing.T) {
+	for text, want := range map[string]int{
+		"CREATE TABLE t (a INT PRIMARY KEY, b INT)": 0,
+		"CREATE TABLE t (a INT, b INT UNIQUE, c INT, PRIMARY KEY (a), KEY (b), UNIQUE KEY x (c), INDEX (c), UNIQUE (c, b), CHECK (a > 0), FOREIGN KEY (a) REFERENCES u (a))": 5,
+	} {
+		table, err := schema.ReadTable(file(text), schema.Object{DB: "a", Name: "t"}, targets)
+		if err != nil || table.Indexes != want {
+			t.Errorf("%s: %+v, %v", text, table, err)
+		}
+	}
+}
