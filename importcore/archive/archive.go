@@ -53,6 +53,14 @@ func (a *Archive) Incremental() bool { return a.StartTS != 0 && a.StartTS != a.E
 // Folder is where the archive is. It stays whose it was.
 func (a *Archive) Folder() source.Folder { return a.folder }
 
+// Through returns the archive as it is read through another folder of the same location, such as one that is more patient with a
+// store that fails. The tables and their parts are the same ones.
+func (a *Archive) Through(folder source.Folder) *Archive {
+	through := *a
+	through.folder = folder
+	return &through
+}
+
 // Cipher is the archive's.
 func (a *Archive) Cipher() *Cipher { return a.cipher }
 

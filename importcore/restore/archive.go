@@ -23,6 +23,8 @@ type archived struct {
 	// objects are tables, views and sequences by their names in lower case.
 	objects   map[Name]*archive.Table
 	databases map[string]*archive.Database
+	// bySQL says that rows are decoded, and no ids matter.
+	bySQL bool
 	// texts make the definitions by the paths of the files that stand for them.
 	texts map[string]func() (string, error)
 }
@@ -37,7 +39,7 @@ func (p *Plan) openArchive(ctx context.Context) error {
 		return fault.New(fault.User, codePrecheckFailed,
 			"the archive holds only what changed since another one (from %d to %d), which can't be restored yet", a.StartTS, a.EndTS)
 	}
-	p.archived = &archived{archive: a, objects: map[Name]*archive.Table{}, databases: map[string]*archive.Database{}, texts: map[string]func() (string, error){}}
+	p.archived = &archived{archive: a, bySQL: p.sql != nil, objects: map[Name]*archive.Table{}, databases: map[string]*archive.Database{}, texts: map[string]func() (string, error){}}
 	p.backupTS = a.EndTS
 	p.listing = p.archived.list()
 	if p.sql != nil {
@@ -60,7 +62,9 @@ func (p *Plan) checkOptions() error {
 	case p.archived == nil:
 		return nil
 	case p.sql != nil:
-		return refuse("SQL alone (BACKEND = 'tidb', or a server that isn't TiDB)")
+		if err := p.optionsBySQL(refuse); err != nil {
+			return err
+		}
 	case len(o.ForDumps) > 0:
 		return refuse(strings.Join(o.ForDumps, ", "))
 	case o.SkipSchemaFiles:
@@ -109,13 +113,16 @@ func (a *archived) add(out *dump.Listing, db *archive.Database, t *archive.Table
 		out.Sequences = append(out.Sequences, o)
 	default:
 		o.Schema = a.stand(name, func() (string, error) {
+			if a.bySQL {
+				return define.Table(t.Info)
+			}
 			made, err := define.Make(t.Info)
 			if err != nil {
 				return "", err
 			}
 			return made.Create, nil
 		})
-		for _, part := range t.Parts {
+		for _, part := range a.dataParts(t) {
 			for _, f := range part.Files() {
 				o.Data, o.Bytes = append(o.Data, dump.Data{File: f.File}), o.Bytes+f.Size
 			}

@@ -96,8 +96,8 @@ func (b *bySQL) close() error {
 	return b.mu.folder.Close()
 }
 
-// store gives the text of the source's files, as patiently as a job that runs may be.
-func (b *bySQL) store(ctx context.Context) (source.Store, error) {
+// source gives the source's files, as patiently as a job that runs may be.
+func (b *bySQL) source(ctx context.Context) (source.Folder, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.mu.folder == nil {
@@ -107,6 +107,16 @@ func (b *bySQL) store(ctx context.Context) (source.Store, error) {
 		}
 		b.mu.folder, b.mu.files = folder, compress.NewStore(folder, 0)
 	}
+	return b.mu.folder, nil
+}
+
+// store gives the text of the source's files.
+func (b *bySQL) store(ctx context.Context) (source.Store, error) {
+	if _, err := b.source(ctx); err != nil {
+		return nil, err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	return b.mu.files, nil
 }
 
@@ -183,7 +193,10 @@ func (p *Plan) importTableBySQL(ctx context.Context, t *table, s share) (rows in
 		return 0, ledgerError(err)
 	}
 	p.toldBySQL(t, into, sum)
-	if err = p.compareCount(ctx, t, into, &sum.Counts); err == nil {
+	if err = from.compareSource(&sum.Counts); err == nil {
+		err = p.compareCount(ctx, t, into, &sum.Counts)
+	}
+	if err == nil {
 		err = p.analyzeBySQL(ctx, t, sum.Rows)
 	}
 	counting.end()

@@ -23,9 +23,18 @@ import (
 // the servers learn of these together.
 const definers = 16
 
+// foreignDefiners are as many as gain something where a CREATE TABLE is the work of one server. Each may ask it something meanwhile by another
+// session of the same target, which has to have so many.
+const foreignDefiners = defaultConnections / 2
+
 // setup are the statements that make a session one for the dump's schema files.
 func (p *Plan) setup() []string {
-	if p.archived != nil {
+	switch {
+	case p.foreign() && p.archived != nil: // defaults are those of rows: strict, or the server would change them silently
+		return []string{"SET SESSION sql_mode = 'STRICT_ALL_TABLES,ALLOW_INVALID_DATES', time_zone = '+00:00', foreign_key_checks = 0"}
+	case p.foreign():
+		return nil // the target's sessions are for definitions
+	case p.archived != nil:
 		return []string{"SET SESSION sql_mode = '', time_zone = '+00:00', foreign_key_checks = 0"}
 	}
 	zone := "+00:00"
@@ -192,7 +201,11 @@ func (p *Plan) defineTables(ctx context.Context) error {
 		}
 		return nil
 	})
-	for range definers {
+	sessions := definers
+	if p.foreign() {
+		sessions = foreignDefiners
+	}
+	for range sessions {
 		group.Go(fault.Contain(func() error {
 			first, ok := <-work
 			if !ok {

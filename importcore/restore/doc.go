@@ -13,6 +13,7 @@
 //	server.go     what is asked of the target by SQL, whichever way the rows take
 //	bysql.go      rows by SQL (package logical), into TiDB or a server that isn't
 //	rows.go       where these rows come from
+//	archiverows.go  the rows of an archive by SQL: read and decoded here
 //	port.go       definitions for a server that isn't TiDB
 //	abandonsql.go abandon.go for rows that went in by SQL
 //	made.go       what is certainly the job's: marks in its statements, ids

@@ -86,6 +86,9 @@ func (p *Plan) lookAtTablesBySQL(ctx context.Context, existing []*table) error {
 			p.finding(precheck.Schema, "%v", wrong[i])
 			continue
 		}
+		if odd := computed(t.made, found[i]); len(odd) > 0 {
+			p.finding(precheck.Schema, "table %s exists and doesn't fit the source's: its columns aren't generated, which are there: %s", t.to, enumerate(odd))
+		}
 		if missing := without(t.made, found[i]); len(missing) > 0 {
 			p.finding(precheck.Schema, "table %s exists and doesn't fit the dump's: it has no column %s", t.to, enumerate(missing))
 		}
@@ -94,6 +97,23 @@ func (p *Plan) lookAtTablesBySQL(ctx context.Context, existing []*table) error {
 		}
 	}
 	return nil
+}
+
+// computed are the columns that the source has no values for, because it computes them, and the target doesn't.
+func computed(made *schema.Table, have *logical.Table) (odd []string) {
+	if made == nil {
+		return nil
+	}
+	plain := map[string]bool{}
+	for _, name := range have.Columns() {
+		plain[strings.ToLower(name)] = true
+	}
+	for _, c := range made.Columns {
+		if plain[c.Name.Name.L] && schema.Generated(c) {
+			odd = append(odd, c.Name.Name.O)
+		}
+	}
+	return odd
 }
 
 // without are the columns of a dump's table that one of the target lacks. Whether the values fit is the server's to say, row by row.

@@ -22,6 +22,9 @@ type rowSource struct {
 	basis string
 	// settings is what a session has to be for the literals of the rows.
 	settings rowSettings
+	// expected is how many rows there are, if the source has counted them.
+	expected int64
+	counted  bool
 }
 
 // rowSettings are what rows ask of the session that brings them in. Tables whose rows ask for the same share their sessions.
@@ -49,6 +52,9 @@ func (s *rowSettings) session(own logical.Session) logical.Session {
 
 // rowsOf opens the rows of a table for a target that takes them by SQL. into is the table there.
 func (p *Plan) rowsOf(ctx context.Context, t *table, into *logical.Table) (*rowSource, error) {
+	if p.archived != nil {
+		return p.decodedRows(ctx, t)
+	}
 	return p.dumpedRows(ctx, t, into)
 }
 

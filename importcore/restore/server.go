@@ -118,9 +118,15 @@ func (p *plainServer) MadeWith(context.Context, string) (*cluster.Made, error) {
 }
 
 // Define implements server. The target's sessions are made for definitions.
-func (p *plainServer) Define(ctx context.Context, _ []string, f func(exec func(sql string) error) error) error {
+func (p *plainServer) Define(ctx context.Context, setup []string, f func(exec func(sql string) error) error) error {
 	return p.target.Use(ctx, func(s *sqlconn.Session) error {
 		s.Discard() // f may change its settings
+		for _, sql := range setup {
+			s.Discard() // it is another one than the target's now
+			if _, err := s.Exec(sql); err != nil {
+				return err
+			}
+		}
 		return f(func(sql string) error {
 			_, err := s.Exec(sql)
 			return err

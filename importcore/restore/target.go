@@ -69,6 +69,7 @@ func (p *Plan) lookAtTarget(ctx context.Context) error {
 	}
 	if p.sql != nil {
 		p.refusePorted()
+		p.readableBySQL()
 		return p.lookAtTablesBySQL(ctx, existing)
 	}
 	return p.lookAtTables(ctx, existing, own)

@@ -11,18 +11,23 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/pingcap/tidb/pkg/parser/mysql"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap/zaptest"
 
+	"github.com/sluicedb/sluice/importcore"
 	"github.com/sluicedb/sluice/importcore/archive"
 	"github.com/sluicedb/sluice/importcore/archive/define"
 	"github.com/sluicedb/sluice/importcore/dump/schema"
 	"github.com/sluicedb/sluice/importcore/fault"
 	"github.com/sluicedb/sluice/importcore/logical"
 	"github.com/sluicedb/sluice/importcore/logical/archiverows"
+	"github.com/sluicedb/sluice/importcore/restore"
 	"github.com/sluicedb/sluice/tests/brarchive"
 	"github.com/sluicedb/sluice/tests/mariadb"
 	"github.com/sluicedb/sluice/tests/playground"
@@ -112,6 +117,9 @@ func typesOf(t *testing.T, db *sql.DB, database string) {
 	}
 }
 
+// again is what the restored database's name has behind that of the one that was backed up.
+const again = "_too"
+
 // contents are a table's rows in a form that both servers agree about, sorted.
 func contents(t *testing.T, db, types *sql.DB, database, table string) []string {
 	t.Helper()
@@ -121,7 +129,7 @@ func contents(t *testing.T, db, types *sql.DB, database, table string) []string 
 	_, err = conn.ExecContext(t.Context(), "SET time_zone = '+00:00'")
 	require.NoError(t, err)
 	var columns, kinds []string
-	for _, c := range strings2(t, types, "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = ? AND table_name = ? ORDER BY ordinal_position", database, table) {
+	for _, c := range strings2(t, types, "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = ? AND table_name = ? ORDER BY ordinal_position", strings.TrimSuffix(database, again), table) {
 		name, kind := quoted(c[0]), c[1]
 		switch kind {
 		case "float", "double":
@@ -258,38 +266,98 @@ func intoMariaDB(ctx context.Context, a *archive.Archive, table *archive.Table, 
 // refused are tables that MariaDB can't have, and why.
 var refused = map[string]string{"expressions": "the expression in index expression_index", "t": "the multi-valued index expression_index"}
 
-// TestIntoMariaDB: each table of an archive that TiDB has made arrives in MariaDB row by row, also when the work is interrupted again and again.
+// TestIntoMariaDB: an archive that TiDB has made is restored into MariaDB, under another name, row by row; what MariaDB can't have is listed before anything
+// is made.
 func TestIntoMariaDB(t *testing.T) {
 	pg, maria := playground.Shared(t), mariadb.Shared(t)
 	db, to := pg.DB(t), maria.DB(t, "")
 	names := brarchive.Shapes(t, db, "archived")
 	defer brarchive.Drop(t, db, "archived")
 	typesOf(t, db, "archived")
-	for what, options := range map[string]brarchive.Options{"DATABASE archived": {}, "TABLE archived.types_v2": {Method: "aes256-ctr", Compression: "lz4"}} {
-		a := openArchive(t, brarchive.Backup(t, db, what, options))
-		exec(t, to, "CREATE DATABASE archived")
-		met := 0
-		for _, table := range a.Databases[0].Tables {
-			name := table.Info.Name.O
-			if table.Info.IsView() || table.Info.IsSequence() {
-				continue
-			}
-			met++
-			if what := refused[name]; what != "" {
-				_, err := intoMariaDB(t.Context(), a, table, logical.Task{Job: "x", Basis: maria.Socket})
-				require.ErrorContains(t, err, what)
-				continue
-			}
-			interrupted(t, a, table, maria.Socket)
-			sameRows(t, name, contents(t, db, db, "archived", name), contents(t, to, db, "archived", name))
-		}
-		if options.Method == "" {
-			require.Equal(t, len(names)+8+len(moreTables), met)
-			next := column(t, to, "SELECT auto_increment FROM information_schema.tables WHERE table_schema = 'archived' AND table_name = 'zero_auto'")
-			require.Equal(t, []string{fmt.Sprint(tableNamed(a, "zero_auto").Info.AutoIncID)}, next)
-		}
-		exec(t, to, "DROP DATABASE archived")
+	made := brarchive.Backup(t, db, "DATABASE archived", brarchive.Options{Method: "aes256-ctr"})
+	r := restore.NewBySQL(restore.SQLConfig{Server: logical.Params{Addrs: []string{maria.Socket}, User: mariadb.User, Password: mariadb.Password}, Logger: zaptest.NewLogger(t)})
+	cipher, err := archive.ParseCipher(made.Method, made.Key, "")
+	require.NoError(t, err)
+	task := restore.Task{
+		JobID: 3, Location: made.Location, Threads: 2, MemoryBudget: importcore.DefaultMemoryBudget, Checkpoints: &checkpoints{},
+		Options:   restore.Options{CSV: restore.DefaultCSV(), Checksum: importcore.ChecksumRequired, Cipher: cipher},
+		Session:   restore.Session{SQLMode: mysql.ModeNoZeroDate | mysql.ModeNoZeroInDate, TimeZone: time.FixedZone("", 5*3600+1800)},
+		Selection: restore.Selection{Databases: []string{"archived"}, Renames: []restore.Rename{{From: restore.Name{DB: "archived"}, To: restore.Name{DB: "archived_too"}}}},
 	}
+	run := func(ctx context.Context) (*restore.Summary, error) {
+		plan, err := r.Plan(ctx, task)
+		if err != nil {
+			return nil, err
+		}
+		return plan.Run(ctx)
+	}
+	_, err = run(t.Context())
+	require.Equal(t, uint16(8173), fault.As(err).Code)
+	task.Selection.Filters = []string{"*.*"}
+	for name, what := range refused {
+		require.ErrorContains(t, err, "`archived_too`.`"+name+"`: "+what)
+		task.Selection.Filters = append(task.Selection.Filters, "!archived."+name)
+	}
+	require.Empty(t, column(t, to, "SELECT schema_name FROM information_schema.schemata WHERE schema_name = 'archived_too'"))
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	tables := atomic.Int64{}
+	task.Events = func(e restore.Event) {
+		if e.State == restore.TableDone && tables.Add(1) == 9 {
+			cancel(importcore.ErrPaused)
+		}
+	}
+	_, err = run(ctx)
+	require.ErrorIs(t, err, importcore.ErrPaused)
+	sum, err := run(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, made.BackupTS, sum.BackupTS)
+	require.Len(t, sum.PerTable, len(names)+8+len(moreTables)-len(refused))
+	for _, table := range sum.PerTable {
+		sameRows(t, table.To.Table, contents(t, db, db, "archived", table.To.Table), contents(t, to, db, "archived_too", table.To.Table))
+	}
+	a := openArchive(t, made)
+	next := column(t, to, "SELECT auto_increment FROM information_schema.tables WHERE table_schema = 'archived_too' AND table_name = 'zero_auto'")
+	require.Equal(t, []string{fmt.Sprint(tableNamed(a, "zero_auto").Info.AutoIncID)}, next)
+	// Its definer is none of the server's users: that is for whoever restores.
+	require.Equal(t, []string{"over_rows"}, column(t, to, "SELECT table_name FROM information_schema.views WHERE table_schema = 'archived_too'"))
+	require.Equal(t, []string{fmt.Sprint(tableNamed(a, "numbers").Info.AutoIncID + 3)}, column(t, to, "SELECT NEXTVAL(archived_too.numbers)"))
+	exec(t, to, "DROP DATABASE archived_too")
+}
+
+// checkpoints keeps one in memory.
+type checkpoints struct {
+	mu   sync.Mutex
+	data []byte
+}
+
+func (c *checkpoints) Load(context.Context) ([]byte, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.data, nil
+}
+
+func (c *checkpoints) Save(_ context.Context, data []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.data = data
+	return nil
+}
+
+// TestInterrupted: rows arrive once, however often the work on a table is interrupted.
+func TestInterrupted(t *testing.T) {
+	pg, maria := playground.Shared(t), mariadb.Shared(t)
+	db, to := pg.DB(t), maria.DB(t, "")
+	exec(t, db, "CREATE DATABASE stopped", "CREATE TABLE stopped.t (id INT, v LONGTEXT) PARTITION BY HASH (id) PARTITIONS 3")
+	defer brarchive.Drop(t, db, "stopped")
+	for n := range 6 {
+		exec(t, db, fmt.Sprintf("INSERT INTO stopped.t SELECT %d + n, REPEAT('x', n * n %% 3000) FROM (WITH RECURSIVE r AS (SELECT 0 AS n UNION ALL SELECT n + 1 FROM r WHERE n < 99) SELECT n FROM r) x", n*100))
+	}
+	exec(t, to, "CREATE DATABASE stopped")
+	defer exec(t, to, "DROP DATABASE stopped")
+	a := openArchive(t, brarchive.Backup(t, db, "DATABASE stopped", brarchive.Options{}))
+	interrupted(t, a, tableNamed(a, "t"), maria.Socket)
+	sameRows(t, "t", contents(t, db, db, "stopped", "t"), contents(t, to, db, "stopped", "t"))
 }
 
 func tableNamed(a *archive.Archive, name string) *archive.Table {
@@ -325,7 +393,7 @@ func interrupted(t *testing.T, a *archive.Archive, table *archive.Table, socket 
 		_, err := intoMariaDB(ctx, a, table, logical.Task{
 			Job: fmt.Sprintf("%d-%s", a.EndTS, t.Name()), Basis: socket, Lanes: 1 + try%3, BatchBytes: 24 << 10, Begun: try > 0,
 			Committed: func(logical.Counts) {
-				if batches.Add(1) == 3 && try < 4 {
+				if batches.Add(1) == 3 && try < 7 {
 					cancel(stop)
 				}
 			},

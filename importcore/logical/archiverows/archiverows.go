@@ -65,7 +65,11 @@ func New(a *archive.Archive, t *archive.Table) (*Rows, error) {
 		if err := known(c); err != nil {
 			return nil, fault.Wrap(err, fault.User, 0, "table %s of the archive can't be brought in by SQL", t.Info.Name.O)
 		}
-		r.layout.Columns = append(r.layout.Columns, c.Name.O)
+		name := c.Name.O
+		if c.IsGenerated() {
+			name = "" // the target computes it
+		}
+		r.layout.Columns = append(r.layout.Columns, name)
 	}
 	_, err := r.decoder()
 	return r, err
@@ -74,7 +78,7 @@ func New(a *archive.Archive, t *archive.Table) (*Rows, error) {
 func (r *Rows) decoder() (*archive.RowDecoder, error) { return r.archive.RowDecoder(r.table, time.UTC) }
 
 // Columns are those that the rows have values for, in the order of the fields: all but virtual ones. Those that are generated and stored are
-// among them; logical leaves out what the target computes itself.
+// among them, though the target computes them itself.
 func (r *Rows) Columns() []*model.ColumnInfo { return r.columns }
 
 // Basis is what logical.Task.Basis has to hold of the rows: a digest of what the archive says of them, wherever it is.

@@ -168,7 +168,7 @@ func TestKeys(t *testing.T) {
 	require.NoError(t, err)
 	layout, err := rows.Layout(nil)
 	require.NoError(t, err)
-	require.Equal(t, []string{"id", "v", "g"}, layout.Columns)
+	require.Equal(t, []string{"id", "v", ""}, layout.Columns)
 	ids := map[string]int64{}
 	for _, c := range table.Info.Columns {
 		ids[c.Name.L] = c.ID
