@@ -48,7 +48,7 @@ type due struct {
 }
 
 func (r *run) newDue() due {
-	d := due{never: !r.durable(), limit: r.core.cfg.CheckpointBytes / 2, interval: r.core.cfg.CheckpointInterval / 2, last: time.Now()}
+	d := due{never: !r.durable() || r.together, limit: r.core.cfg.CheckpointBytes / 2, interval: r.core.cfg.CheckpointInterval / 2, last: time.Now()}
 	if r.plan.SourceBytes <= r.core.cfg.CheckpointBytes {
 		d.limit = r.plan.SourceBytes
 	}
@@ -179,12 +179,7 @@ func (s *encodedSaver) save(e checkpoint.Encoded, syncBlocks func() error) error
 
 // saveBegin notes, before the first pair is sent, what is going to be sent: pairs with this sum.
 func (r *run) saveBegin(ctx context.Context, sum kv.Checksum) (err error) {
-	r.saved.Ingest = &checkpoint.Ingest{
-		CommitTS: r.committed.ts, Alone: r.committed.alone, Used: encode.MaxIDs(r.committed.used), IDs: encode.MaxIDs(r.ids),
-		Sum: sum, End: r.end, Before: r.before, Verifiable: !r.unverified,
-		Rows: r.summary.Rows, LostRows: r.summary.LostRows, DeletedRows: r.summary.DeletedRows,
-		Warnings: r.summary.Warnings,
-	}
+	r.noteBegin(sum)
 	if !r.durable() {
 		return nil
 	}
@@ -200,6 +195,16 @@ func (r *run) saveBegin(ctx context.Context, sum kv.Checksum) (err error) {
 		}
 	}
 	return r.save(ctx)
+}
+
+// noteBegin is saveBegin without the saving.
+func (r *run) noteBegin(sum kv.Checksum) {
+	r.saved.Ingest = &checkpoint.Ingest{
+		CommitTS: r.committed.ts, Alone: r.committed.alone, Used: encode.MaxIDs(r.committed.used), IDs: encode.MaxIDs(r.ids),
+		Sum: sum, End: r.end, Before: r.before, Verifiable: !r.unverified,
+		Rows: r.summary.Rows, LostRows: r.summary.LostRows, DeletedRows: r.summary.DeletedRows,
+		Warnings: r.summary.Warnings,
+	}
 }
 
 // lostFile is where the rows are noted that lose a conflict, in a table that had rows.

@@ -36,6 +36,8 @@ type run struct {
 	saved  checkpoint.State // what the job goes on from if it is interrupted
 	// moreDeleted tells that more rows of the table than summary.DeletedRows may have been deleted, by a run before this one.
 	moreDeleted bool
+	// together tells that the run is one of several, which share a directory and have their checkpoints saved at once: see together.go.
+	together bool
 	// drawn tells that encoding a row again may give another one. pausing is closed when the job is to pause.
 	drawn   bool
 	pausing <-chan struct{}
@@ -66,6 +68,10 @@ type run struct {
 	settled bool
 }
 
+func (c *Core) newRun(plan *Plan, events func(Event)) *run {
+	return &run{core: c, plan: plan, events: events, log: c.cfg.Logger.With(zap.Int64("job", plan.Task.JobID), zap.Stringer("table", plan.target))}
+}
+
 // Import runs the plan to its end and closes it. events may be nil; it is
 // called in order by one goroutine at a time and must not block.
 //
@@ -79,8 +85,7 @@ func (c *Core) Import(ctx context.Context, plan *Plan, events func(Event)) (_ *S
 	if events == nil {
 		events = func(Event) {}
 	}
-	r := &run{core: c, plan: plan, events: events,
-		log: c.cfg.Logger.With(zap.Int64("job", plan.Task.JobID), zap.Stringer("table", plan.target))}
+	r := c.newRun(plan, events)
 	defer func() { err = errors.Join(err, plan.Close()) }()
 	defer c.load.enter()()
 	if sink := plan.Task.BadRows; sink != nil {
@@ -94,14 +99,19 @@ func (c *Core) Import(ctx context.Context, plan *Plan, events func(Event)) (_ *S
 	work, stop := r.graceful(ctx)
 	err = fault.Contain(func() error { return r.steps(work) })()
 	stop()
+	return r.conclude(ctx, err)
+}
+
+// conclude does what follows when the work of an import has ended with err.
+func (r *run) conclude(ctx context.Context, err error) (*Summary, error) {
 	r.leave()
 	interrupted := r.interrupted(ctx, err)
 	keep := err != nil && (interrupted != nil || r.paused(ctx, err) || errors.Is(context.Cause(ctx), ErrNotOwner) || r.plan.filled && r.sent.Load())
 	r.cleaned(r.closeSorting(keep))
 	if err == nil {
 		r.dropSorting()
-		r.summary.Warnings = append(r.summary.Warnings, plan.troubles.told()...)
-		r.summary.Warnings = append(r.summary.Warnings, plan.held.told(plan.Task.MaxLatency)...)
+		r.summary.Warnings = append(r.summary.Warnings, r.plan.troubles.told()...)
+		r.summary.Warnings = append(r.summary.Warnings, r.plan.held.told(r.plan.Task.MaxLatency)...)
 		return &r.summary, nil
 	}
 	if r.paused(ctx, err) {
@@ -160,17 +170,27 @@ func (r *run) bringIn(ctx context.Context) error {
 // bringInRound brings the pairs of what is left of the source into the table, or of as much as the disk quota allows.
 func (r *run) bringInRound(ctx context.Context, memory memorySplit) error {
 	r.beginRound()
+	src, err := r.sortRound(ctx, memory)
+	if err != nil {
+		return err
+	}
+	r.enter(StepIngest)
+	return r.ingest(ctx, src, memory)
+}
+
+// sortRound makes the pairs of a round.
+func (r *run) sortRound(ctx context.Context, memory memorySplit) (*content, error) {
 	r.enter(StepEncode)
 	sorted, err := r.encode(ctx, memory)
 	if err != nil {
-		return r.locateDuplicate(ctx, err, memory)
+		return nil, r.locateDuplicate(ctx, err, memory)
 	}
 	src, err := r.resolve(ctx, sorted, memory)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := r.checkSame(src); err != nil {
-		return err
+		return nil, err
 	}
 	r.summary.Local = r.total(src.Checksum())
 	r.summary.Rows = r.plan.progress.rows.Load() - r.summary.LostRows
@@ -179,8 +199,7 @@ func (r *run) bringInRound(ctx context.Context, memory memorySplit) error {
 	r.plan.progress.spilled.Store(r.summary.SpilledBytes)
 	r.settle(src.Checksum(), r.end == nil)
 	r.summary.Rounds = r.roundsBefore() + 1
-	r.enter(StepIngest)
-	return r.ingest(ctx, src, memory)
+	return src, nil
 }
 
 // cleaned warns of files of the sort directory that could not be removed. The

@@ -212,8 +212,10 @@ func (r *run) openSorting(memory memorySplit) error {
 
 // newSorting begins in a directory of its own.
 func (r *run) newSorting(memory memorySplit) (err error) {
-	if r.dir, err = newSortDir(r.core.cfg.SortDir, r.core.cluster.ID(), r.plan.Task.JobID, r.plan.Task.Part, r.log); err != nil {
-		return err
+	if !r.together {
+		if r.dir, err = newSortDir(r.core.cfg.SortDir, r.core.cluster.ID(), r.plan.Task.JobID, r.plan.Task.Part, r.log); err != nil {
+			return err
+		}
 	}
 	r.sortFS = sortFS(r.dir.path, r.plan.Task.DiskQuota)
 	if r.numbered {
@@ -271,6 +273,9 @@ func (r *run) closeSorting(keep bool) error {
 	}
 	if r.sorter != nil {
 		err = errors.Join(err, r.sorter.Close())
+	}
+	if r.together {
+		return err
 	}
 	return errors.Join(err, r.dir.remove())
 }
@@ -349,7 +354,11 @@ func (r *run) dropSorting() {
 
 // numberRows decides which row id the source's first row gets, once for the job.
 func (r *run) numberRows(ctx context.Context) (err error) {
-	if !r.plan.begun() {
+	switch {
+	case r.plan.begun():
+	case r.together && !r.plan.givesIDs():
+		r.saved.FirstRowID = 1 // of a table that has been made a moment ago
+	default:
 		if r.saved.FirstRowID, err = r.core.cluster.NextRowID(ctx, r.plan.Task.DB, r.plan.Task.Table); err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/sluicedb/sluice/importcore/badrows"
 	"github.com/sluicedb/sluice/importcore/encode"
@@ -144,9 +145,14 @@ func (s *State) Marshal() ([]byte, error) {
 	return pack(text)
 }
 
+// packers are the *gzip.Writer that are free. A new one takes 800 KiB, which would be most of what a small state costs.
+var packers = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}
+
 func pack(text []byte) ([]byte, error) {
 	var b bytes.Buffer
-	w := gzip.NewWriter(&b)
+	w := packers.Get().(*gzip.Writer) //nolint:forcetypeassert // the pool has nothing else
+	defer packers.Put(w)
+	w.Reset(&b)
 	_, err := w.Write(text)
 	if err = errors.Join(err, w.Close()); err != nil {
 		return nil, fmt.Errorf("write a checkpoint: %w", err)

@@ -161,8 +161,13 @@ func (l *regionLook) context() *kvrpcpb.Context {
 	}
 }
 
-// checksum sums up what is visible at ts; with a rule, as if keys began with what it has for their beginning.
+// checksum sums up what is visible of the part at ts; with a rule, as if keys began with what it has for their beginning.
 func (l *regionLook) checksum(ctx context.Context, ts uint64, rule *tipb.ChecksumRewriteRule) (sum kv.Checksum, locked bool, err error) {
+	return l.checksumOf(ctx, ts, rule, []KeyRange{l.part})
+}
+
+// checksumOf is checksum for several ranges of the region.
+func (l *regionLook) checksumOf(ctx context.Context, ts uint64, rule *tipb.ChecksumRewriteRule, ranges []KeyRange) (sum kv.Checksum, locked bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	conn, err := l.cluster.stores.get(ctx, l.region.Leader.GetStoreId())
@@ -174,9 +179,12 @@ func (l *regionLook) checksum(ctx context.Context, ts uint64, rule *tipb.Checksu
 	if err != nil {
 		return sum, false, err
 	}
+	where := make([]*coprocessor.KeyRange, len(ranges))
+	for i, r := range ranges {
+		where[i] = &coprocessor.KeyRange{Start: r.Start, End: r.End}
+	}
 	resp, err := tikvpb.NewTikvClient(conn).Coprocessor(ctx, &coprocessor.Request{
-		Context: l.context(), Tp: checksumRequest, Data: data, StartTs: ts,
-		Ranges: []*coprocessor.KeyRange{{Start: l.part.Start, End: l.part.End}},
+		Context: l.context(), Tp: checksumRequest, Data: data, StartTs: ts, Ranges: where,
 	})
 	switch {
 	case err != nil:

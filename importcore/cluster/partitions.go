@@ -1,14 +1,18 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/pingcap/tipb/go-tipb"
 	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
 
+	"github.com/sluicedb/sluice/importcore/cluster/region"
 	"github.com/sluicedb/sluice/importcore/cluster/sqlconn"
 	"github.com/sluicedb/sluice/importcore/kv"
 )
@@ -68,6 +72,48 @@ func (c *Cluster) ChecksumRanges(ctx context.Context, owner string, ranges []Key
 	}
 	defer release()
 	sum, err = c.checksumAt(ctx, ts, ranges, nil)
+	return sum, failed(err, "compute the checksum of %d key ranges", len(ranges))
+}
+
+// ChecksumMany is ChecksumRanges for many small ranges, which ascend: a store is asked once for those of a region.
+func (c *Cluster) ChecksumMany(ctx context.Context, owner string, ranges []KeyRange) (sum kv.Checksum, err error) {
+	if len(ranges) == 0 {
+		return sum, nil
+	}
+	ts, release, err := c.KeepReadable(ctx, owner)
+	if err != nil {
+		return sum, err
+	}
+	defer release()
+	regions, err := c.ScanRegions(ctx, region.Enc(ranges[0].Start), region.Enc(ranges[len(ranges)-1].End))
+	if err != nil {
+		return sum, err
+	}
+	var mu sync.Mutex
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(lookConcurrency)
+	for _, r := range regions {
+		var parts []KeyRange
+		for _, rng := range ranges {
+			if part := clamp(rng, r); bytes.Compare(part.Start, part.End) < 0 {
+				parts = append(parts, part)
+			}
+		}
+		if len(parts) == 0 {
+			continue
+		}
+		g.Go(func() error {
+			got, locked, err := (&regionLook{cluster: c, region: r}).checksumOf(ctx, ts, nil, parts)
+			if err != nil || locked { // with what a region that has changed or a transaction needs
+				got, err = c.checksumAt(ctx, ts, parts, nil)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			sum.Merge(got)
+			return err
+		})
+	}
+	err = g.Wait()
 	return sum, failed(err, "compute the checksum of %d key ranges", len(ranges))
 }
 

@@ -74,6 +74,9 @@ type Options struct {
 	// RegionSplitSize in bytes and RegionSplitKeys bound what goes into one SST
 	// of a region; defaults 96 MiB and 960,000.
 	RegionSplitSize, RegionSplitKeys int64
+	// CutBySize cuts regions only where RegionSplitSize lies between two cuts, so that what is small shares a region with others. Otherwise
+	// they are cut at the borders of all ranges.
+	CutBySize bool
 	// WriteSpeedLimit is in bytes of keys and values per second and store; 0 is
 	// no limit.
 	WriteSpeedLimit int64

@@ -102,7 +102,7 @@ func (r *runner) run(ctx context.Context, ranges []Range, files []Download) (Sta
 		return r.total(), nil
 	}
 	cuts, groups := everyBorder(ranges)
-	if files != nil {
+	if files != nil || r.opts.CutBySize {
 		cuts, groups = bySize(ranges, r.opts.RegionSplitSize)
 	}
 	if err := r.prepare(ctx, cuts, groups); err != nil {

@@ -90,25 +90,30 @@ func (p *Plan) bringIn(ctx context.Context) (err error) {
 func (p *Plan) bringInShared(ctx context.Context, s share) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	work := make(chan int)
+	work := make(chan []int)
 	var lanes sync.WaitGroup
 	failed := &failures{}
 	for range s.lanes {
 		lanes.Go(func() {
-			for i := range work {
-				if err := fault.Contain(func() error { return p.bringInTable(ctx, i, s) })(); err != nil {
-					failed.add(p.tables[i].to, err)
+			for batch := range work {
+				at := batch[0]
+				err := fault.Contain(func() (err error) {
+					if len(batch) == 1 {
+						return p.bringInTable(ctx, at, s)
+					}
+					at, err = p.bringInTogether(ctx, batch, s)
+					return err
+				})()
+				if err != nil {
+					failed.add(p.tables[at].to, err)
 					stop(errStopped)
 				}
 			}
 		})
 	}
-	for i, t := range p.tables {
-		if t.state.Done || (t.bytes <= smallTable) != s.small {
-			continue
-		}
+	for _, batch := range p.batches(s) {
 		select {
-		case work <- i:
+		case work <- batch:
 		case <-ctx.Done():
 		}
 		if ctx.Err() != nil {
@@ -127,20 +132,26 @@ func (p *Plan) bringInShared(ctx context.Context, s share) error {
 func (p *Plan) bringInTable(ctx context.Context, i int, s share) error {
 	t := p.tables[i]
 	if t.bytes == 0 {
-		p.done(t, 0, nil)
+		p.done(t, 0)
 		return nil
 	}
 	p.tell(Event{Table: t.to, State: TableRunning})
 	rows, err := p.importTable(ctx, i, s)
+	return p.imported(t, rows, err)
+}
+
+// imported notes what became of a table's import.
+func (p *Plan) imported(t *table, rows int64, err error) error {
 	if err != nil {
 		p.tell(Event{Table: t.to, State: TableFailed, Err: err})
 		return err
 	}
-	kept, err := condense(t.state.Import)
+	kept, over, err := condense(t.state.Import)
 	if err != nil {
 		return err
 	}
-	p.done(t, rows, kept)
+	p.keeper.change(func() { t.state.Import, t.state.Over = kept, over })
+	p.done(t, rows)
 	return nil
 }
 
@@ -153,6 +164,11 @@ func (p *Plan) importTable(ctx context.Context, i int, s share) (rows int64, err
 	if err != nil {
 		return 0, err
 	}
+	return p.importPlanned(ctx, t, plan)
+}
+
+// importPlanned imports a table by its plan.
+func (p *Plan) importPlanned(ctx context.Context, t *table, plan *importcore.Plan) (rows int64, err error) {
 	if t.state.Own && plan.TableID != t.state.ID {
 		return 0, errors.Join(replaced("table "+t.to.String()), plan.Close())
 	}
@@ -178,8 +194,8 @@ func (p *Plan) renew(ctx context.Context, t *table) error {
 }
 
 // done notes that a table's rows are restored.
-func (p *Plan) done(t *table, rows int64, kept []byte) {
-	p.keeper.change(func() { t.state.Done, t.state.Rows, t.state.Import = true, rows, kept })
+func (p *Plan) done(t *table, rows int64) {
+	p.keeper.change(func() { t.state.Done, t.state.Rows = true, rows })
 	p.progress.tableDone(t.bytes, rows)
 	p.tell(Event{Table: t.to, State: TableDone, Rows: rows, Bytes: t.bytes})
 }

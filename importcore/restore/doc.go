@@ -10,6 +10,7 @@
 //	run.go        the order of things in a job
 //	define.go     databases, sequences, tables and views are created
 //	data.go       rows, several tables at a time
+//	together.go   small tables of a dump, many by one import
 //	server.go     what is asked of the target by SQL, whichever way the rows take
 //	bysql.go      rows by SQL (package logical), into TiDB or a server that isn't
 //	rows.go       where these rows come from
@@ -27,7 +28,7 @@
 //
 // All tables are checked before anything is created. Databases come first, then sequences, which defaults
 // of tables may use, then tables, then rows, then views, which may use all of these. Foreign keys are checked when all rows
-// are there. Small tables come first, several at a time; large ones have the job's threads and memory to themselves.
+// are there. Small tables come first, several at a time, and the smallest many by one import (importcore.ImportTogether); large ones have the job's threads and memory to themselves.
 //
 // From an archive all rows are brought in by one run over the keys of all tables, compared with the archive's sums, and
 // keep their timestamps. Its tables must not be there: the job makes them, and nobody else's rows can be in them.

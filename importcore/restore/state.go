@@ -8,15 +8,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/sluicedb/sluice/importcore"
 	"github.com/sluicedb/sluice/importcore/checkpoint"
 	"github.com/sluicedb/sluice/importcore/cluster"
+	"github.com/sluicedb/sluice/importcore/encode"
 )
 
-// stateVersion is that of the form and the meaning of a state.
-const stateVersion = 1
+// stateVersion is that of the form and the meaning of a state. One of oldestState has no Over.
+const (
+	stateVersion = 2
+	oldestState  = 1
+)
 
 // state is what a job has done.
 type state struct {
@@ -60,8 +65,9 @@ type object struct {
 	// Done tells that its rows are imported: so many.
 	Done bool  `json:"f,omitempty"`
 	Rows int64 `json:"r,omitempty"`
-	// Import is the checkpoint of the table's import, and when that is over what giving it up needs.
+	// Import is the checkpoint of the table's import, and when that is over what giving it up needs, which is Over in its lasting form.
 	Import []byte `json:"c,omitempty"`
+	Over   *over  `json:"x,omitempty"`
 	// Sent tells that a table that the job has made may hold pairs of an archive.
 	Sent bool `json:"s,omitempty"`
 }
@@ -70,7 +76,15 @@ func (o *object) name() Name { return Name{o.DB, o.Name} }
 
 // pack returns the state's lasting form.
 func (s *state) pack() ([]byte, error) {
-	text, err := json.Marshal(s)
+	lean := *s
+	lean.Objects = slices.Clone(s.Objects)
+	for i, o := range lean.Objects {
+		if o.Over != nil {
+			small := *o
+			small.Import, lean.Objects[i] = nil, &small
+		}
+	}
+	text, err := json.Marshal(&lean)
 	if err != nil {
 		return nil, fmt.Errorf("write a checkpoint: %w", err)
 	}
@@ -99,8 +113,17 @@ func unpack(data []byte) (*state, error) {
 	if err := json.NewDecoder(io.LimitReader(r, maxState)).Decode(s); err != nil {
 		return nil, fmt.Errorf("read a checkpoint: %w", err)
 	}
-	if s.Version != stateVersion {
-		return nil, fmt.Errorf("%w: it has %d, this Sluice reads %d", checkpoint.ErrVersion, s.Version, stateVersion)
+	if s.Version != stateVersion && s.Version != oldestState {
+		return nil, fmt.Errorf("%w: it has %d, this Sluice reads %d and %d", checkpoint.ErrVersion, s.Version, oldestState, stateVersion)
+	}
+	s.Version = stateVersion
+	for _, o := range s.Objects {
+		if o.Over == nil {
+			continue
+		}
+		if o.Import, err = o.Over.checkpoint(); err != nil {
+			return nil, err
+		}
 	}
 	return s, nil
 }
@@ -196,18 +219,40 @@ func (t *tableKeeper) Save(ctx context.Context, data []byte) error {
 	return t.all.save(ctx)
 }
 
-// condense returns what Core.Abandon needs of the checkpoint of an import that is over.
-func condense(data []byte) ([]byte, error) {
+// over is what Core.Abandon needs of the checkpoint of an import that is over. There are thousands of them in a state that is saved
+// hundreds of times.
+type over struct {
+	Table    int64          `json:"t"`
+	CommitTS uint64         `json:"c"`
+	Alone    bool           `json:"a,omitempty"`
+	Filled   bool           `json:"f,omitempty"`
+	Used     *encode.MaxIDs `json:"u,omitempty"`
+}
+
+// checkpoint is the import's, as far as it is known.
+func (o *over) checkpoint() ([]byte, error) {
+	s := checkpoint.State{
+		Basis: checkpoint.Basis{TableID: o.Table}, Filled: o.Filled, Ingest: &checkpoint.Ingest{CommitTS: o.CommitTS, Alone: o.Alone, Complete: true},
+	}
+	if o.Used != nil {
+		s.Ingest.Used = *o.Used
+	}
+	return s.Marshal()
+}
+
+// condense makes the checkpoint of an import that is over small; both results are nil if nothing was sent.
+func condense(data []byte) (small []byte, o *over, err error) {
 	if len(data) == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
 	s, err := checkpoint.Unmarshal(data)
 	if err != nil || s.Ingest == nil {
-		return nil, err
+		return nil, nil, err
 	}
-	small := checkpoint.State{
-		Basis: checkpoint.Basis{TableID: s.Basis.TableID}, Filled: s.Filled,
-		Ingest: &checkpoint.Ingest{CommitTS: s.Ingest.CommitTS, Alone: s.Ingest.Alone, Used: s.Ingest.Used, Complete: true},
+	o = &over{Table: s.Basis.TableID, CommitTS: s.Ingest.CommitTS, Alone: s.Ingest.Alone, Filled: s.Filled}
+	if used := s.Ingest.Used; used != (encode.MaxIDs{}) {
+		o.Used = &used
 	}
-	return small.Marshal()
+	small, err = o.checkpoint()
+	return small, o, err
 }

@@ -3,6 +3,7 @@ package restore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -72,6 +73,11 @@ func TestStatesOfOtherVersionsAreRefused(t *testing.T) {
 	require.ErrorIs(t, err, checkpoint.ErrVersion)
 	_, err = unpack([]byte("x"))
 	require.Error(t, err)
+	before, err := (&state{Version: oldestState, Objects: []*object{{DB: "d", Name: "t", Done: true, Import: []byte("x")}}}).pack()
+	require.NoError(t, err)
+	s, err := unpack(before)
+	require.NoError(t, err)
+	require.Equal(t, []byte("x"), s.Objects[0].Import)
 	one, err := (&checkpoint.State{}).Marshal() // an import's
 	require.NoError(t, err)
 	_, err = unpack(one)
@@ -84,14 +90,45 @@ func TestCondenseKeepsWhatGivingUpNeeds(t *testing.T) {
 		Ingest: &checkpoint.Ingest{CommitTS: 7, Alone: true, Complete: true, Rows: 3}}
 	data, err := full.Marshal()
 	require.NoError(t, err)
-	small, err := condense(data)
+	small, over, err := condense(data)
 	require.NoError(t, err)
 	require.Less(t, len(small), 400)
+	job := &state{Version: stateVersion, Objects: []*object{{DB: "d", Name: "t", Own: true, Done: true, Import: small, Over: over}, {DB: "d", Name: "u", Import: data}}}
+	for range 3000 {
+		job.Objects = append(job.Objects, &object{DB: "d", Name: "t", Own: true, Done: true, Import: small, Over: over})
+	}
+	packed, err := job.pack()
+	require.NoError(t, err)
+	require.Less(t, len(packed), 3000*10)
+	again, err := unpack(packed)
+	require.NoError(t, err)
+	require.Equal(t, job, again)
+	small = again.Objects[0].Import
 	s, err := checkpoint.Unmarshal(small)
 	require.NoError(t, err)
 	require.Equal(t, checkpoint.State{Version: checkpoint.Version, Filled: true, Basis: checkpoint.Basis{TableID: 9},
 		Ingest: &checkpoint.Ingest{CommitTS: 7, Alone: true, Complete: true}}, *s)
-	none, err := condense(nil)
+	none, over, err := condense(nil)
 	require.NoError(t, err)
 	require.Empty(t, none)
+	require.Nil(t, over)
+}
+
+// BenchmarkPack is what each save of a job with thousands of tables costs.
+func BenchmarkPack(b *testing.B) {
+	s := &state{Version: stateVersion}
+	for i := range 10_000 {
+		s.Objects = append(s.Objects, &object{DB: "many", Name: fmt.Sprintf("t%05d", i), Own: true, Made: true, ID: int64(2 * i), Done: true, Rows: 10,
+			Over: &over{Table: int64(2 * i), CommitTS: 1 << 58, Alone: true}})
+	}
+	b.ReportAllocs()
+	size := 0
+	for b.Loop() {
+		data, err := s.pack()
+		if err != nil {
+			b.Fatal(err)
+		}
+		size = len(data)
+	}
+	b.ReportMetric(float64(size), "bytes")
 }
