@@ -207,14 +207,13 @@ func checkRestoreSupported(st *sqlext.Restore) error {
 	return checkPrechecks(&o.Job)
 }
 
-// checkArchiveOptions refuses what restores from backups of BR don't do: system tables are left out, and TiFlash is not waited for.
+// checkArchiveOptions refuses what restores from backups of BR don't do: system tables are left out.
 func checkArchiveOptions(o *sqlext.RestoreOptions) error {
 	for _, option := range []struct {
 		name, value string
 		asked       bool
 	}{
 		{"last_backup", "", true}, {"with_sys_table", " = TRUE", o.WithSysTable},
-		{"wait_tiflash_ready", " = TRUE", o.WaitTiFlashReady},
 	} {
 		if _, given := o.Job.Specified[option.name]; given && option.asked {
 			return notSupportedYet(strings.ToUpper(option.name) + option.value)

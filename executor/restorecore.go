@@ -127,7 +127,7 @@ func restoreOptions(t *Task) restore.Options {
 	o := &t.Restore.Options
 	return restore.Options{
 		CSV: restoreCSV(o, t.Options.CharacterSet), CSVHeader: o.CSVHeader == sqlext.CSVHeaderColumns, SkipSchemaFiles: o.SkipSchemaFiles,
-		OnDuplicate: onDuplicate(t.Options.OnDuplicate), Checksum: checksumLevel(t.Options.ChecksumTable), Analyze: analyzeLevel(o.Analyze), LoadStats: o.LoadStats,
+		OnDuplicate: onDuplicate(t.Options.OnDuplicate), Checksum: checksumLevel(t.Options.ChecksumTable), Analyze: analyzeLevel(o.Analyze), LoadStats: o.LoadStats, WaitTiFlashReady: o.WaitTiFlashReady,
 		ChecksumConcurrency: int(min(o.ChecksumConcurrency, maxConcurrency)), KeepCredentials: !o.SendCredentials, DisableImportMode: o.Online,
 		Concurrency: int(min(t.Options.Thread, maxConcurrency)), KeepPartial: t.Options.KeepPartial, SkipPrechecks: skippedPrechecks(&t.Options),
 		Files: fileRules(o.Files), DefaultFiles: o.DefaultFileRules,

@@ -100,6 +100,9 @@ func (a *abandoning) all(ctx context.Context) (fate string, err error) {
 	if err := a.databases(ctx); err != nil {
 		return "", err
 	}
+	if err := a.policies(ctx); err != nil {
+		return "", err
+	}
 	return a.fate(), nil
 }
 

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/pingcap/tidb/pkg/meta/model"
+
 	"github.com/sluicedb/sluice/importcore"
 	"github.com/sluicedb/sluice/importcore/archive"
 	"github.com/sluicedb/sluice/importcore/archive/define"
@@ -167,14 +169,14 @@ func (a *archived) sequence(d *defined) []string {
 	return define.Sequence(a.objects[lower(d.from)].Info, d.to.String())
 }
 
-// definePolicies creates the archive's placement policies; those that are there stay.
-func (p *Plan) definePolicies(exec func(string) error) error {
-	if p.archived == nil || p.foreign() {
+// database returns the database whose definition a file stands for; nil if there is none.
+func (a *archived) database(f *dump.Schema) *model.DBInfo {
+	if f == nil {
 		return nil
 	}
-	for _, policy := range p.archived.archive.Policies {
-		if err := exec(define.Policy(policy)); err != nil {
-			return definingError(err, Name{DB: policy.Name.O}, nil)
+	for _, db := range a.archive.Databases {
+		if f.Path == archive.MetaName+": "+(Name{DB: db.Name}).String() {
+			return db.Info
 		}
 	}
 	return nil

@@ -63,7 +63,10 @@ func (p *Plan) bringInArchive(ctx context.Context) error {
 	if moved := plan.Moved(now); len(moved) > 0 {
 		return replaced("tables, or partitions or indexes of them, " + enumerate(moved))
 	}
-	return p.endTables(ctx, tables)
+	if err := p.endTables(ctx, tables); err != nil {
+		return err
+	}
+	return p.restoreReplicas(ctx)
 }
 
 // unfinished are the tables that still have to be restored.

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pingcap/tidb/pkg/meta/model"
+
 	"github.com/sluicedb/sluice/importcore"
 	"github.com/sluicedb/sluice/importcore/archive"
 	"github.com/sluicedb/sluice/importcore/checkpoint"
@@ -40,6 +42,7 @@ type Plan struct {
 	tables    []*table // in the order in which their rows are imported
 	sequences []*defined
 	views     []*defined
+	policies  []*model.PolicyInfo // that the job makes
 	// moved are the targets of all objects that are restored, by their lower-case names in the source.
 	moved    map[Name]Name
 	skipped  []Skipped
@@ -241,6 +244,9 @@ func (p *Plan) prepare(ctx context.Context) error {
 		return err
 	}
 	if err := p.lookAtTarget(ctx); err != nil {
+		return err
+	}
+	if err := p.choosePolicies(ctx); err != nil {
 		return err
 	}
 	p.order()

@@ -36,6 +36,8 @@ type state struct {
 	BackupTS uint64 `json:"backup_ts,omitempty"`
 	// Databases are those that the job makes.
 	Databases []string `json:"databases,omitempty"`
+	// Policies are the placement policies that the job makes, if nobody else does before.
+	Policies []string `json:"policies,omitempty"`
 	// Objects are all that the job makes or fills, tables first, in the job's order.
 	Objects []*object `json:"objects"`
 	// SQL is set for a job whose rows go in by SQL.

@@ -188,6 +188,9 @@ func (p *Plan) newState(basis checkpoint.Digest) *state {
 			s.Databases = append(s.Databases, d.name)
 		}
 	}
+	for _, policy := range p.policies {
+		s.Policies = append(s.Policies, policy.Name.O)
+	}
 	for _, t := range p.tables {
 		s.Objects = append(s.Objects, &object{DB: t.to.DB, Name: t.to.Table, Own: !t.exists})
 	}

@@ -108,6 +108,8 @@ type Options struct {
 	ChecksumConcurrency int
 	// KeepCredentials keeps those of an archive's location from the stores, which then use their own.
 	KeepCredentials bool
+	// WaitTiFlashReady waits for the TiFlash replicas that tables of an archive had.
+	WaitTiFlashReady bool
 	// LoadStats brings in the statistics that an archive has; Analyze is then for tables without, unless it is required.
 	LoadStats bool
 	// DisableImportMode leaves the stores in normal mode.

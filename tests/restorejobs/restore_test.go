@@ -229,9 +229,9 @@ func TestRestoreRefusesByName(t *testing.T) {
 	b.dump()
 	for option, name := range map[string]string{
 		"BACKEND = 'tidb'": "BACKEND", "RESUME = 5": "RESUME", "CHECKPOINT = FALSE": "CHECKPOINT", "TIKV_IMPORTER = 'h:1'": "TIKV_IMPORTER",
-		"max_errors = 5":          "MAX_ERRORS",
-		"WAIT_TIFLASH_READY TRUE": "WAIT_TIFLASH_READY = TRUE",
-		"WITH_SYS_TABLE TRUE":     "WITH_SYS_TABLE = TRUE", "LAST_BACKUP 5": "LAST_BACKUP",
+		"max_errors = 5": "MAX_ERRORS",
+
+		"WITH_SYS_TABLE TRUE": "WITH_SYS_TABLE = TRUE", "LAST_BACKUP 5": "LAST_BACKUP",
 	} {
 		b.fails(b.proxy, "RESTORE DATABASE `$_a` FROM '@dir' "+option, 1235, name)
 	}
