@@ -71,7 +71,7 @@ func (e *Executor) checkedSpec(ctx context.Context, s Session, st *sqlext.Import
 	if err := checkCharset(st.Redacted()+st.Location.Raw, state.charset); err != nil {
 		return nil, err
 	}
-	target := privilege.ImportTarget{DB: st.DB, Table: st.Table, Local: st.Location.IsLocal()}
+	target := privilege.ImportTarget{DB: st.DB, Table: st.Table, Local: st.Location.ReadsDisk()}
 	if err := privilege.CheckImport(ctx, s, target); err != nil {
 		return nil, err
 	}

@@ -68,7 +68,7 @@ func TestCheckSupported(t *testing.T) {
 		"IMPORT INTO t FROM '/d/a.sql' FORMAT 'sql'":                                          "",
 		"IMPORT INTO t FROM '/d/a.parquet' FORMAT 'parquet'":                                  "FORMAT 'parquet'",
 		"IMPORT INTO t FROM 's3://b/a.csv'":                                                   "",
-		"IMPORT INTO t FROM 'gs://b/a.csv'":                                                   "a data source of scheme gs",
+		"IMPORT INTO t FROM 'ks3://b/a.csv'":                                                  "a data source of scheme ks3",
 		"IMPORT INTO t FROM 's3://b/a.csv.gz?region=r'":                                       "",
 		"IMPORT INTO t FROM '/d/a.csv.gz'":                                                    "",
 		"IMPORT INTO t (a, @b) SET c=@b FROM '/d/a.csv'":                                      "",

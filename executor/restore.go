@@ -126,7 +126,7 @@ func (e *Executor) restoreSpec(ctx context.Context, s Session, st *sqlext.Restor
 	if err := checkCharset(st.Redacted()+st.Location.Raw, state.charset); err != nil {
 		return nil, err
 	}
-	if err := privilege.CheckRestore(ctx, s, st.Location.IsLocal() || st.Options.EncryptionKeyFile != ""); err != nil {
+	if err := privilege.CheckRestore(ctx, s, st.Location.ReadsDisk() || st.Options.EncryptionKeyFile != ""); err != nil {
 		return nil, err
 	}
 	if err := checkRestoreSupported(st); err != nil {
@@ -185,7 +185,7 @@ func (e *Executor) checkRestoreTargets(r *RestoreSpec) error {
 func checkRestoreSupported(st *sqlext.Restore) error {
 	o := &st.Options
 	switch {
-	case !st.Location.IsLocal() && st.Location.Scheme != "s3":
+	case !readable(st.Location):
 		return notSupportedYet("a data source of scheme " + st.Location.Scheme)
 	case o.Backend == sqlext.BackendTiDB:
 		return notSupportedYet("BACKEND = 'tidb'")

@@ -117,14 +117,14 @@ func (e *Executor) spec(ctx context.Context, store *jobstore.Store, id int64) (*
 // checkRights makes sure that the user may do what a job does that he wants to be tried again: it is like a new one.
 func checkRights(ctx context.Context, s Session, spec *Spec) error {
 	if spec.Restore != nil {
-		return privilege.CheckRestore(ctx, s, isLocal(spec.Location))
+		return privilege.CheckRestore(ctx, s, readsDisk(spec.Location))
 	}
-	return privilege.CheckImport(ctx, s, privilege.ImportTarget{DB: spec.DB, Table: spec.Table, Local: isLocal(spec.Location)})
+	return privilege.CheckImport(ctx, s, privilege.ImportTarget{DB: spec.DB, Table: spec.Table, Local: readsDisk(spec.Location)})
 }
 
-func isLocal(location string) bool {
+func readsDisk(location string) bool {
 	l, err := sqlext.ParseLocation(location)
-	return err == nil && l.IsLocal()
+	return err == nil && l.ReadsDisk()
 }
 
 // alterJob is ALTER IMPORT JOB n SET option = value, ...: the job goes on, or

@@ -1,6 +1,8 @@
 package executor
 
 import (
+	"slices"
+
 	"github.com/pingcap/tidb/pkg/errno"
 
 	"github.com/sluicedb/sluice/importcore"
@@ -14,7 +16,7 @@ func checkSupported(st *sqlext.ImportInto) error {
 	switch {
 	case st.Format != sqlext.FormatCSV && st.Format != sqlext.FormatSQL:
 		return notSupportedYet("FORMAT '" + string(st.Format) + "'")
-	case !st.Location.IsLocal() && st.Location.Scheme != "s3":
+	case !readable(st.Location):
 		return notSupportedYet("a data source of scheme " + st.Location.Scheme)
 	case o.SplitFile:
 		return notSupportedYet("SPLIT_FILE")
@@ -29,6 +31,11 @@ func checkSupported(st *sqlext.ImportInto) error {
 		return err
 	}
 	return checkPrechecks(o)
+}
+
+// readable tells whether there is a reader for locations of that kind.
+func readable(l sqlext.Location) bool {
+	return l.IsLocal() || slices.Contains([]string{"s3", "gs", "gcs", "azure", "azblob"}, l.Scheme)
 }
 
 func checkDiskQuota(o *sqlext.Options) error {

@@ -27,6 +27,22 @@ func (l Location) IsLocal() bool {
 	return l.Scheme == "" || l.Scheme == "file" || l.Scheme == "local"
 }
 
+// ReadsDisk tells whether a file of this machine is read for the location: its own, or one with credentials.
+func (l Location) ReadsDisk() bool {
+	if l.IsLocal() {
+		return true
+	}
+	_, query, _ := strings.Cut(l.Raw, "?")
+	for part := range strings.SplitSeq(query, "&") {
+		name, _, _ := strings.Cut(part, "=")
+		plain, err := url.QueryUnescape(name)
+		if err != nil || strings.EqualFold(strings.ReplaceAll(plain, "_", "-"), "credentials-file") {
+			return true
+		}
+	}
+	return false
+}
+
 // Redacted is the location without credentials.
 func (l Location) Redacted() string { return RedactURL(l.Raw) }
 

@@ -23,7 +23,8 @@ type Folder interface {
 	// anything else that keeps it from being seen is another error.
 	Stat(ctx context.Context, key string) (File, error)
 	// Backend says how TiKV gets at the folder. It may hold credentials, which are
-	// for requests only. The caller owns it.
+	// for requests only; those that the process has found itself, in its environment, once it has listed or read something. The
+	// caller owns it.
 	Backend() *backuppb.StorageBackend
 }
 
@@ -41,8 +42,8 @@ func OpenFolder(ctx context.Context, location string, cfg Config) (Folder, error
 	switch scheme {
 	case "", "local", "file":
 		return openLocalFolder(path)
-	case "s3":
-		return openS3Folder(location, cfg)
+	case "s3", "gs", "gcs", "azure", "azblob":
+		return openObjectFolder(scheme, location, cfg)
 	default:
 		_, err := Open(ctx, location, cfg)
 		return nil, err
@@ -198,29 +199,26 @@ func (e *gone) Unwrap() []error { return []error{e.told, e.kind} }
 // objectFolder is the part of a bucket below a prefix.
 type objectFolder struct {
 	*objects
-	backend backuppb.S3
-	only    string // a file, if the location is that of one
+	prefix string // without a / behind it
+	only   string // a file, if the location is that of one
 }
 
-func openS3Folder(location string, cfg Config) (Folder, error) {
-	l, err := parseS3(location, cfg.S3, true)
+func openObjectFolder(scheme, location string, cfg Config) (Folder, error) {
+	p, err := parsePlace(scheme, location, cfg, true)
 	if err != nil {
 		return nil, err
 	}
 	var only string
 	if u, _, _ := strings.Cut(location, "?"); isSQLFile(u) { // with a slash at its end it isn't
-		l.path, only = path.Split(l.path)
-		l.path = strings.TrimSuffix(l.path, "/")
+		p.path, only = path.Split(p.path)
+		p.path = strings.TrimSuffix(p.path, "/")
 	}
-	prefix := l.path
+	prefix := p.path
 	if prefix != "" {
 		prefix += "/"
 	}
-	base := "s3://" + l.backend.Bucket + "/" + prefix
-	o := &objects{bucket: below{&s3Bucket{backend: l.backend, http: newHTTPClient()}, prefix}, base: base, watch: newWatch(base, cfg)}
-	f := &objectFolder{objects: o, backend: l.backend, only: only}
-	f.backend.Prefix = l.path
-	return f, nil
+	base := p.base + prefix
+	return &objectFolder{&objects{bucket: below{p.bucket, prefix}, base: base, watch: newWatch(base, cfg)}, p.path, only}, nil
 }
 
 // isSQLFile tells whether a location, without its parameters, is that of an SQL file, compressed or not.
@@ -268,10 +266,7 @@ func (f *objectFolder) Stat(ctx context.Context, key string) (file File, err err
 }
 
 // Backend implements Folder.
-func (f *objectFolder) Backend() *backuppb.StorageBackend {
-	s3 := f.backend
-	return &backuppb.StorageBackend{Backend: &backuppb.StorageBackend_S3{S3: &s3}}
-}
+func (f *objectFolder) Backend() *backuppb.StorageBackend { return f.bucket.backend(f.prefix) }
 
 // below is the part of a bucket whose keys begin with a prefix, which its own keys lack.
 type below struct {
@@ -280,15 +275,12 @@ type below struct {
 }
 
 // list implements bucket.
-func (b below) list(ctx context.Context, prefix, delimiter, after string) (files []File, last string, more bool, err error) {
-	if after != "" {
-		after = b.prefix + after
-	}
-	files, last, more, err = b.bucket.list(ctx, b.prefix+prefix, delimiter, after)
+func (b below) list(ctx context.Context, prefix, delimiter, from string) (files []File, next string, err error) {
+	files, next, err = b.bucket.list(ctx, b.prefix+prefix, delimiter, from)
 	for i := range files {
 		files[i].Key = strings.TrimPrefix(files[i].Key, b.prefix)
 	}
-	return files, strings.TrimPrefix(last, b.prefix), more, err
+	return files, next, err
 }
 
 // stat implements bucket.

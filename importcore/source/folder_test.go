@@ -72,7 +72,7 @@ func TestLocalFolder(t *testing.T) {
 	require.False(t, errors.Is(err, fs.ErrNotExist))
 	for location, text := range map[string]string{
 		os.DevNull: "is neither a directory nor a file", dir + "/none": "no such file", "a": "absolute path",
-		"gs://b/a": "not supported yet", "what://b/a": "not support yet",
+		"oss://b/a": "not supported yet", "what://b/a": "not support yet",
 	} {
 		_, err := source.OpenFolder(t.Context(), location, source.Config{})
 		require.Equal(t, uint16(8158), fault.As(err).Code)

@@ -17,7 +17,7 @@ const (
 )
 
 // Open returns the store that the location names, without touching files yet:
-// an absolute path, file:// or local:// is local disk, s3:// a bucket. A location that can't
+// an absolute path, file:// or local:// is local disk; s3://, gs:// (or gcs://) and azure:// (or azblob://) name a bucket. A location that can't
 // be used is a *fault.Error of the user with TiDB's code 8158. The file name, in a
 // bucket the whole path, may be a pattern of path/filepath.Match with * and [...]; ? stands for itself.
 func Open(ctx context.Context, location string, cfg Config) (Store, error) {
@@ -28,8 +28,8 @@ func Open(ctx context.Context, location string, cfg Config) (Store, error) {
 	switch scheme {
 	case "", "local", "file":
 		return openLocal(path)
-	case "s3":
-		return openS3(location, cfg)
+	case "s3", "gs", "gcs", "azure", "azblob":
+		return openObjects(scheme, location, cfg)
 	default:
 		return nil, unknownStorage(scheme)
 	}
@@ -37,7 +37,7 @@ func Open(ctx context.Context, location string, cfg Config) (Store, error) {
 
 func unknownStorage(scheme string) error {
 	switch scheme {
-	case "ks3", "oss", "gs", "gcs", "azure", "azblob", "hdfs":
+	case "ks3", "oss", "hdfs":
 		return invalidURI("storage %s is not supported yet", scheme)
 	}
 	return invalidURI("storage %s not support yet", scheme)

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	backuppb "github.com/pingcap/kvproto/pkg/brpb"
+
 	"github.com/sluicedb/sluice/importcore/fault"
 )
 
@@ -19,10 +21,9 @@ import (
 type bucket interface {
 	// connect does what has to be done before the others are called. It may be called often.
 	connect(ctx context.Context) error
-	// list returns some of the objects whose keys begin with prefix and come behind
-	// after, in order, without those that have the delimiter behind the prefix;
-	// with more, the list goes on behind last.
-	list(ctx context.Context, prefix, delimiter, after string) (files []File, last string, more bool, err error)
+	// list returns some of the objects whose keys begin with prefix, without those that have the
+	// delimiter behind the prefix. The list begins with from "", and goes on from next until that is "".
+	list(ctx context.Context, prefix, delimiter, from string) (files []File, next string, err error)
 	// stat returns an object as it is now, without its path.
 	stat(ctx context.Context, key string) (File, error)
 	// get returns a stream that holds at least the bytes [from, to) of this version of an object.
@@ -30,6 +31,8 @@ type bucket interface {
 	verdict(err error) verdict
 	// reason is an error in words, one line without credentials.
 	reason(err error) string
+	// backend says how TiKV gets at what is below a prefix, with the credentials that connect has found. The caller owns it.
+	backend(prefix string) *backuppb.StorageBackend
 	// close gives up idle connections.
 	close()
 }
@@ -51,6 +54,7 @@ const (
 var (
 	errChanged    = errors.New("the file was changed")
 	errOtherRange = errors.New("the store has sent another part of the file than was asked for")
+	errCircle     = errors.New("the store's list of files goes in a circle")
 	errStalled    = errors.New("nothing has come from the store")
 )
 
@@ -97,6 +101,14 @@ type objects struct {
 	path   string // key or pattern
 	glob   bool
 	watch  *watch
+}
+
+func openObjects(scheme, location string, cfg Config) (Store, error) {
+	p, err := parsePlace(scheme, location, cfg, false)
+	if err != nil {
+		return nil, err
+	}
+	return newObjects(p.base, p.path, p.bucket, cfg)
 }
 
 func newObjects(base, path string, b bucket, cfg Config) (*objects, error) {
@@ -194,8 +206,8 @@ func (o *objects) pages(ctx context.Context, prefix, delimiter string, wanted fu
 	beat := o.watch.guard(cancel)
 	defer beat.Stop()
 	var files []File
-	for after := ""; ; {
-		page, last, more, err := o.bucket.list(ctx, prefix, delimiter, after)
+	for from := ""; ; {
+		page, next, err := o.bucket.list(ctx, prefix, delimiter, from)
 		if err != nil {
 			return nil, stalled(ctx, err)
 		}
@@ -205,13 +217,13 @@ func (o *objects) pages(ctx context.Context, prefix, delimiter string, wanted fu
 				files = append(files, page[i])
 			}
 		}
-		if !more {
+		switch next {
+		case "":
 			return files, nil
+		case from:
+			return nil, errCircle
 		}
-		if last <= after {
-			return nil, errors.New("the store's list of files goes in a circle")
-		}
-		after = last
+		from = next
 	}
 }
 

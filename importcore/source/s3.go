@@ -2,14 +2,11 @@ package source
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -29,32 +26,27 @@ import (
 // s3Bucket is a bucket of S3, or of a store that speaks its protocol. The client
 // comes from br/pkg/storage, which finds credentials and region as TiDB does.
 type s3Bucket struct {
-	backend backuppb.S3
-	http    *http.Client
+	given backuppb.S3 // by location and configuration
+	http  *http.Client
 
 	mu struct {
 		sync.Mutex
-		api s3iface.S3API // nil until connect has succeeded
+		api   s3iface.S3API // nil until connect has succeeded
+		found backuppb.S3   // given with the credentials that connect has found
 	}
-}
-
-func openS3(location string, cfg Config) (Store, error) {
-	l, err := parseS3(location, cfg.S3, false)
-	if err != nil {
-		return nil, err
-	}
-	return newObjects("s3://"+l.backend.Bucket+"/", l.path, &s3Bucket{backend: l.backend, http: newHTTPClient()}, cfg)
 }
 
 // newHTTPClient keeps as many connections as requests go at once. A compressed
 // object must arrive as it is stored, or offsets would mean nothing. It is each
 // store's own, because AWS's library changes the one that it is given.
-func newHTTPClient() *http.Client {
+func newHTTPClient() *http.Client { return &http.Client{Transport: newTransport()} }
+
+func newTransport() *http.Transport {
 	transport, _ := storage.CloneDefaultHttpTransport()
 	transport.DialContext = dial
 	transport.MaxIdleConns, transport.MaxIdleConnsPerHost = 4*aheadParts, 2*aheadParts
 	transport.DisableCompression = true
-	return &http.Client{Transport: transport}
+	return transport
 }
 
 // dial soon gives up where a machine in a cloud would be asked for its credentials: elsewhere nobody answers there.
@@ -80,9 +72,10 @@ func (b *s3Bucket) connect(ctx context.Context) error {
 	if b.mu.api != nil {
 		return nil
 	}
-	backend := b.backend // New clears the credentials of what it is given
-	store, err := storage.New(ctx, &backuppb.StorageBackend{Backend: &backuppb.StorageBackend_S3{S3: &backend}}, &storage.ExternalStorageOptions{
-		HTTPClient: b.http, S3Retryer: retryExpired{client.DefaultRetryer{NumMaxRetries: 1}},
+	found := b.given
+	store, err := storage.New(ctx, &backuppb.StorageBackend{Backend: &backuppb.StorageBackend_S3{S3: &found}}, &storage.ExternalStorageOptions{
+		SendCredentials: true, // to the stores, see backend
+		HTTPClient:      b.http, S3Retryer: retryExpired{client.DefaultRetryer{NumMaxRetries: 1}},
 	})
 	if err != nil {
 		return err
@@ -91,8 +84,20 @@ func (b *s3Bucket) connect(ctx context.Context) error {
 	if !ok {
 		return fault.New(fault.Sluice, 0, "a location of S3 has led to a %T", store)
 	}
-	b.mu.api = opened.GetS3APIHandle()
+	b.mu.api, b.mu.found = opened.GetS3APIHandle(), found
 	return nil
+}
+
+// backend implements bucket.
+func (b *s3Bucket) backend(prefix string) *backuppb.StorageBackend {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s3 := b.mu.found
+	if b.mu.api == nil {
+		s3 = b.given
+	}
+	s3.Prefix = prefix
+	return &backuppb.StorageBackend{Backend: &backuppb.StorageBackend_S3{S3: &s3}}
 }
 
 // api is nil before connect has succeeded.
@@ -106,8 +111,8 @@ func (b *s3Bucket) close() { b.http.CloseIdleConnections() }
 
 // list implements bucket with the first version of the protocol's request,
 // because not all stores know the second one.
-func (b *s3Bucket) list(ctx context.Context, prefix, delimiter, after string) (files []File, last string, more bool, err error) {
-	in := &s3.ListObjectsInput{Bucket: aws.String(b.backend.Bucket), Prefix: aws.String(prefix)}
+func (b *s3Bucket) list(ctx context.Context, prefix, delimiter, after string) (files []File, next string, err error) {
+	in := &s3.ListObjectsInput{Bucket: aws.String(b.given.Bucket), Prefix: aws.String(prefix)}
 	if delimiter != "" {
 		in.Delimiter = aws.String(delimiter)
 	}
@@ -116,8 +121,9 @@ func (b *s3Bucket) list(ctx context.Context, prefix, delimiter, after string) (f
 	}
 	out, err := b.api().ListObjectsWithContext(ctx, in)
 	if err != nil {
-		return nil, "", false, err
+		return nil, "", err
 	}
+	last := ""
 	for _, o := range out.Contents {
 		f := File{Key: aws.StringValue(o.Key), Size: aws.Int64Value(o.Size), ModTime: aws.TimeValue(o.LastModified), ETag: plainTag(o.ETag)}
 		files, last = append(files, f), f.Key
@@ -125,11 +131,17 @@ func (b *s3Bucket) list(ctx context.Context, prefix, delimiter, after string) (f
 	if out.NextMarker != nil { // with a delimiter, or from stores that always give it
 		last = *out.NextMarker
 	}
-	return files, last, aws.BoolValue(out.IsTruncated) && last != "", nil
+	if !aws.BoolValue(out.IsTruncated) {
+		return files, "", nil
+	}
+	if last <= after {
+		return nil, "", errCircle
+	}
+	return files, last, nil
 }
 
 func (b *s3Bucket) stat(ctx context.Context, key string) (File, error) {
-	out, err := b.api().HeadObjectWithContext(ctx, &s3.HeadObjectInput{Bucket: aws.String(b.backend.Bucket), Key: aws.String(key)})
+	out, err := b.api().HeadObjectWithContext(ctx, &s3.HeadObjectInput{Bucket: aws.String(b.given.Bucket), Key: aws.String(key)})
 	if err != nil {
 		return File{}, err
 	}
@@ -141,7 +153,7 @@ func (b *s3Bucket) stat(ctx context.Context, key string) (File, error) {
 
 func (b *s3Bucket) get(ctx context.Context, file *File, from, to int64) (io.ReadCloser, error) {
 	in := &s3.GetObjectInput{
-		Bucket: aws.String(b.backend.Bucket), Key: aws.String(file.Key), Range: aws.String(fmt.Sprintf("bytes=%d-%d", from, to-1)),
+		Bucket: aws.String(b.given.Bucket), Key: aws.String(file.Key), Range: aws.String(fmt.Sprintf("bytes=%d-%d", from, to-1)),
 	}
 	if file.ETag != "" {
 		in.IfMatch = aws.String(`"` + file.ETag + `"`)
@@ -180,16 +192,8 @@ func (b *s3Bucket) verdict(err error) verdict {
 			return refused
 		}
 	}
-	var (
-		unknown   x509.UnknownAuthorityError
-		wrongHost x509.HostnameError
-		invalid   x509.CertificateInvalidError
-		record    tls.RecordHeaderError
-	)
-	for e := err; e != nil; e = inner(e) {
-		if errors.As(e, &unknown) || errors.As(e, &wrongHost) || errors.As(e, &invalid) || errors.As(e, &record) {
-			return refused
-		}
+	if wrongCertificate(err) {
+		return refused
 	}
 	if strings.Contains(err.Error(), "s3 bucket and region are not matched") {
 		return refused
@@ -217,14 +221,6 @@ func statusVerdict(status int, code string) verdict {
 	}
 }
 
-// inner returns the cause that an error of AWS's client, or any other, wraps.
-func inner(err error) error {
-	if e := awserr.Error(nil); errors.As(err, &e) {
-		return e.OrigErr()
-	}
-	return errors.Unwrap(err)
-}
-
 // reason implements bucket: the answer's code and text, or the innermost cause
 // where there was no answer. The client's own text spans several lines and quotes requests.
 func (b *s3Bucket) reason(err error) string {
@@ -239,26 +235,12 @@ func (b *s3Bucket) reason(err error) string {
 	if coded := awserr.Error(nil); errors.As(err, &coded) && coded.Code() == "NoCredentialProviders" {
 		return "there are no credentials: neither the location nor Sluice's configuration or environment has any"
 	}
-	told := err
-	for e := err; e != nil; e = inner(e) {
-		var net *net.OpError
-		var sent *url.Error
-		told = e
-		if errors.As(e, &net) {
-			told = net
-			break
-		}
-		if errors.As(e, &sent) {
-			told = sent.Err
-			break
-		}
-	}
-	return b.scrub(firstLine(told.Error()))
+	return b.scrub(innermost(err))
 }
 
 // scrub makes sure that no text holds a secret, wherever it comes from.
 func (b *s3Bucket) scrub(text string) string {
-	for _, secret := range []string{b.backend.SecretAccessKey, b.backend.SessionToken} {
+	for _, secret := range []string{b.given.SecretAccessKey, b.given.SessionToken} {
 		if secret != "" {
 			text = strings.ReplaceAll(text, secret, "xxxxxx")
 		}

@@ -158,7 +158,7 @@ func TestS3Refusals(t *testing.T) {
 		{s.Location("a.csv") + keys + "&force-path-style=" + secret, 8158, "parameter force-path-style must be true or false"},
 		{s.Location("a.csv") + keys + "&a=%zz", 8158, "parameters can't be parsed"},
 		{s.Location("a#b.csv") + keys, 8158, "written %23"},
-		{"s3://" + secret + "@data/a.csv?" + keys[1:], 8158, "access-key and secret-access-key"},
+		{"s3://" + secret + "@data/a.csv?" + keys[1:], 8158, "credentials are given as parameters"},
 		{"s3://data/a.csv?endpoint=http://u:" + secret + "@host" + keys, 8158, "endpoint must be a URL"},
 		{"s3://data/a.csv?endpoint=host:80" + keys, 8158, "endpoint must be a URL"},
 		{"s3:///a.csv?" + keys[1:], 8158, "please specify the bucket"},

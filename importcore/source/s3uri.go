@@ -40,63 +40,11 @@ var s3Keys = map[string]bool{
 	"storage-class": true, "sse": true, "sse-kms-key-id": true, "acl": true, "object-lock-enabled": true,
 }
 
-// s3Location is an s3:// location taken apart.
-type s3Location struct {
-	path    string // of the file, or a pattern
-	backend backuppb.S3
-}
-
-// parseS3 reads a location, that of a folder if it may be a whole bucket. Its errors never hold a credential.
-func parseS3(location string, defaults S3, folder bool) (*s3Location, error) {
-	u, err := storage.ParseRawURL(location)
-	switch {
-	case err != nil:
-		return nil, invalidURI("the URL can't be parsed")
-	case u.Host == "":
-		return nil, invalidURI("please specify the bucket")
-	case u.User != nil:
-		return nil, invalidURI("there is something before the bucket's name: credentials are given as access-key and secret-access-key")
-	case strings.Contains(location, "#"):
-		return nil, invalidURI("a # in a file's name is written %%23")
-	}
-	l := &s3Location{path: strings.Trim(u.Path, "/"), backend: backuppb.S3{Bucket: u.Host}}
-	if l.path == "" && !folder {
-		return nil, invalidURI("no file is named in bucket %s", u.Host)
-	}
-	given, err := s3Parameters(u)
+// parseS3 reads the parameters of a location in S3.
+func parseS3(u *url.URL, defaults S3) (*s3Bucket, error) {
+	given, err := parametersOf(u, s3Keys)
 	if err != nil {
 		return nil, err
-	}
-	options := defaults.options(given)
-	storage.ExtractQueryParameters(u, &options)
-	if err := checkEndpoint(options.Endpoint); err != nil {
-		return nil, err
-	}
-	if err := options.Apply(&l.backend); err != nil {
-		return nil, invalidURI("%s", strings.ReplaceAll(firstLine(err.Error()), "_", "-"))
-	}
-	return l, nil
-}
-
-// s3Parameters returns the parameters that a location has, by their names with -.
-// What TiDB would pass over, because it is misspelt or twice there, is an error.
-func s3Parameters(u *url.URL) (map[string]string, error) {
-	query, err := url.ParseQuery(u.RawQuery)
-	if err != nil {
-		return nil, invalidURI("the URL's parameters can't be parsed")
-	}
-	given := map[string]string{}
-	for name, values := range query {
-		key := strings.ToLower(strings.ReplaceAll(name, "_", "-"))
-		_, known := s3Keys[key]
-		_, twice := given[key]
-		switch {
-		case !known:
-			return nil, invalidURI("unknown parameter %s", shortName(name))
-		case twice || len(values) > 1:
-			return nil, invalidURI("parameter %s is given twice", key)
-		}
-		given[key] = values[0]
 	}
 	for _, key := range []string{"force-path-style", "use-accelerate-endpoint", "object-lock-enabled"} {
 		if value, ok := given[key]; ok {
@@ -105,7 +53,16 @@ func s3Parameters(u *url.URL) (map[string]string, error) {
 			}
 		}
 	}
-	return given, nil
+	options := defaults.options(given)
+	storage.ExtractQueryParameters(u, &options)
+	if err := checkEndpoint(options.Endpoint); err != nil {
+		return nil, err
+	}
+	b := &s3Bucket{given: backuppb.S3{Bucket: u.Host}, http: newHTTPClient()}
+	if err := options.Apply(&b.given); err != nil {
+		return nil, invalidURI("%s", strings.ReplaceAll(firstLine(err.Error()), "_", "-"))
+	}
+	return b, nil
 }
 
 // shortName keeps a name that may be a misplaced credential from being shown whole.
@@ -157,6 +114,14 @@ func checkEndpoint(endpoint string) error {
 		return invalidURI("endpoint must be a URL with http or https and a host, without a user")
 	}
 	return nil
+}
+
+// checkPlainEndpoint is checkEndpoint for stores whose endpoints may be no place for a secret.
+func checkPlainEndpoint(endpoint string) error {
+	if strings.ContainsAny(endpoint, "?#") {
+		return invalidURI("endpoint must be a URL without parameters")
+	}
+	return checkEndpoint(endpoint)
 }
 
 func firstLine(text string) string {

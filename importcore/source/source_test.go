@@ -43,7 +43,7 @@ func TestRefusedLocations(t *testing.T) {
 		{dir + "/empty.csv", 8173, "No file matched, or the file is empty"},
 		{dir + "/dir*.csv", 8173, "No file matched"},
 		{"ks3://bucket/a.csv?access-key=AK&secret-access-key=SSSS", 8158, "storage ks3 is not supported yet"},
-		{"gs://bucket/a.csv", 8158, "storage gs is not supported yet"},
+		{"hdfs://bucket/a.csv", 8158, "storage hdfs is not supported yet"},
 		{"http://host/a.csv", 8158, "storage http not support yet"},
 	} {
 		t.Run(tc.location, func(t *testing.T) {

@@ -24,7 +24,10 @@ func liveDB(schema string) string { return schema + "_live" }
 var longForm = longKills > 0 || longFaults > 0
 
 // restoreSize is for databases that take their time: the long form's have a table for which the cluster is changed.
-var restoreSize = map[bool]size{false: {files: 4, rowsPerFile: 700}, true: {files: 24, rowsPerFile: 2500}}[longForm]
+var restoreSize = map[bool]size{false: {files: 4, rowsPerFile: 700}, true: {files: 8, rowsPerFile: 600}}[longForm]
+
+// restoreText is how long the rows' texts are.
+var restoreText = map[bool]int{false: 100, true: 2000}[longForm]
 
 // restoreKinds are the kinds of restores.
 func restoreKinds() []processKind {
@@ -82,7 +85,7 @@ func (d *dumpTable) text(file int, form string) string {
 	rows := size{files: d.files, rowsPerFile: d.rows}
 	k := kind{size: rows, rows: func(i int) string { // no id is 0, for which AUTO_INCREMENT would give another one
 		n := 1 + i*7919%rows.rows()
-		return fmt.Sprintf("%d,u%05d,%s", n, n, strings.Repeat("v", 100+i%50))
+		return fmt.Sprintf("%d,u%05d,%s", n, n, strings.Repeat("v", restoreText+i%50))
 	}}
 	text := k.text(file, form)
 	if strings.HasPrefix(form, ".csv") {
@@ -153,7 +156,7 @@ func archiveOf(o brarchive.Options) func(t *testing.T, db *sql.DB, schema string
 		exec("CREATE TABLE `$`.parts (id BIGINT, v VARCHAR(200), KEY (v)) PARTITION BY HASH (id) PARTITIONS 3")
 		exec("CREATE TABLE `$`.nothing (id BIGINT PRIMARY KEY)")
 		exec("INSERT INTO `$`.large (v) VALUES (RANDOM_BYTES(1000))")
-		for n := 1; n < restoreSize.rows()/6; n *= 2 {
+		for n := 1; n < restoreSize.rows()*restoreText/1000; n *= 2 {
 			exec("INSERT INTO `$`.large (v) SELECT RANDOM_BYTES(1000) FROM `$`.large")
 		}
 		exec("INSERT INTO `$`.parts SELECT id, HEX(LEFT(v, 50)) FROM `$`.large")

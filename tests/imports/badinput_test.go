@@ -167,7 +167,7 @@ func TestSecretsStayInside(t *testing.T) {
 	b := newBench(t)
 	b.exec("CREATE TABLE t (a INT PRIMARY KEY)")
 	const secret = "TOPSECRETKEY"
-	err := b.fails("IMPORT INTO t FROM 'gs://bucket/x.csv?access-key=AK&secret-access-key="+secret+"'", 1235)
+	err := b.fails("IMPORT INTO t FROM 'ks3://bucket/x.csv?access-key=AK&secret-access-key="+secret+"'", 1235)
 	require.NotContains(t, err.Message, secret)
 	err = b.fails("IMPORT INTO t FROM '"+b.file("x.csv", "1\n")+"' WITH cloud_storage_uri='s3://b/p?secret-access-key="+secret+"'", 1235)
 	require.NotContains(t, err.Message, secret)

@@ -66,7 +66,7 @@ func TestS3Import(t *testing.T) {
 	b.fails("IMPORT INTO t FROM '"+s.Location("in/*.csv")+"&access-key=OTHER&secret-access-key=SSSSSSSS'", 8159, "Access to the data source has been denied")
 	b.fails("IMPORT INTO t FROM '"+strings.Replace(s.WithKeys("x.csv"), "data", "nothing", 1)+"'", 8159, "there is no bucket s3://nothing")
 	b.fails("IMPORT INTO t FROM '"+s.WithKeys("in/f07.csv")+"&acess-key=SSSSSSSS'", 8158, "unknown parameter acess-key")
-	b.fails("IMPORT INTO t FROM 'gs://data/a.csv?credentials-file=SSSSSSSS'", 1235, "a data source of scheme gs is not supported yet")
+	b.fails("IMPORT INTO t FROM 'ks3://data/a.csv?credentials-file=SSSSSSSS'", 1235, "a data source of scheme ks3 is not supported yet")
 	b.noSecret("SSSSSSSS", s.SecretKey, url.QueryEscape(s.SecretKey), s.AccessKey)
 }
 

@@ -242,7 +242,7 @@ func TestRestoreRefusesByName(t *testing.T) {
 		b.fails(b.proxy, "RESTORE DATABASE `$_a` FROM '@dir' "+option, 8173, names+" can't be used with a dump")
 	}
 	b.fails(b.proxy, "RESTORE DATABASE `$_a` FROM '@dir' SNAPSHOT 5", 8166, "snapshot")
-	b.fails(b.proxy, "RESTORE DATABASE `$_a` FROM 'gcs://b/x?credentials-file=SSSS'", 1235, "gcs")
+	b.fails(b.proxy, "RESTORE DATABASE `$_a` FROM 'hdfs://b/x?credentials-file=SSSS'", 1235, "hdfs")
 	require.Empty(t, b.databases())
 }
 
