@@ -19,6 +19,7 @@ import (
 	"github.com/pingcap/tidb/pkg/util/codec"
 
 	"github.com/sluicedb/sluice/importcore/cluster"
+	"github.com/sluicedb/sluice/importcore/cluster/sqlconn"
 	"github.com/sluicedb/sluice/importcore/conflict"
 	"github.com/sluicedb/sluice/importcore/fault"
 )
@@ -178,7 +179,7 @@ func (t *tableRows) where(ctx context.Context, records [][]byte) (string, error)
 	}
 	name, unsigned := "_tidb_rowid", false
 	if col := t.run.plan.target.HandleColumn(); col != nil {
-		name, unsigned = quoteName(col.Name.O), mysql.HasUnsignedFlag(col.GetFlag())
+		name, unsigned = sqlconn.QuoteName(col.Name.O), mysql.HasUnsignedFlag(col.GetFlag())
 	}
 	// A handle is unique within a partition; without naming partitions only the
 	// whole table's is, and then all handles of a batch differ.
@@ -237,15 +238,13 @@ func (t *tableRows) whereCommon(ctx context.Context, records [][]byte) (string, 
 			if err != nil {
 				return err
 			}
-			parts = append(parts, quoteName(col.Name.O)+" = "+text)
+			parts = append(parts, sqlconn.QuoteName(col.Name.O)+" = "+text)
 		}
 		rows = append(rows, "("+strings.Join(parts, " AND ")+")")
 		return nil
 	})
 	return strings.Join(rows, " OR "), err
 }
-
-func quoteName(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
 
 var errLiteral = errors.New("the value has no SQL form")
 

@@ -11,7 +11,6 @@ package privilege
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/go-mysql-org/go-mysql/mysql"
 	"github.com/pingcap/tidb/pkg/errno"
@@ -19,6 +18,8 @@ import (
 	"github.com/pingcap/tidb/pkg/parser/ast"
 	parsermysql "github.com/pingcap/tidb/pkg/parser/mysql"
 	_ "github.com/pingcap/tidb/pkg/types/parser_driver" // literals for the parser
+
+	"github.com/sluicedb/sluice/importcore/cluster/sqlconn"
 )
 
 // Querier runs SQL on the user's own connection.
@@ -110,9 +111,7 @@ func grants(p *parser.Parser, grant string, priv parsermysql.PrivilegeType) bool
 // QuoteTable writes a table's name as SQL; db may be "".
 func QuoteTable(db, table string) string {
 	if db == "" {
-		return quote(table)
+		return sqlconn.QuoteName(table)
 	}
-	return quote(db) + "." + quote(table)
+	return sqlconn.QuoteName(db) + "." + sqlconn.QuoteName(table)
 }
-
-func quote(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }

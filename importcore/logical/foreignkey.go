@@ -43,7 +43,7 @@ func checkForeignKeys(s *sqlconn.Session, table *Table) error {
 			keys = append(keys, &foreignKey{name: name, parent: quoteTable(db, parent)})
 		}
 		k := keys[len(keys)-1]
-		k.columns, k.parents = append(k.columns, quoteName(column)), append(k.parents, quoteName(parentColumn))
+		k.columns, k.parents = append(k.columns, sqlconn.QuoteName(column)), append(k.parents, sqlconn.QuoteName(parentColumn))
 	}
 	for _, k := range keys {
 		if err := k.check(s, table); err != nil {
@@ -74,6 +74,6 @@ func (k *foreignKey) check(s *sqlconn.Session, table *Table) error {
 		}
 		values = append(values, fault.ShortValue([]byte(v)))
 	}
-	return fault.New(fault.Source, codeNoParent, "the foreign key %s of table %s fails: %s has no row for (%s) = (%s)", quoteName(k.name), table, k.parent,
+	return fault.New(fault.Source, codeNoParent, "the foreign key %s of table %s fails: %s has no row for (%s) = (%s)", sqlconn.QuoteName(k.name), table, k.parent,
 		strings.Join(k.columns, ", "), strings.Join(values, ", "))
 }

@@ -2,9 +2,9 @@ package logical
 
 import (
 	"encoding/hex"
-	"strings"
 	"unicode/utf8"
 
+	"github.com/sluicedb/sluice/importcore/cluster/sqlconn"
 	"github.com/sluicedb/sluice/importcore/format"
 )
 
@@ -67,6 +67,6 @@ func appendQuoted(dst, text []byte) []byte {
 func quote(s string) string { return string(appendQuoted(nil, []byte(s))) }
 
 // quoteTable quotes a table's name with its schema's.
-func quoteTable(db, table string) string { return quoteName(db) + "." + quoteName(table) }
-
-func quoteName(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
+func quoteTable(db, table string) string {
+	return sqlconn.QuoteName(db) + "." + sqlconn.QuoteName(table)
+}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/go-mysql-org/go-mysql/mysql"
 
+	"github.com/sluicedb/sluice/importcore/cluster/sqlconn"
 	"github.com/sluicedb/sluice/importcore/fault"
 	"github.com/sluicedb/sluice/importcore/format"
 )
@@ -52,9 +53,9 @@ func (t *Table) compile(layout *Layout, duplicates OnDuplicate) (*form, error) {
 		if columns != "" {
 			columns += ", "
 		}
-		columns += quoteName(c.name)
+		columns += sqlconn.QuoteName(c.name)
 		if first == "" {
-			first = quoteName(c.name)
+			first = sqlconn.QuoteName(c.name)
 		}
 	}
 	verb := "INSERT"

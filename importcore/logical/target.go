@@ -255,7 +255,7 @@ func (s Session) statements(kind Kind) ([]string, error) {
 		if number.MatchString(s.Vars[name]) { // variables that are numbers take no strings
 			value = s.Vars[name]
 		}
-		set = append(set, "SET SESSION "+quoteName(name)+" = "+value)
+		set = append(set, "SET SESSION "+sqlconn.QuoteName(name)+" = "+value)
 	}
 	return set, nil
 }
