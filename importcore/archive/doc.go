@@ -30,6 +30,7 @@
 //	rows.go        rows of a table, one after the other
 //	rowdecoder.go  a pair of a table decoded into datums
 //	rewrite.go     ids of the archive → ids of the target
+//	global.go      the same in the values of indexes over all partitions
 //
 // # What is trusted
 //

@@ -53,7 +53,7 @@ func (r Rules) Rewrite(key []byte) (rewritten []byte, ok bool) {
 
 // NewRules maps the ids of a table of the archive to those of a table of the target. Partitions and indexes are the same if
 // their names are. What would make rows unreadable there is an error of the user: the structure has to be
-// the same, down to the ids of columns, which are part of each row.
+// the same, down to the ids of columns, which are part of each row. The values of indexes over all partitions are rewritten by Global.
 func NewRules(from, to *model.TableInfo) (Rules, error) {
 	if err := sameColumns(from, to); err != nil {
 		return nil, err
@@ -79,10 +79,6 @@ func NewRules(from, to *model.TableInfo) (Rules, error) {
 	for _, x := range indexes {
 		if !x.global {
 			continue
-		}
-		// The entries of a global index hold the ids of partitions, which no rule changes.
-		if slices.ContainsFunc(ids, func(p [2]int64) bool { return p[0] != p[1] }) {
-			return nil, mismatch(from, "its index %s is global and its partitions have other ids in the target", x.name)
 		}
 		add(tablecodec.EncodeTableIndexPrefix(from.ID, x.old), tablecodec.EncodeTableIndexPrefix(to.ID, x.now))
 	}

@@ -65,6 +65,16 @@ var changed = map[string][]string{
 		"CREATE TABLE referring (id INT PRIMARY KEY, a INT)", "INSERT INTO referring VALUES (1, 1)", "ALTER TABLE referring ADD COLUMN p INT DEFAULT 2",
 		"ALTER TABLE referring ADD CONSTRAINT fk FOREIGN KEY (p) REFERENCES parents (id) ON DELETE CASCADE",
 	},
+	// The entries of an index over all partitions name these by their ids.
+	"over_all": {
+		"CREATE TABLE over_all (id INT PRIMARY KEY, a INT, b VARCHAR(20), UNIQUE KEY u (a) GLOBAL, UNIQUE KEY w (b, a) GLOBAL, KEY (b)) PARTITION BY HASH (id) PARTITIONS 3",
+		"INSERT INTO over_all WITH RECURSIVE n AS (SELECT 1 i UNION ALL SELECT i + 1 FROM n WHERE i < 900) SELECT i, 5000 - i, CONCAT('b', i) FROM n",
+		"INSERT INTO over_all VALUES (1001, NULL, 'x'), (1002, NULL, NULL)",
+	},
+	"over_all_clustered": {
+		"CREATE TABLE over_all_clustered (a VARCHAR(10) COLLATE utf8mb4_general_ci, id INT, c VARCHAR(10) COLLATE utf8mb4_general_ci, PRIMARY KEY (a, id) CLUSTERED, UNIQUE KEY (c) GLOBAL) PARTITION BY KEY (a) PARTITIONS 2",
+		"INSERT INTO over_all_clustered VALUES ('Aa', 1, 'Xx'), ('bB', 2, 'yY'), ('c', 3, NULL), ('d', 4, 'É')",
+	},
 	"copied": {
 		"CREATE TABLE copied LIKE dropped", "ALTER TABLE copied ADD COLUMN d INT DEFAULT 6", "INSERT INTO copied (id, c) VALUES (2, 3)",
 	},

@@ -6,7 +6,7 @@
 //	     │
 //	parts of the archive, in the order of their new keys
 //	     │  regions cut by the size of the files, scattered; every error of a region handled (package ingest)
-//	Download to every peer, MultiIngest to the leader (Plan.Run)
+//	Download to every peer, MultiIngest to the leader (Plan.Run); indexes over all partitions are sent pair by pair (global.go)
 //	     │
 //	the cluster's checksum as it would be with the archive's keys = the archive's own (Plan.Verify)
 //

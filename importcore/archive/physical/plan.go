@@ -26,6 +26,7 @@ type Plan struct {
 	archive *archive.Archive
 	tables  []planned
 	parts   []ingest.Download // in key order
+	global  []spread          // in key order
 }
 
 // planned is a target with the rules for its keys.
@@ -55,6 +56,7 @@ func NewPlan(a *archive.Archive, targets []Target) (*Plan, error) {
 		return nil, together(problems)
 	}
 	slices.SortFunc(p.parts, func(a, b ingest.Download) int { return bytes.Compare(a.Start, b.Start) })
+	slices.SortFunc(p.global, func(a, b spread) int { return bytes.Compare(a.start, b.start) })
 	return p, nil
 }
 
@@ -76,6 +78,12 @@ func together(problems []error) error {
 
 func (p *Plan) add(t planned) error {
 	for _, part := range t.From.Parts {
+		if isGlobal(part) {
+			if err := p.addGlobal(t, part); err != nil {
+				return err
+			}
+			continue
+		}
 		d, err := t.download(part)
 		if err != nil {
 			return err
@@ -135,10 +143,15 @@ func (p *Plan) Moved(later *Plan) (names []string) {
 	return names
 }
 
-// Bytes is the size of all files that are to be downloaded.
+// Bytes is the size of all files that are to be downloaded, or read and sent.
 func (p *Plan) Bytes() (n int64) {
 	for i := range p.parts {
 		for _, f := range p.parts[i].Files {
+			n += f.Size
+		}
+	}
+	for i := range p.global {
+		for _, f := range p.global[i].part.Files() {
 			n += f.Size
 		}
 	}
@@ -147,9 +160,16 @@ func (p *Plan) Bytes() (n int64) {
 
 // Spans are the key ranges of the cluster that the plan writes to, in order, one for each table or partition.
 func (p *Plan) Spans() []cluster.KeyRange {
-	var spans []cluster.KeyRange
+	var starts [][]byte
 	for i := range p.parts {
-		start := p.parts[i].New[:tableLen]
+		starts = append(starts, p.parts[i].New[:tableLen])
+	}
+	for i := range p.global {
+		starts = append(starts, p.global[i].start[:tableLen])
+	}
+	slices.SortFunc(starts, bytes.Compare)
+	var spans []cluster.KeyRange
+	for _, start := range starts {
 		if n := len(spans); n == 0 || !bytes.Equal(spans[n-1].Start, start) {
 			spans = append(spans, cluster.KeyRange{Start: start, End: archive.After(start)})
 		}

@@ -22,7 +22,8 @@ type Cluster interface {
 }
 
 // Run brings all files into the cluster but for the ranges that are done already. opts need not say where the files are
-// and how they are encrypted; where they are is told with the credentials of the archive's folder unless opts has another place. Errors are those of ingest.RunDownloads.
+// and how they are encrypted; where they are is told with the credentials of the archive's folder unless opts has another place. Errors are those of
+// ingest.RunDownloads and ingest.Run.
 func (p *Plan) Run(ctx context.Context, c Cluster, opts ingest.DownloadOptions, done checkpoint.Ranges) (ingest.Stats, error) {
 	if opts.Storage == nil {
 		opts.Storage = p.archive.Folder().Backend()
@@ -35,11 +36,18 @@ func (p *Plan) Run(ctx context.Context, c Cluster, opts ingest.DownloadOptions, 
 			left = append(left, part)
 		}
 	}
-	return ingest.RunDownloads(ctx, c, left, opts)
+	stats, err := ingest.RunDownloads(ctx, c, left, opts)
+	if err != nil || len(p.global) == 0 {
+		return stats, err
+	}
+	global, err := p.runGlobal(ctx, c, opts.Options, done)
+	stats.Pairs, stats.Bytes, stats.SSTs, stats.Regions = stats.Pairs+global.Pairs, stats.Bytes+global.Bytes, stats.SSTs+global.SSTs, stats.Regions+global.Regions
+	return stats, err
 }
 
 // Verify compares what the cluster has of each table with what the archive says that it had, and returns the sums in the order of
-// the plan's targets, with the archive's keys. All tables that differ are in the error. atOnce is as in ChecksumRewritten.
+// the plan's targets, with the archive's keys. Of indexes over all partitions, whose values are others, it reads the archive once more. All tables that
+// differ are in the error. atOnce is as in ChecksumRewritten.
 func (p *Plan) Verify(ctx context.Context, c Cluster, owner string, atOnce int) ([]kv.Checksum, error) {
 	groups := make([][]cluster.RewrittenRange, len(p.tables))
 	for i := range p.tables {
@@ -51,7 +59,11 @@ func (p *Plan) Verify(ctx context.Context, c Cluster, owner string, atOnce int) 
 	}
 	var problems []error
 	for i, t := range p.tables {
-		if want := t.From.FileSum; sums[i] != want {
+		want, err := p.wanted(ctx, &p.tables[i])
+		if err != nil {
+			return nil, err
+		}
+		if sums[i] != want {
 			problems = append(problems, fault.New(fault.Cluster, 0,
 				"table `%s`.`%s`: checksum mismatched remote vs archive => (checksum: %d vs %d) (total_kvs: %d vs %d) (total_bytes:%d vs %d)",
 				t.DB, t.To.Name.O, sums[i].Sum, want.Sum, sums[i].Pairs, want.Pairs, sums[i].Bytes, want.Bytes))
