@@ -213,7 +213,7 @@ func checkArchiveOptions(o *sqlext.RestoreOptions) error {
 		name, value string
 		asked       bool
 	}{
-		{"last_backup", "", true}, {"with_sys_table", " = TRUE", o.WithSysTable},
+		{"last_backup", " with a date", o.LastBackupTime != ""}, {"with_sys_table", " = TRUE", o.WithSysTable},
 	} {
 		if _, given := o.Job.Specified[option.name]; given && option.asked {
 			return notSupportedYet(strings.ToUpper(option.name) + option.value)

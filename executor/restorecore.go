@@ -130,7 +130,7 @@ func restoreOptions(t *Task) restore.Options {
 		OnDuplicate: onDuplicate(t.Options.OnDuplicate), Checksum: checksumLevel(t.Options.ChecksumTable), Analyze: analyzeLevel(o.Analyze), LoadStats: o.LoadStats, WaitTiFlashReady: o.WaitTiFlashReady,
 		ChecksumConcurrency: int(min(o.ChecksumConcurrency, maxConcurrency)), KeepCredentials: !o.SendCredentials, DisableImportMode: o.Online,
 		Concurrency: int(min(t.Options.Thread, maxConcurrency)), KeepPartial: t.Options.KeepPartial, SkipPrechecks: skippedPrechecks(&t.Options),
-		Files: fileRules(o.Files), DefaultFiles: o.DefaultFileRules,
+		LastBackup: o.LastBackup, Files: fileRules(o.Files), DefaultFiles: o.DefaultFileRules,
 		ForDumps: given(t, dumpOptions), ForArchives: given(t, archiveOptions),
 	}
 }
@@ -142,7 +142,7 @@ var (
 		"files", "skip_schema_files", "strict_format",
 	}
 	archiveOptions = []string{
-		"encryption_keyfile", "encryption_method", "load_stats", "send_credentials_to_tikv", "wait_tiflash_ready", "with_sys_table",
+		"encryption_keyfile", "encryption_method", "last_backup", "load_stats", "send_credentials_to_tikv", "wait_tiflash_ready", "with_sys_table",
 	}
 )
 

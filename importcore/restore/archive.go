@@ -27,6 +27,8 @@ type archived struct {
 	databases map[string]*archive.Database
 	// bySQL says that rows are decoded, and no ids matter.
 	bySQL bool
+	// created are the ids that objects had which were made after the archive that this one continues.
+	created map[int64]bool
 	// texts make the definitions by the paths of the files that stand for them.
 	texts map[string]func() (string, error)
 }
@@ -37,9 +39,8 @@ func (p *Plan) openArchive(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if a.Incremental() {
-		return fault.New(fault.User, codePrecheckFailed,
-			"the archive holds only what changed since another one (from %d to %d), which can't be restored yet", a.StartTS, a.EndTS)
+	if err := p.checkChain(a); err != nil {
+		return err
 	}
 	p.archived = &archived{archive: a, bySQL: p.sql != nil, objects: map[Name]*archive.Table{}, databases: map[string]*archive.Database{}, texts: map[string]func() (string, error){}}
 	p.backupTS = a.EndTS

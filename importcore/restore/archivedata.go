@@ -40,6 +40,9 @@ func (p *Plan) bringInArchive(ctx context.Context) error {
 		if err := p.r.core.Cluster().RaiseTSO(ctx, p.backupTS); err != nil {
 			return err
 		}
+		if err := p.checkBases(ctx, tables, p.archived.archive.StartTS, true); err != nil {
+			return err
+		}
 		p.keeper.change(func() {
 			for _, t := range tables {
 				t.state.Sent = true
@@ -51,6 +54,9 @@ func (p *Plan) bringInArchive(ctx context.Context) error {
 		if err := p.downloadLeased(ctx, plan); err != nil {
 			return err
 		}
+	}
+	if err := p.checkBases(ctx, tables, p.backupTS, false); err != nil {
+		return err
 	}
 	if err := p.verify(ctx, plan, tables); err != nil {
 		return err
@@ -81,11 +87,7 @@ func (p *Plan) unfinished() (list []*table) {
 
 // planDownloads finds out which keys the tables' rows get.
 func (p *Plan) planDownloads(ctx context.Context, tables []*table) (*physical.Plan, error) {
-	names := make([]cluster.TableName, len(tables))
-	for i, t := range tables {
-		names[i] = cluster.TableName{DB: t.to.DB, Table: t.to.Table}
-	}
-	infos, _, err := p.r.core.Cluster().LoadTables(ctx, names)
+	infos, err := p.loadTables(ctx, tables)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +96,7 @@ func (p *Plan) planDownloads(ctx context.Context, tables []*table) (*physical.Pl
 		if infos[i].ID != t.state.ID {
 			return nil, replaced("table " + t.to.String())
 		}
-		targets[i] = physical.Target{From: p.archived.objects[lower(t.from[0])], DB: t.to.DB, To: infos[i]}
+		targets[i] = physical.Target{From: p.archived.objects[lower(t.from[0])], DB: t.to.DB, To: infos[i], Base: !t.state.Own}
 	}
 	return physical.NewPlan(p.archived.archive, targets)
 }
@@ -249,6 +251,12 @@ func (p *Plan) endTables(ctx context.Context, tables []*table) error {
 
 func (p *Plan) endSome(ctx context.Context, tables []*table) error {
 	for _, t := range tables {
+		if !t.state.Own {
+			if err := p.endBase(ctx, t); err != nil {
+				return inTable(t.to, err, "")
+			}
+			continue
+		}
 		next := p.archived.objects[lower(t.from[0])].Info.AutoIncIDExtra
 		if next <= 1 {
 			continue

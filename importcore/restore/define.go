@@ -71,6 +71,9 @@ func (p *Plan) define(ctx context.Context) error {
 			}
 			p.progress.did(stepSchema, 1)
 		}
+		if err := p.advance(exec); err != nil {
+			return err
+		}
 		return p.defineAll(ctx, exec, p.sequences)
 	})
 	if err != nil {

@@ -78,6 +78,7 @@ type table struct {
 	made   *schema.Table
 	ported ported
 	exists bool
+	base   int64 // the id of a table whose changes the source has
 	state  *object
 }
 
@@ -337,6 +338,7 @@ func (p *Plan) choose() error {
 	} else if len(p.tables)+len(p.views)+len(p.sequences)+len(p.databases) == 0 {
 		p.finding(precheck.SourceFile, "%s holds nothing of a dump that is to be restored", locationOf(p.task.Location))
 	}
+	p.checkJobs(c)
 	return nil
 }
 

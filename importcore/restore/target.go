@@ -40,7 +40,7 @@ func (p *Plan) lookAtTarget(ctx context.Context) error {
 	p.lookAtDefined(have)
 	own := p.ownObjects()
 	var missing, others, taken []string
-	var existing []*table
+	var existing, bases []*table
 	for _, t := range p.tables {
 		kind, exists := have[lower(t.to)]
 		if o := own[lower(t.to)]; o != nil && o.Own {
@@ -50,6 +50,10 @@ func (p *Plan) lookAtTarget(ctx context.Context) error {
 		switch t.exists = exists; {
 		case exists && kind != cluster.KindTable:
 			others = append(others, t.to.String())
+		case p.incremental() && exists:
+			bases = append(bases, t)
+		case p.incremental() && !p.archived.created[p.archived.objects[lower(t.from[0])].Info.ID]:
+			missing = append(missing, t.to.String()+" (its rows are in the archives before)")
 		case exists && p.archived != nil && p.sql == nil:
 			taken = append(taken, t.to.String())
 		case exists:
@@ -71,6 +75,9 @@ func (p *Plan) lookAtTarget(ctx context.Context) error {
 		p.refusePorted()
 		p.readableBySQL()
 		return p.lookAtTablesBySQL(ctx, existing)
+	}
+	if len(bases) > 0 {
+		return p.lookAtBases(ctx, bases)
 	}
 	return p.lookAtTables(ctx, existing, own)
 }
@@ -111,6 +118,12 @@ func (p *Plan) lookAtDefined(have map[Name]cluster.ObjectKind) {
 		d.exists = true
 		if want := p.kindOf(d); kind != want {
 			p.finding(precheck.Schema, "%s is a %s in the dump and a %s in the cluster", d.to, strings.ToLower(want.String()), strings.ToLower(kind.String()))
+			continue
+		}
+		if p.incremental() {
+			if p.archived.created[p.archived.objects[lower(d.from)].Info.ID] {
+				p.finding(precheck.Schema, "%s exists, but was made after the archive before", d.to)
+			}
 			continue
 		}
 		p.warnings = append(p.warnings, fmt.Sprintf("%s exists already and stays as it is", d.to))
@@ -192,7 +205,7 @@ func (p *Plan) newState(basis checkpoint.Digest) *state {
 		s.Policies = append(s.Policies, policy.Name.O)
 	}
 	for _, t := range p.tables {
-		s.Objects = append(s.Objects, &object{DB: t.to.DB, Name: t.to.Table, Own: !t.exists})
+		s.Objects = append(s.Objects, &object{DB: t.to.DB, Name: t.to.Table, Own: !t.exists, ID: t.base})
 	}
 	for _, d := range append(slices.Clone(p.sequences), p.views...) {
 		if !d.exists {

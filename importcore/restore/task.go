@@ -119,6 +119,8 @@ type Options struct {
 	Concurrency int
 	// KeepPartial leaves what a failed job has made.
 	KeepPartial bool
+	// LastBackup is the timestamp of the archive that the target's tables hold, and which the one that is restored must continue; 0: it continues none.
+	LastBackup uint64
 	// Cipher is how a BR archive is encrypted; nil: it is not.
 	Cipher *archive.Cipher
 	// ForDumps and ForArchives are names of options, as the user wrote them, that only the one kind of source has: with the other they are an error.

@@ -117,6 +117,31 @@ func TestRestoreArchive(t *testing.T) {
 	require.Equal(t, []string{b.name + "_a", b.name + "_b", b.name + "_c"}, b.databases())
 }
 
+// TestRestoreIncrementalArchive: what has changed since a backup goes into what was restored of that.
+func TestRestoreIncrementalArchive(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.exec("CREATE DATABASE `$_a`")
+	b.exec("CREATE TABLE `$_a`.t (id INT PRIMARY KEY AUTO_INCREMENT, a INT, KEY (a))")
+	b.exec("INSERT INTO `$_a`.t VALUES (1, 1), (2, 2), (3, 3)")
+	full := brarchive.Backup(t, b.proxy, b.own("DATABASE `$_a`"), brarchive.Options{})
+	b.exec("UPDATE `$_a`.t SET a = 7 WHERE id = 2")
+	b.exec("DELETE FROM `$_a`.t WHERE id = 1")
+	b.exec("INSERT INTO `$_a`.t (a) VALUES (5)")
+	b.exec("CREATE TABLE `$_a`.u (id INT)")
+	later := brarchive.Backup(t, b.proxy, b.own("DATABASE `$_a`"), brarchive.Options{LastBackupTS: full.BackupTS})
+	restore := "RESTORE DATABASE `$_a` AS `$_b` FROM '" + later.Location + "'"
+	b.exec("RESTORE DATABASE `$_a` AS `$_b` FROM '" + full.Location + "'")
+	b.fails(b.proxy, restore, 8173, fmt.Sprintf("LAST_BACKUP = %d says", full.BackupTS))
+	b.fails(b.proxy, restore+" LAST_BACKUP = 77", 8173, "and not that of LAST_BACKUP = 77")
+	got := b.row(restore + fmt.Sprintf(" LAST_BACKUP = %d", full.BackupTS))
+	require.Equal(t, fmt.Sprint(later.BackupTS), got["BackupTS"])
+	require.Equal(t, b.rows(b.direct, "SELECT * FROM `$_a`.t ORDER BY id"), b.rows(b.direct, "SELECT * FROM `$_b`.t ORDER BY id"))
+	require.Empty(t, b.rows(b.direct, "SELECT * FROM `$_b`.u"))
+	b.checked("$_b", []string{"t", "u"})
+	b.fails(b.proxy, restore+fmt.Sprintf(" LAST_BACKUP = %d", full.BackupTS), 8173, "is not what the archive of the timestamp")
+}
+
 // TestRestoreEncryptedArchive: the key is read from its file, by each Sluice that has the job, and is nowhere else. A wrong one, and one
 // that can't be read, changes nothing.
 func TestRestoreEncryptedArchive(t *testing.T) {

@@ -34,6 +34,9 @@ func isGlobal(part *archive.Part) bool {
 
 // addGlobal notes where a part's entries go.
 func (p *Plan) addGlobal(t planned, part *archive.Part) error {
+	if p.archive.Incremental() {
+		return fault.New(fault.User, 0, "changes of table %s of the archive can't be restored yet: it has global indexes", t.From.Info.Name.O)
+	}
 	global, err := archive.NewGlobal(t.From.Info, t.To)
 	if err != nil {
 		return err
@@ -159,25 +162,25 @@ func (it *globalIter) Close() error {
 
 // wanted is the sum that a table of the cluster has, with the archive's keys: the archive's own, but for the values that are rewritten.
 func (p *Plan) wanted(ctx context.Context, t *planned) (sum kv.Checksum, err error) {
-	if !slices.ContainsFunc(t.From.Parts, isGlobal) {
+	if !slices.ContainsFunc(t.From.Parts, isGlobal) && !p.archive.Incremental() {
 		return t.From.FileSum, nil
 	}
 	for _, part := range t.From.Parts {
-		if !isGlobal(part) {
+		if !isGlobal(part) && !p.archive.Incremental() {
 			sum.Merge(part.Sum)
 			continue
 		}
-		rewritten, err := p.sumGlobal(ctx, t, part)
+		read, err := p.read(ctx, t, part)
 		if err != nil {
 			return sum, fmt.Errorf("sum up %s: %w", part.Write.Path, err)
 		}
-		sum.Merge(rewritten)
+		sum.Merge(read)
 	}
 	return sum, nil
 }
 
-// sumGlobal is the sum of a part with rewritten values and the keys that it has.
-func (p *Plan) sumGlobal(ctx context.Context, t *planned, part *archive.Part) (sum kv.Checksum, err error) {
+// read is the sum of a part with rewritten values and the keys that it has, without those that were removed.
+func (p *Plan) read(ctx context.Context, t *planned, part *archive.Part) (sum kv.Checksum, err error) {
 	global, err := archive.NewGlobal(t.From.Info, t.To)
 	if err != nil {
 		return sum, err
@@ -192,9 +195,14 @@ func (p *Plan) sumGlobal(ctx context.Context, t *planned, part *archive.Part) (s
 		}
 	}()
 	for pairs.Next() {
-		_, value, err := global.Rewrite(pairs.Key(), pairs.Value())
-		if err != nil {
-			return sum, err
+		if pairs.Deleted() {
+			continue
+		}
+		value := pairs.Value()
+		if isGlobal(part) {
+			if _, value, err = global.Rewrite(pairs.Key(), value); err != nil {
+				return sum, err
+			}
 		}
 		sum.Add(pairs.Key(), value)
 	}

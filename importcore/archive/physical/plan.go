@@ -19,6 +19,8 @@ type Target struct {
 	// DB and To are the cluster's; To has its present ids.
 	DB string
 	To *model.TableInfo
+	// Base tells that the table holds what an incremental archive continues. It is not verified.
+	Base bool
 }
 
 // Plan says which files go where. It is not changed by anybody.
@@ -38,9 +40,6 @@ type planned struct {
 // NewPlan finds out where the tables' pairs go. A table of the cluster that doesn't fit is an error of the user, one
 // that names all of them.
 func NewPlan(a *archive.Archive, targets []Target) (*Plan, error) {
-	if a.Incremental() {
-		return nil, fault.New(fault.User, 0, "the archive holds only what changed since another one (from %d to %d), which can't be restored yet", a.StartTS, a.EndTS)
-	}
 	p := &Plan{archive: a}
 	var problems []error
 	for _, t := range targets {

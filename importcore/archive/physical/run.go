@@ -51,7 +51,9 @@ func (p *Plan) Run(ctx context.Context, c Cluster, opts ingest.DownloadOptions, 
 func (p *Plan) Verify(ctx context.Context, c Cluster, owner string, atOnce int) ([]kv.Checksum, error) {
 	groups := make([][]cluster.RewrittenRange, len(p.tables))
 	for i := range p.tables {
-		groups[i] = p.tables[i].written()
+		if !p.tables[i].Base {
+			groups[i] = p.tables[i].written()
+		}
 	}
 	sums, err := c.ChecksumRewritten(ctx, owner, groups, atOnce)
 	if err != nil {
@@ -59,6 +61,9 @@ func (p *Plan) Verify(ctx context.Context, c Cluster, owner string, atOnce int) 
 	}
 	var problems []error
 	for i, t := range p.tables {
+		if t.Base {
+			continue
+		}
 		want, err := p.wanted(ctx, &p.tables[i])
 		if err != nil {
 			return nil, err
