@@ -67,7 +67,7 @@ test/cluster: build ## tests against the embedded cluster, peers included
 
 .PHONY: test-restore
 test-restore: build deps ## dumps and backups of BR, read, restored as jobs, and compared with what TiDB, MariaDB, tidb-lightning and br have; the long forms
-	$(BINS) SLUICE_RESTORE=long go test -count=1 -p 1 -timeout 120m ./tests/restores ./tests/restorejobs ./tests/archive ./tests/brarchive ./tests/logical
+	$(BINS) SLUICE_RESTORE=long go test -count=1 -p 1 -timeout 120m ./tests/restores ./tests/restorejobs ./tests/restoresql ./tests/archive ./tests/brarchive ./tests/logical
 	$(BINS) SLUICE_CRASH_KINDS=RESTORE SLUICE_CRASH_KILLS=$(RESTORE_KILLS) SLUICE_FAULTS=$(RESTORE_FAULTS) go test -count=1 -timeout 60m -run 'Killed|PartsOf' ./tests/crash
 
 .PHONY: test-oracle

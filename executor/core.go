@@ -21,8 +21,8 @@ import (
 
 // coreEngine is the Engine over importcore.
 type coreEngine struct {
-	core     *importcore.Core
-	restorer *restore.Restorer
+	core *importcore.Core
+	restoring
 }
 
 func openCore(ctx context.Context, cfg Config, ledger cluster.Ledger) (Engine, error) {
@@ -38,7 +38,7 @@ func openCore(ctx context.Context, cfg Config, ledger cluster.Ledger) (Engine, e
 	if err != nil {
 		return nil, err
 	}
-	return &coreEngine{core: core, restorer: restore.New(core)}, nil
+	return &coreEngine{core: core, restoring: restoring{restore.New(core)}}, nil
 }
 
 // Close implements Engine.

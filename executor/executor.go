@@ -190,7 +190,7 @@ type Executor struct {
 // be away when the proxy starts, and is looked for when the first statement
 // arrives. The caller closes the Executor.
 func New(cfg Config) (*Executor, error) {
-	return newExecutor(cfg, func(ctx context.Context, ledger cluster.Ledger) (Engine, error) { return openCore(ctx, cfg, ledger) })
+	return newExecutor(cfg, func(ctx context.Context, ledger cluster.Ledger) (Engine, error) { return openEngine(ctx, cfg, ledger) })
 }
 
 // NewWithEngine is New with another import core; openEngine is called when the

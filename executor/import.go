@@ -15,6 +15,7 @@ import (
 	"github.com/sluicedb/sluice/executor/job"
 	"github.com/sluicedb/sluice/executor/jobstore"
 	"github.com/sluicedb/sluice/executor/privilege"
+	"github.com/sluicedb/sluice/importcore/logical"
 	"github.com/sluicedb/sluice/sqlext"
 )
 
@@ -71,6 +72,9 @@ func (e *Executor) checkedSpec(ctx context.Context, s Session, st *sqlext.Import
 	if err := checkCharset(st.Redacted()+st.Location.Raw, state.charset); err != nil {
 		return nil, err
 	}
+	if state.server != "" {
+		return nil, needsTiDB("IMPORT INTO", state.server)
+	}
 	target := privilege.ImportTarget{DB: st.DB, Table: st.Table, Local: st.Location.ReadsDisk()}
 	if err := privilege.CheckImport(ctx, s, target); err != nil {
 		return nil, err
@@ -112,7 +116,7 @@ func (e *Executor) isSystemSchema(db string) bool {
 	case "mysql", "information_schema", "performance_schema", "metrics_schema", "sys":
 		return true
 	}
-	return strings.EqualFold(db, e.cfg.Schema)
+	return strings.EqualFold(db, e.cfg.Schema) || strings.EqualFold(db, logical.Schema)
 }
 
 // threads is TiDB's rule: half of the CPUs unless given, never more than there

@@ -126,10 +126,10 @@ func (e *Executor) restoreSpec(ctx context.Context, s Session, st *sqlext.Restor
 	if err := checkCharset(st.Redacted()+st.Location.Raw, state.charset); err != nil {
 		return nil, err
 	}
-	if err := privilege.CheckRestore(ctx, s, st.Location.ReadsDisk() || st.Options.EncryptionKeyFile != ""); err != nil {
+	if err := privilege.CheckRestore(ctx, s, state.server == "", st.Location.ReadsDisk() || st.Options.EncryptionKeyFile != ""); err != nil {
 		return nil, err
 	}
-	if err := checkRestoreSupported(st); err != nil {
+	if err := checkRestoreSupported(st, state.server); err != nil {
 		return nil, err
 	}
 	what := &RestoreSpec{All: st.All, Databases: st.Databases, Options: st.Options}
@@ -182,13 +182,13 @@ func (e *Executor) checkRestoreTargets(r *RestoreSpec) error {
 }
 
 // checkRestoreSupported refuses what the core can't honour yet, by name. Nothing that a user asks for is ignored silently.
-func checkRestoreSupported(st *sqlext.Restore) error {
+func checkRestoreSupported(st *sqlext.Restore, server string) error {
 	o := &st.Options
 	switch {
 	case !readable(st.Location):
 		return notSupportedYet("a data source of scheme " + st.Location.Scheme)
-	case o.Backend == sqlext.BackendTiDB:
-		return notSupportedYet("BACKEND = 'tidb'")
+	case o.Backend == sqlext.BackendLocal && server != "":
+		return needsTiDB("BACKEND = 'local'", server)
 	case o.Resume != nil:
 		return notSupportedYet("RESUME in RESTORE: RESUME IMPORT JOB and RETRY IMPORT JOB go on with a restore; it")
 	case o.TiKVImporter != "":
@@ -198,6 +198,11 @@ func checkRestoreSupported(st *sqlext.Restore) error {
 	case o.Job.MaxErrors != 0:
 		return notSupportedYet("MAX_ERRORS in RESTORE")
 	}
+	if o.Backend == sqlext.BackendTiDB || server != "" {
+		if err := checkOptionsBySQL(o); err != nil {
+			return err
+		}
+	}
 	if err := checkArchiveOptions(o); err != nil {
 		return err
 	}
@@ -205,6 +210,23 @@ func checkRestoreSupported(st *sqlext.Restore) error {
 		return err
 	}
 	return checkPrechecks(&o.Job)
+}
+
+// physicalOptions are about TiDB's stores and the files that are made for them: there are none when rows go in by SQL.
+var physicalOptions = []string{"disk_quota", "max_latency", "rate_limit", "online", "send_credentials_to_tikv", "tikv_importer", "checksum_concurrency",
+	"load_stats", "wait_tiflash_ready"}
+
+// checkOptionsBySQL refuses what can't be done with rows that go in by SQL.
+func checkOptionsBySQL(o *sqlext.RestoreOptions) error {
+	for _, name := range physicalOptions {
+		if _, given := o.Job.Specified[name]; given {
+			return notSupportedYet(strings.ToUpper(name) + " for rows that go in by SQL")
+		}
+	}
+	if o.Job.OnDuplicate == sqlext.DuplicateCapture {
+		return notSupportedYet("ON_DUPLICATE = CAPTURE for rows that go in by SQL")
+	}
+	return nil
 }
 
 // checkArchiveOptions refuses what restores from backups of BR don't do: system tables are left out.

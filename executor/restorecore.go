@@ -16,9 +16,10 @@ import (
 	"github.com/sluicedb/sluice/sqlext"
 )
 
-// What coreEngine does for restores.
+// restoring is what engines do for restores.
+type restoring struct{ restorer *restore.Restorer }
 
-func (e *coreEngine) planRestore(ctx context.Context, t *Task) (Plan, error) {
+func (e *restoring) planRestore(ctx context.Context, t *Task) (Plan, error) {
 	task, err := readingTask(t)
 	if err != nil {
 		return nil, err
@@ -31,7 +32,7 @@ func (e *coreEngine) planRestore(ctx context.Context, t *Task) (Plan, error) {
 }
 
 // inspectRestore makes the prechecks. A full inspection has contents, any other a plan.
-func (e *coreEngine) inspectRestore(ctx context.Context, t *Task, full bool) (Inspection, error) {
+func (e *restoring) inspectRestore(ctx context.Context, t *Task, full bool) (Inspection, error) {
 	if !full {
 		plan, err := e.planRestore(ctx, t)
 		if err != nil {
@@ -50,7 +51,7 @@ func (e *coreEngine) inspectRestore(ctx context.Context, t *Task, full bool) (In
 	return Inspection{Findings: found.Findings, Contents: &found.Contents}, nil
 }
 
-func (e *coreEngine) restoreReadable(ctx context.Context, s *Spec) error {
+func (e *restoring) restoreReadable(ctx context.Context, s *Spec) error {
 	cipher, err := cipherOf(s)
 	if err != nil {
 		return err
@@ -127,6 +128,7 @@ func restoreOptions(t *Task) restore.Options {
 	o := &t.Restore.Options
 	return restore.Options{
 		CSV: restoreCSV(o, t.Options.CharacterSet), CSVHeader: o.CSVHeader == sqlext.CSVHeaderColumns, SkipSchemaFiles: o.SkipSchemaFiles,
+		BySQL:       o.Backend == sqlext.BackendTiDB,
 		OnDuplicate: onDuplicate(t.Options.OnDuplicate), Checksum: checksumLevel(t.Options.ChecksumTable), Analyze: analyzeLevel(o.Analyze), LoadStats: o.LoadStats, WaitTiFlashReady: o.WaitTiFlashReady,
 		ChecksumConcurrency: int(min(o.ChecksumConcurrency, maxConcurrency)), KeepCredentials: !o.SendCredentials, DisableImportMode: o.Online,
 		Concurrency: int(min(t.Options.Thread, maxConcurrency)), KeepPartial: t.Options.KeepPartial, SkipPrechecks: skippedPrechecks(&t.Options),

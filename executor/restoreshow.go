@@ -49,11 +49,11 @@ func secondsValue(t time.Time, zone *time.Location) Value {
 
 // showRestores is SHOW RESTORES: all restores of the cluster, for whoever may restore.
 func (e *Executor) showRestores(ctx context.Context, s Session, st *sqlext.ShowRestores) (*Result, error) {
-	if err := privilege.CheckRestore(ctx, s, false); err != nil {
-		return nil, err
-	}
 	state, err := askSession(ctx, s)
 	if err != nil {
+		return nil, err
+	}
+	if err := privilege.CheckRestore(ctx, s, state.server == "", false); err != nil {
 		return nil, err
 	}
 	store, err := e.services.getStore(ctx)

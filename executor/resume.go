@@ -59,7 +59,7 @@ func (e *Executor) retryJob(ctx context.Context, s Session, id int64) (*Result, 
 	if err != nil {
 		return nil, err
 	}
-	if err := checkRights(ctx, s, spec); err != nil {
+	if err := checkRights(ctx, s, spec, state); err != nil {
 		return nil, err
 	}
 	_, engine, err := e.services.get(ctx)
@@ -115,9 +115,9 @@ func (e *Executor) spec(ctx context.Context, store *jobstore.Store, id int64) (*
 }
 
 // checkRights makes sure that the user may do what a job does that he wants to be tried again: it is like a new one.
-func checkRights(ctx context.Context, s Session, spec *Spec) error {
+func checkRights(ctx context.Context, s Session, spec *Spec, state *sessionState) error {
 	if spec.Restore != nil {
-		return privilege.CheckRestore(ctx, s, readsDisk(spec.Location))
+		return privilege.CheckRestore(ctx, s, state.server == "", readsDisk(spec.Location))
 	}
 	return privilege.CheckImport(ctx, s, privilege.ImportTarget{DB: spec.DB, Table: spec.Table, Local: readsDisk(spec.Location)})
 }

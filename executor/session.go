@@ -3,6 +3,7 @@ package executor
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -22,7 +23,17 @@ func SessionSQLMode(ctx context.Context, s Session) (parsermysql.SQLMode, error)
 	if err != nil {
 		return 0, fmt.Errorf("read sql_mode: %w", err)
 	}
-	return parsermysql.GetSQLMode(text)
+	return sqlMode(text)
+}
+
+// sqlMode reads what @@sql_mode gives. Modes that TiDB doesn't have, and MySQL or MariaDB do, say nothing here.
+func sqlMode(text string) (mode parsermysql.SQLMode, err error) {
+	for _, name := range strings.Split(text, ",") {
+		if m, err := parsermysql.GetSQLMode(strings.TrimSpace(name)); err == nil {
+			mode |= m
+		}
+	}
+	return mode, nil
 }
 
 // sessionState is what a statement needs to know of the user's session. It is
@@ -35,6 +46,8 @@ type sessionState struct {
 	snapshot string
 	charset  string // character_set_client
 	inTxn    bool
+	// server is the VERSION() of a server that isn't TiDB, "" for TiDB.
+	server string
 
 	user        string            // USER(): user@host of the client
 	foreignKeys bool              // foreign_key_checks
@@ -45,16 +58,41 @@ type sessionState struct {
 // on, beside sql_mode, time_zone and the clock.
 var expressionVars = []string{"div_precision_increment", "default_week_format", "block_encryption_mode", "max_allowed_packet"}
 
+// sessionQuery asks for what servers other than TiDB have too.
+const sessionQuery = "SELECT HEX(DATABASE()), HEX(CURRENT_USER()), HEX(USER()), @@sql_mode, @@time_zone, @@system_time_zone, " +
+	"@@character_set_client, @@foreign_key_checks"
+
+// askVars asks a server that isn't TiDB for those of the variables that it has.
+func (st *sessionState) askVars(ctx context.Context, s Session) error {
+	r, err := s.Query(ctx, "SHOW SESSION VARIABLES WHERE Variable_name IN ('"+strings.Join(expressionVars, "', '")+"')")
+	if err != nil {
+		return err
+	}
+	for i := range r.RowNumber() {
+		name, err1 := r.GetString(i, 0)
+		value, err2 := r.GetString(i, 1)
+		if err := errors.Join(err1, err2); err != nil {
+			return fmt.Errorf("read session state: %w", err)
+		}
+		st.sysVars[strings.Clone(name)] = strings.Clone(value)
+	}
+	return nil
+}
+
 func askSession(ctx context.Context, s Session) (*sessionState, error) {
 	// In hexadecimal what may hold any character: results come in the session's
 	// character_set_results.
-	r, err := s.Query(ctx, "SELECT HEX(DATABASE()), HEX(CURRENT_USER()), HEX(USER()), @@sql_mode, @@time_zone, @@system_time_zone, "+
-		"@@tidb_snapshot, @@character_set_client, @@tidb_current_ts, @@foreign_key_checks, @@"+strings.Join(expressionVars, ", @@"))
+	vars := expressionVars
+	r, err := s.Query(ctx, sessionQuery+", @@tidb_snapshot, @@tidb_current_ts, @@"+strings.Join(vars, ", @@"))
+	if my := (*mysql.MyError)(nil); errors.As(err, &my) && my.Code == mysql.ER_UNKNOWN_SYSTEM_VARIABLE {
+		vars = nil
+		r, err = s.Query(ctx, sessionQuery+", '', '0', VERSION()")
+	}
 	if err != nil {
 		return nil, err
 	}
 	const fixed = 10
-	texts := make([]string, fixed+len(expressionVars))
+	texts := make([]string, r.ColumnNumber())
 	for i := range texts {
 		if texts[i], err = r.GetString(0, i); err != nil {
 			return nil, fmt.Errorf("read session state: %w", err)
@@ -69,14 +107,20 @@ func askSession(ctx context.Context, s Session) (*sessionState, error) {
 		texts[i] = string(text)
 	}
 	state := &sessionState{
-		db: texts[0], account: texts[1], user: texts[2], snapshot: texts[6], charset: strings.ToLower(texts[7]),
-		inTxn:       r.Status&mysql.SERVER_STATUS_IN_TRANS != 0 || texts[8] != "0",
-		foreignKeys: texts[9] != "0" && !strings.EqualFold(texts[9], "OFF"), sysVars: make(map[string]string),
+		db: texts[0], account: texts[1], user: texts[2], charset: strings.ToLower(texts[6]), snapshot: texts[8],
+		inTxn:       r.Status&mysql.SERVER_STATUS_IN_TRANS != 0 || texts[9] != "0",
+		foreignKeys: texts[7] != "0" && !strings.EqualFold(texts[7], "OFF"), sysVars: make(map[string]string),
 	}
-	for i, name := range expressionVars {
+	for i, name := range vars {
 		state.sysVars[name] = texts[fixed+i]
 	}
-	if state.sqlMode, err = parsermysql.GetSQLMode(texts[3]); err != nil {
+	if vars == nil {
+		state.server = texts[fixed]
+		if err := state.askVars(ctx, s); err != nil {
+			return nil, err
+		}
+	}
+	if state.sqlMode, err = sqlMode(texts[3]); err != nil {
 		return nil, fmt.Errorf("read session state: %w", err)
 	}
 	if state.timeZone, err = parseTimeZone(texts[4], texts[5]); err != nil {

@@ -11,6 +11,7 @@ package privilege
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/go-mysql-org/go-mysql/mysql"
 	"github.com/pingcap/tidb/pkg/errno"
@@ -50,17 +51,30 @@ func CheckImport(ctx context.Context, q Querier, t ImportTarget) error {
 	return err
 }
 
-// CheckRestore returns nil if the user may restore, otherwise the cluster's error, 1227. local tells that files are read from
-// this machine's disk, which needs the FILE privilege.
-func CheckRestore(ctx context.Context, q Querier, local bool) error {
-	// TiDB asks for the same privileges here, and for no other.
-	if _, err := q.Query(ctx, "SHOW RESTORES LIKE ''"); err != nil || !local {
+// CheckRestore returns nil if the user may restore, otherwise the error 1227. local tells that files are read from
+// this machine's disk, which needs the FILE privilege; tidb, that the server is TiDB. Elsewhere SUPER is needed, which MySQL and MariaDB ask for where
+// a statement reaches beyond the tables that it names.
+func CheckRestore(ctx context.Context, q Querier, tidb, local bool) error {
+	if tidb {
+		// TiDB asks for the same privileges here, and for no other.
+		if _, err := q.Query(ctx, "SHOW RESTORES LIKE ''"); err != nil {
+			return err
+		}
+	} else if err := need(ctx, q, parsermysql.SuperPriv, "SUPER"); err != nil {
 		return err
 	}
-	may, err := holds(ctx, q, parsermysql.FilePriv)
+	if !local {
+		return nil
+	}
+	return need(ctx, q, parsermysql.FilePriv, "FILE")
+}
+
+// need returns nil if the user holds a global privilege.
+func need(ctx context.Context, q Querier, priv parsermysql.PrivilegeType, name string) error {
+	may, err := holds(ctx, q, priv)
 	if err == nil && !may {
 		err = &mysql.MyError{Code: errno.ErrSpecificAccessDenied, State: parsermysql.MySQLState[errno.ErrSpecificAccessDenied],
-			Message: fmt.Sprintf(errno.MySQLErrName[errno.ErrSpecificAccessDenied].Raw, "FILE")}
+			Message: fmt.Sprintf(errno.MySQLErrName[errno.ErrSpecificAccessDenied].Raw, name)}
 	}
 	return err
 }
@@ -94,7 +108,7 @@ func holds(ctx context.Context, q Querier, priv parsermysql.PrivilegeType) (bool
 func grants(p *parser.Parser, grant string, priv parsermysql.PrivilegeType) bool {
 	node, err := p.ParseOneStmt(grant, "", "")
 	if err != nil {
-		return false
+		return grantsElsewhere(grant, priv)
 	}
 	g, ok := node.(*ast.GrantStmt)
 	if !ok || g.Level == nil || g.Level.Level != ast.GrantLevelGlobal {
@@ -102,6 +116,21 @@ func grants(p *parser.Parser, grant string, priv parsermysql.PrivilegeType) bool
 	}
 	for _, granted := range g.Privs {
 		if granted.Priv == priv || granted.Priv == parsermysql.AllPriv {
+			return true
+		}
+	}
+	return false
+}
+
+// grantsElsewhere is grants of a line with words that TiDB doesn't have, such as MariaDB's IDENTIFIED VIA and MySQL's dynamic privileges.
+func grantsElsewhere(grant string, priv parsermysql.PrivilegeType) bool {
+	rest, ok := strings.CutPrefix(grant, "GRANT ")
+	list, _, global := strings.Cut(rest, " ON *.* TO ")
+	if !ok || !global {
+		return false
+	}
+	for _, name := range strings.Split(list, ", ") {
+		if name == "ALL PRIVILEGES" || strings.EqualFold(name, priv.String()) {
 			return true
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"strings"
 	"sync"
 
 	"github.com/pingcap/tidb/pkg/parser/mysql"
@@ -68,12 +69,20 @@ func openBySQL(ctx context.Context, r *Restorer, task *Task) (_ *bySQL, err erro
 	if b.target, err = b.connect(ctx, definitions); err != nil {
 		return nil, err
 	}
-	b.server = schema.Server{Name: b.target.Kind().String() + " " + b.target.Version(), MariaDB: b.target.Kind() == logical.MariaDB}
+	b.server = schema.Server{Name: serverName(b.target), MariaDB: b.target.Kind() == logical.MariaDB}
 	if b.server.Collations, err = b.target.Collations(ctx); err != nil {
 		b.target.Close()
 		return nil, asked(err, "list the server's collations")
 	}
 	return b, nil
+}
+
+// serverName is how users know a server. MariaDB's and TiDB's versions say what they are.
+func serverName(t *logical.Target) string {
+	if kind := t.Kind().String(); !strings.Contains(t.Version(), kind) {
+		return kind + " " + t.Version()
+	}
+	return t.Version()
 }
 
 func (b *bySQL) connect(ctx context.Context, session logical.Session) (*logical.Target, error) {

@@ -228,7 +228,7 @@ func TestRestoreRefusesByName(t *testing.T) {
 	b := newBench(t)
 	b.dump()
 	for option, name := range map[string]string{
-		"BACKEND = 'tidb'": "BACKEND", "RESUME = 5": "RESUME", "CHECKPOINT = FALSE": "CHECKPOINT", "TIKV_IMPORTER = 'h:1'": "TIKV_IMPORTER",
+		"RESUME = 5": "RESUME", "CHECKPOINT = FALSE": "CHECKPOINT", "TIKV_IMPORTER = 'h:1'": "TIKV_IMPORTER",
 		"max_errors = 5": "MAX_ERRORS",
 
 		"WITH_SYS_TABLE TRUE": "WITH_SYS_TABLE = TRUE", "LAST_BACKUP '2026-01-02 03:04:05'": "LAST_BACKUP with a date",
