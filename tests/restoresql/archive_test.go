@@ -1,0 +1,35 @@
+package restoresql_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicedb/sluice/tests/brarchive"
+)
+
+// TestArchive: a backup that TiDB has made, an encrypted one, goes by SQL into MariaDB, and into tables of TiDB that hold rows.
+func TestArchive(t *testing.T) {
+	t.Parallel()
+	tidb := newBench(t, onTiDB(t))
+	tidb.exec("CREATE DATABASE `$_a`", "CREATE TABLE `$_a`.t (a INT PRIMARY KEY, b VARCHAR(20), c TIMESTAMP(3) NULL, d JSON, e BIT(9)) COLLATE utf8mb4_bin PARTITION BY HASH (a) PARTITIONS 2",
+		`INSERT INTO $_a.t VALUES (1, 'x', FROM_UNIXTIME(1577934245.678), '{"k": [1]}', b'100000001'), (2, NULL, NULL, NULL, NULL), (3, 'ü', NULL, '"s"', 3)`,
+		"CREATE TABLE `$_a`.odd (a INT, KEY ((a + 1)))", "CREATE VIEW `$_a`.v AS SELECT a FROM `$_a`.t")
+	made := brarchive.Backup(t, tidb.direct, "DATABASE `"+tidb.own("$_a")+"`", brarchive.Options{Method: "aes192-ctr"})
+	from := fmt.Sprintf(" FROM '%s' ENCRYPTION_METHOD = '%s' ENCRYPTION_KEYFILE = '%s'", made.Location, made.Method, made.KeyFile)
+
+	maria := newBench(t, onMariaDB(t))
+	maria.fails(maria.proxy, "RESTORE DATABASE `$_a` AS `$_b`"+from, 8173, "`$_b`.`odd`: the expression in index expression_index")
+	require.Empty(t, maria.databases())
+	all, _ := maria.rows(maria.proxy, "RESTORE DATABASE `$_a` AS `$_b`"+from+" FILTER = '!*.odd'")
+	require.Equal(t, fmt.Sprint(made.BackupTS), all[0]["BackupTS"])
+	require.Equal(t, []string{`1|x|1577934245.678|{"k": [1]}|101`, "2|NULL|NULL|NULL|NULL", `3|ü|NULL|"s"|3`},
+		maria.column(maria.direct, "SELECT a, b, UNIX_TIMESTAMP(c), d, HEX(e) FROM `$_b`.t ORDER BY a"))
+
+	tidb.exec("DELETE FROM `$_a`.t WHERE a < 3", "UPDATE `$_a`.t SET b = 'own'", "INSERT INTO `$_a`.t (a) VALUES (7)")
+	tidb.fails(tidb.proxy, "RESTORE TABLE `$_a`.t"+from+" BACKEND = 'tidb'", 1062, "'3'")
+	tidb.exec("DELETE FROM `$_a`.t WHERE a < 3")
+	tidb.exec("RESTORE TABLE `$_a`.t" + from + " BACKEND = 'tidb' ON_DUPLICATE = ignore")
+	require.Equal(t, []string{"1|x", "2|NULL", "3|own", "7|NULL"}, tidb.column(tidb.direct, "SELECT a, b FROM `$_a`.t ORDER BY a"))
+}
