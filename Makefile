@@ -67,7 +67,7 @@ test/cluster: build ## tests against the embedded cluster, peers included
 
 .PHONY: test-restore
 test-restore: build deps ## dumps and backups of BR, read, restored as jobs, and compared with what TiDB, MariaDB, tidb-lightning and br have; the long forms
-	$(BINS) SLUICE_RESTORE=long go test -count=1 -p 1 -timeout 120m ./tests/restores ./tests/restorejobs ./tests/restoresql ./tests/archive ./tests/brarchive ./tests/logical
+	$(BINS) SLUICE_RESTORE=long go test -count=1 -p 1 -timeout 120m ./tests/restores ./tests/restorejobs ./tests/restoresql ./tests/archive ./tests/brarchive ./tests/logical ./tests/restorebench
 	$(BINS) SLUICE_CRASH_KINDS=RESTORE SLUICE_CRASH_KILLS=$(RESTORE_KILLS) SLUICE_FAULTS=$(RESTORE_FAULTS) go test -count=1 -timeout 60m -run 'Killed|PartsOf' ./tests/crash
 
 .PHONY: test-oracle
@@ -116,8 +116,8 @@ bench: build ## Sluice, tidb-lightning and IMPORT INTO side by side; BENCHFLAGS=
 	$(BINS) go run ./tests/bench -big -json bench.json $(BENCHFLAGS)
 
 .PHONY: bench-restore
-bench-restore: build ## RESTORE beside tidb-lightning (a dump) and br (an archive), 10,000 tables of 10 rows; BENCHFLAGS="-tables 1000"
-	$(BINS) go run ./tests/restorebench $(BENCHFLAGS)
+bench-restore: build ## RESTORE beside tidb-lightning (a dump) and br (an archive), 10,000 tables of 10 rows and one of 10 GiB; BENCHFLAGS="-tables 1000 -large 1024"
+	$(BINS) go run ./tests/restorebench -json bench-restore.json $(BENCHFLAGS)
 
 .PHONY: bench-compare
 bench-compare: build ## this tree and BASE=<rev> side by side, ratios of the one to the other; BENCHFLAGS="-cases demo"

@@ -295,7 +295,7 @@ func (in *Instance) PeakMemory() (int64, error) {
 func (in *Instance) PID() int { return in.cmd.Process.Pid }
 
 // CPUTime is the processor time that the process has used so far.
-func (in *Instance) CPUTime() (time.Duration, error) { return processTime(in.PID()) }
+func (in *Instance) CPUTime() (time.Duration, error) { return ProcessTime(in.PID()) }
 
 // Exited is closed when the process has ended.
 func (in *Instance) Exited() <-chan struct{} { return in.exited }

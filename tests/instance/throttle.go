@@ -34,7 +34,7 @@ func (in *Instance) Throttle(share float64) (stop func()) {
 				return
 			case <-look.C:
 			}
-			used, err := processTime(process.Pid)
+			used, err := ProcessTime(process.Pid)
 			if err != nil {
 				continue
 			}
@@ -64,9 +64,9 @@ func (in *Instance) Throttle(share float64) (stop func()) {
 	}
 }
 
-// processTime is the processor time that all threads of a process have used. Its clock is what
+// ProcessTime is the processor time that all threads of a process have used. Its clock is what
 // clock_getcpuclockid(3) makes of the process's id.
-func processTime(pid int) (time.Duration, error) {
+func ProcessTime(pid int) (time.Duration, error) {
 	var t unix.Timespec
 	err := unix.ClockGettime(int32(^pid<<3|2), &t)
 	return time.Duration(t.Nano()), err

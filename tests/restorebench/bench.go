@@ -8,23 +8,18 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
-	"github.com/sluicedb/sluice/tests/instance"
-	"github.com/sluicedb/sluice/tests/peers"
 	"github.com/sluicedb/sluice/tests/playground"
 )
 
-const schema = "many"
-
-// pairsPerRow is a row, and an entry of its index.
-const pairsPerRow = 2
-
-// bench is a whole run of the command.
+// bench is the run of one case.
 type bench struct {
 	options
+	caseOf
 	workDir string
-	archive string // "" until it is made
+	// dumpBytes is the size of the dump's files with rows, pairBytes that of the pairs, keys and values, that are in the cluster in the end.
+	dumpBytes, pairBytes int64
+	backedUp             bool
 }
 
 // target is an empty cluster.
@@ -33,44 +28,18 @@ type target struct {
 	db      *sql.DB // straight to TiDB, as root
 }
 
-func (b *bench) dump() string { return filepath.Join(b.workDir, "dump") }
-
-func tableName(n int) string { return fmt.Sprintf("t%05d", n) }
-
-// writeDump writes the tables as Dumpling would.
-func (b *bench) writeDump() error {
-	if err := os.Mkdir(b.dump(), 0o755); err != nil {
-		return err
-	}
-	write := func(name, text string) error { return os.WriteFile(filepath.Join(b.dump(), name), []byte(text), 0o600) }
-	if err := write(schema+"-schema-create.sql", "CREATE DATABASE `"+schema+"`;\n"); err != nil {
-		return err
-	}
-	for n := range b.tables {
-		name := tableName(n)
-		ddl := "CREATE TABLE `" + name + "` (`id` bigint NOT NULL, `a` int, `b` varchar(250), PRIMARY KEY (`id`), KEY `a` (`a`));\n"
-		var rows strings.Builder
-		for i := range b.rows {
-			if i%1000 == 0 {
-				rows.WriteString("INSERT INTO `" + name + "` VALUES\n")
-			}
-			end := ",\n"
-			if i%1000 == 999 || i == b.rows-1 {
-				end = ";\n"
-			}
-			fmt.Fprintf(&rows, "(%d,%d,'%0200d')%s", i+1, i*7919%100_003, n+i, end)
-		}
-		if err := errors.Join(write(schema+"."+name+"-schema.sql", ddl), write(schema+"."+name+".000000000.sql", rows.String())); err != nil {
-			return err
-		}
-	}
-	return nil
-}
+func (b *bench) dump() string    { return filepath.Join(b.workDir, "dump") }
+func (b *bench) archive() string { return filepath.Join(b.workDir, "archive") }
 
 // measure runs a program on a cluster of its own.
-func (b *bench) measure(ctx context.Context, p program) (used peers.Usage, err error) {
+func (b *bench) measure(ctx context.Context, p program) (used usage, err error) {
 	var on target
-	if on.cluster, err = playground.Start(ctx, playground.Options{Stores: b.stores}); err != nil {
+	dir := filepath.Join(b.workDir, "cluster")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return used, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if on.cluster, err = playground.Start(ctx, playground.Options{Stores: b.stores, Dir: dir}); err != nil {
 		return used, err
 	}
 	defer func() { err = errors.Join(err, on.cluster.Close()) }()
@@ -78,8 +47,10 @@ func (b *bench) measure(ctx context.Context, p program) (used peers.Usage, err e
 		return used, err
 	}
 	defer func() { err = errors.Join(err, on.db.Close()) }()
-	if _, err := on.db.ExecContext(ctx, "SET GLOBAL tidb_enable_auto_analyze = OFF"); err != nil {
-		return used, err
+	for _, setting := range append([]string{"tidb_enable_auto_analyze = OFF"}, b.settings...) {
+		if _, err := on.db.ExecContext(ctx, "SET GLOBAL "+setting); err != nil {
+			return used, err
+		}
 	}
 	if used, err = p.run(ctx, on); err != nil {
 		return used, err
@@ -87,7 +58,12 @@ func (b *bench) measure(ctx context.Context, p program) (used peers.Usage, err e
 	if err := b.check(ctx, on.db); err != nil {
 		return used, err
 	}
-	if b.archive == "" && strings.Contains(b.sources, "archive") {
+	if p.analyses {
+		if err := b.checkStatistics(ctx, on.db); err != nil {
+			return used, err
+		}
+	}
+	if !b.backedUp && p.analyses && (strings.Contains(b.sources, sourceArchive) || strings.Contains(b.sources, sourceBare)) {
 		return used, b.backUp(ctx, on.db)
 	}
 	return used, nil
@@ -98,119 +74,64 @@ const checkedAtOnce = 200
 
 // check counts the pairs of all tables.
 func (b *bench) check(ctx context.Context, db *sql.DB) error {
-	found := 0
+	found, size := 0, int64(0)
 	for from := 0; from < b.tables; from += checkedAtOnce {
 		var names []string
 		for n := from; n < min(from+checkedAtOnce, b.tables); n++ {
 			names = append(names, schema+"."+tableName(n))
 		}
-		pairs, err := pairsOf(ctx, db, strings.Join(names, ", "))
+		pairs, bytes, err := pairsOf(ctx, db, strings.Join(names, ", "))
 		if err != nil {
 			return err
 		}
-		found += pairs
+		found, size = found+pairs, size+bytes
 	}
 	if want := b.tables * b.rows * pairsPerRow; found != want {
 		return fmt.Errorf("there are %d pairs instead of %d", found, want)
 	}
+	b.pairBytes = size
 	return nil
 }
 
-func pairsOf(ctx context.Context, db *sql.DB, tables string) (sum int, err error) {
+func pairsOf(ctx context.Context, db *sql.DB, tables string) (pairs int, size int64, err error) {
 	rows, err := db.QueryContext(ctx, "ADMIN CHECKSUM TABLE "+tables)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
 		var name, table string
-		var crc, pairs, bytes uint64
-		if err := rows.Scan(&name, &table, &crc, &pairs, &bytes); err != nil {
-			return 0, err
+		var crc, n, bytes uint64
+		if err := rows.Scan(&name, &table, &crc, &n, &bytes); err != nil {
+			return 0, 0, err
 		}
-		sum += int(pairs)
+		pairs, size = pairs+int(n), size+int64(bytes)
 	}
-	return sum, rows.Err()
+	return pairs, size, rows.Err()
 }
 
-// backUp makes the archive from what has just been restored.
-func (b *bench) backUp(ctx context.Context, db *sql.DB) error {
-	dir := filepath.Join(b.workDir, "archive")
-	if err := os.Mkdir(dir, 0o777); err != nil {
+// checkStatistics looks whether all tables have some: a table that nobody has analysed has version 0 there.
+func (b *bench) checkStatistics(ctx context.Context, db *sql.DB) error {
+	var found int
+	err := db.QueryRowContext(ctx, "SELECT COUNT(DISTINCT table_id) FROM mysql.stats_histograms WHERE stats_ver > 0 AND table_id IN "+
+		"(SELECT TIDB_TABLE_ID FROM information_schema.TABLES WHERE TABLE_SCHEMA = ?)", schema).Scan(&found)
+	if err != nil {
 		return err
 	}
-	if _, err := db.ExecContext(ctx, "BACKUP DATABASE "+schema+" TO 'local://"+dir+"' CHECKSUM = TRUE"); err != nil {
-		return fmt.Errorf("BACKUP: %w", err)
+	if found != b.tables {
+		return fmt.Errorf("%d tables have statistics instead of %d", found, b.tables)
 	}
-	b.archive = dir
 	return nil
 }
 
-func (b *bench) sluiceFromDump(ctx context.Context, on target) (peers.Usage, error) {
-	return b.sluice(ctx, on, "dump", b.dump())
-}
-
-func (b *bench) sluiceFromArchive(ctx context.Context, on target) (peers.Usage, error) {
-	return b.sluice(ctx, on, "archive", b.archive)
-}
-
-// sluice starts a Sluice in front of the cluster and sends it the statement.
-func (b *bench) sluice(ctx context.Context, on target, source, location string) (used peers.Usage, err error) {
-	in, err := instance.Start(ctx, instance.Options{TiDB: on.cluster.TiDB})
-	if err != nil {
-		return used, err
-	}
-	defer func() { err = errors.Join(err, in.Close()) }()
-	db, err := in.Open("root", "", "")
-	if err != nil {
-		return used, err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	// Before the clock runs: the connection, and Sluice's job tables, which it makes once in the life of a cluster.
-	if _, err := db.ExecContext(ctx, "SHOW IMPORT JOBS"); err != nil {
-		return used, err
-	}
-	err = b.profiled(ctx, source, on, in, func() error {
-		before, err := in.CPUTime()
-		if err != nil {
-			return err
-		}
-		began := time.Now()
-		if _, err := db.ExecContext(ctx, "RESTORE DATABASE "+schema+" FROM '"+location+"'"); err != nil {
-			return fmt.Errorf("%w\n%s", err, in.LogTail(20))
-		}
-		used.Wall = time.Since(began)
-		after, err := in.CPUTime()
-		used.CPU = after - before
+// backUp makes the archive from what has just been restored and analysed.
+func (b *bench) backUp(ctx context.Context, db *sql.DB) error {
+	if err := os.Mkdir(b.archive(), 0o777); err != nil {
 		return err
-	})
-	if err != nil {
-		return used, err
 	}
-	used.MaxRSS, err = in.PeakMemory()
-	return used, err
-}
-
-func (b *bench) lightning(ctx context.Context, on target) (peers.Usage, error) {
-	bin, err := peers.BuildLightning(ctx)
-	if err != nil {
-		return peers.Usage{}, err
+	if _, err := db.ExecContext(ctx, "BACKUP DATABASE "+schema+" TO 'local://"+b.archive()+"' CHECKSUM = TRUE IGNORE_STATS = FALSE"); err != nil {
+		return fmt.Errorf("BACKUP: %w", err)
 	}
-	dir, err := os.MkdirTemp(b.workDir, "lightning-")
-	if err != nil {
-		return peers.Usage{}, err
-	}
-	return peers.Lightning{Bin: bin, Cluster: on.cluster, SourceDir: b.dump(), Dump: true, WorkDir: dir}.Run(ctx)
-}
-
-func (b *bench) br(ctx context.Context, on target) (peers.Usage, error) {
-	bin, err := peers.BuildBR(ctx)
-	if err != nil {
-		return peers.Usage{}, err
-	}
-	dir, err := os.MkdirTemp(b.workDir, "br-")
-	if err != nil {
-		return peers.Usage{}, err
-	}
-	return peers.BR{Bin: bin, Cluster: on.cluster, Storage: "local://" + b.archive, WorkDir: dir}.Restore(ctx, "db", "--db", schema)
+	b.backedUp = true
+	return nil
 }

@@ -1,14 +1,24 @@
-// Command restorebench restores a database of many small tables, or of one large table, by Sluice and by its peers, and prints what each has taken:
+// Command restorebench restores a database by Sluice and by its peers, and prints what each has taken. There are two cases:
 //
-//	dump     Dumpling's files: Sluice's RESTORE DATABASE ... FROM, and tidb-lightning
-//	archive  an archive of BR: Sluice's RESTORE DATABASE ... FROM, and br restore
+//	many   many small tables: the time for each counts
+//	large  one large table: MB/s count
 //
-// Every run has an embedded cluster of its own, just started and empty. All programs create the tables, compare
-// checksums and collect statistics (br brings those of the archive). After each run ADMIN CHECKSUM must find the pairs that the
-// source has, or restorebench fails: a fast wrong restore can't win.
+// and three sources of each:
 //
-// Wall is from sending the statement, or starting the program, to its end. CPU is that of Sluice's process or of the peer's,
-// and not of the cluster's, which does a part of the work for each. -profile shows where Sluice's and TiDB's time went. Peak is the largest resident size of that process.
+//	dump     Dumpling's files, by Sluice's RESTORE DATABASE ... FROM and by tidb-lightning: both collect statistics
+//	archive  an archive of BR with statistics, by RESTORE and by br restore: both bring these in
+//	bare     the same archive without its statistics (LOAD_STATS = FALSE ANALYZE = OFF, --load-stats=false), and by Sluice once more, which
+//	         analyses the tables unless it is told not to; br has nothing of the kind
+//
+// Every run has an embedded cluster of its own, just started and empty. All programs create the tables and compare checksums. After each
+// run ADMIN CHECKSUM must find the pairs that the source has, and all tables must have statistics where the program has to give them some, or
+// restorebench fails: a fast wrong restore can't win. The archive is backed up from what Sluice has restored from the dump.
+//
+// Wall is from sending the statement, or starting the program, to its end. CPU is that of Sluice's process or of the peer's; the
+// cluster's own, which does a part of the work for each, stands beside. Peak is the largest resident size of that process. MB/s are of the dump's
+// files with rows, and of the pairs that an archive has. -profile shows where Sluice's and the cluster's time went.
+//
+// The large table takes, on the disk at -dir, about four times its size.
 package main
 
 import (
@@ -16,38 +26,58 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
-	"time"
+)
 
-	"github.com/sluicedb/sluice/tests/peers"
+// The sources, and the cases.
+const (
+	sourceDump, sourceArchive, sourceBare = "dump", "archive", "bare"
+	caseMany, caseLarge                   = "many", "large"
 )
 
 type options struct {
-	tables, rows int
-	runs, stores int
-	sources      string
-	dir          string
-	profile      string
+	manyTables, manyRows int
+	largeMiB             int
+	runs, stores         int
+	cases, sources       string
+	dir                  string
+	profile, json        string
+	settings             []string
+}
+
+// caseOf is what is restored.
+type caseOf struct {
+	name         string
+	tables, rows int // rows of each table
 }
 
 func parseFlags(args []string) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("restorebench", flag.ContinueOnError)
-	flags.IntVar(&o.tables, "tables", 10_000, "tables")
-	flags.IntVar(&o.rows, "rows", 10, "rows of each table, about 220 bytes each")
+	flags.StringVar(&o.cases, "cases", caseMany+","+caseLarge, "many small tables, one large one")
+	flags.IntVar(&o.manyTables, "tables", 10_000, "tables of the first case")
+	flags.IntVar(&o.manyRows, "rows", 10, fmt.Sprintf("rows of each, about %d bytes each", rowBytes))
+	flags.IntVar(&o.largeMiB, "large", 10<<10, "size of the dump of the second case's table, in MiB")
 	flags.IntVar(&o.runs, "runs", 1, "runs of each program")
 	flags.IntVar(&o.stores, "stores", 1, "TiKV stores of the embedded cluster (1 to 3)")
-	flags.StringVar(&o.sources, "sources", "dump,archive", "what is restored")
+	flags.StringVar(&o.sources, "sources", sourceDump+","+sourceArchive+","+sourceBare, "what is restored")
 	flags.StringVar(&o.dir, "dir", os.TempDir(), "where files go")
-	flags.StringVar(&o.profile, "profile", "", "where Sluice's CPU profile and log and TiDB's summary of statements go; none are taken without")
+	flags.StringVar(&o.profile, "profile", "", "where CPU profiles of Sluice and of the cluster, Sluice's log and TiDB's summary of statements go; none are taken without")
+	flags.StringVar(&o.json, "json", "", "where all figures go as JSON")
+	flags.Func("set", "a setting of the cluster for all programs, such as 'tidb_enable_fast_create_table = OFF'; may be given several times", func(s string) error {
+		o.settings = append(o.settings, s)
+		return nil
+	})
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
-	if flags.NArg() > 0 || o.tables < 1 || o.rows < 1 || o.runs < 1 {
-		return o, errors.New("-tables, -rows and -runs must be above zero, and nothing follows them")
+	if flags.NArg() > 0 || min(o.manyTables, o.manyRows, o.largeMiB, o.runs) < 1 {
+		return o, errors.New("-tables, -rows, -large and -runs must be above zero, and nothing follows them")
 	}
 	return o, nil
 }
@@ -60,7 +90,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err == nil {
-		err = run(ctx, o)
+		err = run(ctx, o, os.Stdout)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "restorebench:", err)
@@ -68,56 +98,89 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, o options) (err error) {
-	b := &bench{options: o}
-	if b.workDir, err = os.MkdirTemp(o.dir, "sluice-restorebench-"); err != nil {
+func run(ctx context.Context, o options, w io.Writer) (err error) {
+	dir, err := os.MkdirTemp(o.dir, "sluice-restorebench-")
+	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(b.workDir)) }()
-	if err := b.writeDump(); err != nil {
-		return err
-	}
-	for source := range strings.SplitSeq(o.sources, ",") {
-		programs := map[string][2]program{
-			"dump":    {{"sluice", b.sluiceFromDump}, {"tidb-lightning", b.lightning}},
-			"archive": {{"sluice", b.sluiceFromArchive}, {"br", b.br}},
-		}[source]
-		if programs[0].run == nil {
-			return fmt.Errorf("no source %q; there are dump and archive", source)
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	r := newReport(o)
+	for name := range strings.SplitSeq(o.cases, ",") {
+		c := caseOf{name: name}
+		switch name {
+		case caseMany:
+			c.tables, c.rows = o.manyTables, o.manyRows
+		case caseLarge:
+			c.tables, c.rows = 1, max(o.largeMiB<<20/rowBytes, 1)
+		default:
+			return fmt.Errorf("no case %q; there are %s and %s", name, caseMany, caseLarge)
 		}
-		if source == "archive" && b.archive == "" {
-			if _, err := b.measure(ctx, program{"sluice", b.sluiceFromDump}); err != nil { // which backs up
-				return err
-			}
+		b := &bench{options: o, caseOf: c, workDir: filepath.Join(dir, name)}
+		err := b.all(ctx, w, r)
+		if o.json != "" {
+			err = errors.Join(err, r.writeJSON(o.json)) // what there is, also if one fails
 		}
-		if err := b.sideBySide(ctx, source, programs); err != nil {
+		if err = errors.Join(err, os.RemoveAll(b.workDir)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// program restores into a cluster once.
-type program struct {
-	name string
-	run  func(ctx context.Context, on target) (peers.Usage, error)
+// all restores the case from all sources.
+func (b *bench) all(ctx context.Context, w io.Writer, r *report) (err error) {
+	if b.dumpBytes, err = writeDump(b.dump(), b.tables, b.rows); err != nil {
+		return err
+	}
+	for source := range strings.SplitSeq(b.sources, ",") {
+		programs, err := b.programs(source)
+		if err != nil {
+			return err
+		}
+		if source != sourceDump && !b.backedUp {
+			dumps, err := b.programs(sourceDump)
+			if err != nil {
+				return err
+			}
+			if _, err := b.measure(ctx, dumps[0]); err != nil { // which backs up
+				return err
+			}
+		}
+		for n := range b.runs {
+			if err := b.sideBySide(ctx, w, r, source, n+1, programs); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
-// sideBySide runs both programs in turn and prints their figures and the ratios of the first run's.
-func (b *bench) sideBySide(ctx context.Context, source string, programs [2]program) error {
-	for n := range b.runs {
-		var took [2]peers.Usage
-		for i, p := range programs {
-			used, err := b.measure(ctx, p)
-			if err != nil {
-				return fmt.Errorf("%s from a %s: %w", p.name, source, err)
-			}
-			took[i] = used
-			fmt.Printf("%-8s run %d  %-15s wall %v (%v a table)  CPU %v  peak %d MiB\n", source, n+1, p.name, used.Wall.Round(time.Millisecond),
-				(used.Wall / time.Duration(b.tables)).Round(time.Microsecond), used.CPU.Round(time.Millisecond), used.MaxRSS>>20)
+// sideBySide runs all programs in turn and compares each with the second, the peer.
+func (b *bench) sideBySide(ctx context.Context, w io.Writer, r *report, source string, n int, programs []program) error {
+	took := make([]measurement, len(programs))
+	for i, p := range programs {
+		used, err := b.measure(ctx, p)
+		if err != nil {
+			return fmt.Errorf("case %s: %s from %s: %w", b.name, p.name, source, err)
 		}
-		fmt.Printf("%-8s run %d  %s / %s: wall %.2f  CPU %.2f  peak %.2f\n", source, n+1, programs[0].name, programs[1].name,
-			took[0].Wall.Seconds()/took[1].Wall.Seconds(), took[0].CPU.Seconds()/took[1].CPU.Seconds(), float64(took[0].MaxRSS)/float64(took[1].MaxRSS))
+		took[i] = measurement{
+			Case: b.name, Source: source, Program: p.name, Run: n, Tables: b.tables, Rows: b.tables * b.rows, Bytes: b.pairBytes,
+			Wall: used.Wall.Seconds(), CPU: used.CPU.Seconds(), ClusterCPU: used.Cluster.Seconds(), Peak: used.MaxRSS,
+		}
+		if source == sourceDump {
+			took[i].Bytes = b.dumpBytes
+		}
+		if err := r.add(w, took[i]); err != nil {
+			return err
+		}
+	}
+	for i := range programs {
+		if i == 1 {
+			continue
+		}
+		if err := r.compare(w, took[i], took[1]); err != nil {
+			return err
+		}
 	}
 	return nil
 }

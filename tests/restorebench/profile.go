@@ -15,8 +15,8 @@ import (
 	"github.com/sluicedb/sluice/tests/instance"
 )
 
-// profiled runs a restore by Sluice and, with -profile, leaves in that directory what says where its time went: Sluice's CPU profile and log, and the
-// statements that TiDB has run meanwhile, with their numbers and times.
+// profiled runs a restore by Sluice and, with -profile, leaves in that directory what says where its time went: CPU profiles of Sluice and of the
+// cluster, Sluice's log, and the statements that TiDB has run meanwhile, with their numbers and times.
 func (b *bench) profiled(ctx context.Context, name string, on target, in *instance.Instance, restore func() error) (err error) {
 	if b.profile == "" {
 		return restore()
@@ -31,8 +31,9 @@ func (b *bench) profiled(ctx context.Context, name string, on target, in *instan
 		}
 	}
 	stop := startProfile(ctx, in.Status, file("cpu"))
+	stopCluster := startProfile(ctx, on.cluster.TiDBStatus, file("cluster.cpu"))
 	err = restore()
-	err = errors.Join(err, stop())
+	err = errors.Join(err, stop(), stopCluster())
 	text, logErr := os.ReadFile(in.LogFile())
 	if logErr == nil {
 		logErr = os.WriteFile(file("log"), text, 0o600)
