@@ -95,9 +95,11 @@ type Spec struct {
 	SQLMode     parsermysql.SQLMode
 	// SysVars are the session's variables that expressions depend on, by name;
 	// User is its USER(), CurrentDB its DATABASE(), IgnoreForeignKeys its foreign_key_checks = 0.
-	SysVars           map[string]string
-	User              string
-	CurrentDB         string
+	SysVars   map[string]string
+	User      string
+	CurrentDB string
+	// Account is its CURRENT_USER(): views of a restore that name no definer are its. "" in rows of imports.
+	Account           string `json:",omitempty"`
 	IgnoreForeignKeys bool
 	TimeZone          *time.Location
 	// Restore is set for a restore, which then has no DB, Table, Partitions, Fields or Assignments; its Location is a folder. Options are

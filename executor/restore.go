@@ -150,7 +150,7 @@ func (e *Executor) restoreSpec(ctx context.Context, s Session, st *sqlext.Restor
 		return nil, err
 	}
 	return &Spec{
-		Location: st.Location.Raw, Options: st.Options.Job, SQLMode: state.sqlMode, SysVars: state.sysVars, User: state.user,
+		Location: st.Location.Raw, Options: st.Options.Job, SQLMode: state.sqlMode, SysVars: state.sysVars, User: state.user, Account: state.account,
 		CurrentDB: state.db, IgnoreForeignKeys: !state.foreignKeys, TimeZone: state.timeZone, Restore: what,
 	}, nil
 }

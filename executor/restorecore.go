@@ -80,7 +80,8 @@ func cipherOf(s *Spec) (*archive.Cipher, error) {
 func restoreTask(t *Task) restore.Task {
 	out := restore.Task{
 		JobID: t.JobID, Location: t.Location, Selection: selection(t.Restore), Options: restoreOptions(t),
-		Session: restore.Session{SQLMode: t.SQLMode, TimeZone: t.TimeZone, SysVars: t.SysVars, User: t.User, IgnoreForeignKeys: t.IgnoreForeignKeys},
+		Session: restore.Session{SQLMode: t.SQLMode, TimeZone: t.TimeZone, SysVars: t.SysVars, User: t.User, Account: t.Account,
+			IgnoreForeignKeys: t.IgnoreForeignKeys},
 		Threads: t.Threads, MemoryBudget: t.MemoryBudget, MaxWriteSpeed: t.MaxWriteSpeed, DiskQuota: t.DiskQuota, MaxLatency: t.MaxLatency,
 		Now: t.Now, Checkpoints: t.Checkpoints, Owned: t.Owned, Hold: t.Hold, Observer: t.Observer,
 	}

@@ -106,5 +106,5 @@ func (e *sqlEngine) needsTiDB() error { return needsTiDB("IMPORT INTO", e.server
 // needsTiDB is the error of something that the server behind this Sluice can't have.
 func needsTiDB(what, server string) error {
 	return &sqlext.Error{Code: errno.ErrNotSupportedYet, Message: what + " needs TiDB, and the server behind this Sluice is " + server +
-		"; what it can take are dumps, by RESTORE"}
+		"; what it can take are dumps and backups of BR, by RESTORE"}
 }

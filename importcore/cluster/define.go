@@ -2,7 +2,11 @@ package cluster
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"strings"
+
+	"github.com/pingcap/tidb/pkg/errno"
 
 	"github.com/sluicedb/sluice/importcore/cluster/sqlconn"
 )
@@ -71,20 +75,48 @@ func (c *Cluster) Objects(ctx context.Context, databases []string) (existing []s
 	return existing, objects, nil
 }
 
+// Exec runs a statement that defines something. remarks are the warnings that the server gave about it, but for notes, and for those that only
+// say that a way of writing is out of date.
+type Exec func(sql string) (remarks []string, err error)
+
 // Define lends f a session in which setup has been run, for statements that define objects. Errors are the
 // session's, see sqlconn.Session.Exec.
-func (c *Cluster) Define(ctx context.Context, setup []string, f func(exec func(sql string) error) error) error {
+func (c *Cluster) Define(ctx context.Context, setup []string, f func(exec Exec) error) error {
 	return c.sql.Use(ctx, func(s *sqlconn.Session) error {
 		s.Discard() // has settings of its own
-		exec := func(sql string) error {
-			_, err := s.Exec(sql)
-			return err
-		}
 		for _, sql := range setup {
-			if err := exec(sql); err != nil {
+			if _, err := s.Exec(sql); err != nil {
 				return err
 			}
 		}
-		return f(exec)
+		return f(Remarking(s))
 	})
+}
+
+// Remarking is the Exec of a session, for as long as that is lent.
+func Remarking(s *sqlconn.Session) Exec {
+	return func(sql string) (remarks []string, err error) {
+		res, err := s.Exec(sql)
+		if err != nil || res.Warnings == 0 {
+			return nil, err
+		}
+		if res, err = s.Exec("SHOW WARNINGS"); err != nil {
+			return nil, err
+		}
+		for i := range res.RowNumber() {
+			level, err1 := res.GetString(i, 0)
+			code, err2 := res.GetInt(i, 1)
+			text, err3 := res.GetString(i, 2)
+			if err := errors.Join(err1, err2, err3); err != nil {
+				return nil, err
+			}
+			if strings.EqualFold(level, "Note") || code == errno.ErrWarnDeprecatedSyntax || code == errno.ErrWarnDeprecatedSyntaxNoReplacement {
+				continue
+			}
+			if !slices.Contains(remarks, text) {
+				remarks = append(remarks, strings.Clone(text)) // the driver reuses its buffers
+			}
+		}
+		return remarks, nil
+	}
 }

@@ -196,7 +196,10 @@ func (a *abandoning) definitions(ctx context.Context, kind cluster.ObjectKind) e
 
 // drop drops an object. One that became of another kind is left alone by the server.
 func (a *abandoning) drop(ctx context.Context, sql string) error {
-	err := a.server.Define(ctx, []string{"SET SESSION foreign_key_checks = 0"}, func(exec func(string) error) error { return exec(sql) })
+	err := a.server.Define(ctx, []string{"SET SESSION foreign_key_checks = 0"}, func(exec cluster.Exec) error {
+		_, err := exec(sql)
+		return err
+	})
 	switch {
 	case sqlconn.Code(err) != 0 && !fault.IsRetryable(err):
 		a.did(func() { a.left = append(a.left, fmt.Sprintf("%s failed (%v)", sql, err)) })

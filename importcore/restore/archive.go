@@ -161,7 +161,7 @@ func (a *archived) complete(t *table, names schema.Names) error {
 		}
 		t.made.Later = append(t.made.Later, sql)
 	}
-	t.made.TTL, t.made.ForeignKeys = info.TTLInfo != nil, len(info.ForeignKeys) > 0
+	t.made.TTL, t.made.ForeignKeys, t.made.Checks = info.TTLInfo != nil, len(info.ForeignKeys) > 0, len(info.Constraints) > 0
 	return nil
 }
 

@@ -59,7 +59,7 @@ func modeText(mode mysql.SQLMode) string {
 
 // define creates databases, sequences and tables that the job makes and has not made yet.
 func (p *Plan) define(ctx context.Context) error {
-	err := p.server.Define(ctx, p.setup(), func(exec func(string) error) error {
+	err := p.server.Define(ctx, p.setup(), func(exec cluster.Exec) error {
 		if err := p.definePolicies(exec); err != nil {
 			return err
 		}
@@ -86,12 +86,14 @@ func (p *Plan) define(ctx context.Context) error {
 }
 
 // defineDatabase creates a database, unless it is there. Where the server can't be asked later who has made it, that is noted now.
-func (p *Plan) defineDatabase(exec func(string) error, d *database) error {
+func (p *Plan) defineDatabase(exec cluster.Exec, d *database) error {
 	sql := d.sql
 	if p.foreign() {
 		sql = strings.Replace(sql, "IF NOT EXISTS ", "", 1)
 	}
-	switch err := exec(p.saved.marked(sql)); {
+	remarks, err := exec(p.saved.marked(sql))
+	p.remark(Name{DB: d.name}, remarks)
+	switch {
 	case p.foreign() && sqlconn.Code(err) == errno.ErrDBCreateExists:
 	case err != nil:
 		return definingError(err, Name{DB: d.name}, d.schema)
@@ -103,7 +105,7 @@ func (p *Plan) defineDatabase(exec func(string) error, d *database) error {
 
 // defineAll creates views or sequences. Views that others are made of come before these: what misses something is tried again
 // after the rest, as long as that helps.
-func (p *Plan) defineAll(ctx context.Context, exec func(string) error, list []*defined) error {
+func (p *Plan) defineAll(ctx context.Context, exec cluster.Exec, list []*defined) error {
 	for len(list) > 0 {
 		var later []*defined
 		var missing error
@@ -126,12 +128,12 @@ func (p *Plan) defineAll(ctx context.Context, exec func(string) error, list []*d
 	return nil
 }
 
-func (p *Plan) defineOne(ctx context.Context, exec func(string) error, d *defined) error {
+func (p *Plan) defineOne(ctx context.Context, exec cluster.Exec, d *defined) error {
 	if d.state == nil || !d.state.Own || d.state.Made {
 		return nil
 	}
 	if d.state.Kind == cluster.KindView {
-		if err := exec(p.collate(d)); err != nil {
+		if _, err := exec(p.collate(d)); err != nil {
 			return err
 		}
 	}
@@ -144,7 +146,7 @@ func (p *Plan) defineOne(ctx context.Context, exec func(string) error, d *define
 			}
 			continue
 		}
-		if err := exec(sql); err != nil {
+		if _, err := exec(sql); err != nil {
 			return definingError(err, d.to, d.schema)
 		}
 	}
@@ -161,14 +163,15 @@ func (p *Plan) collate(d *defined) string {
 }
 
 // make runs a CREATE and returns the id of what it has made, by which the job knows its own.
-func (p *Plan) make(ctx context.Context, exec func(string) error, o *object, sql string, file *dump.Schema) (id int64, err error) {
-	err = exec(p.saved.marked(sql))
+func (p *Plan) make(ctx context.Context, exec cluster.Exec, o *object, sql string, file *dump.Schema) (id int64, err error) {
+	remarks, err := exec(p.saved.marked(sql))
 	if sqlconn.Code(err) == errno.ErrTableExists {
 		return p.adopt(ctx, o)
 	}
 	if err != nil {
 		return 0, definingError(err, o.name(), file)
 	}
+	p.remark(o.name(), remarks)
 	id, ok, err := p.server.TableID(ctx, o.DB, o.Name)
 	if err == nil && !ok {
 		err = replaced(strings.ToLower(o.Kind.String()) + " " + o.name().String())
@@ -181,7 +184,7 @@ func (p *Plan) defineViews(ctx context.Context) error {
 	if len(p.views) == 0 {
 		return nil
 	}
-	return p.server.Define(ctx, p.setup(), func(exec func(string) error) error { return p.defineAll(ctx, exec, p.views) })
+	return p.server.Define(ctx, p.setup(), func(exec cluster.Exec) error { return p.defineAll(ctx, exec, p.views) })
 }
 
 // defineTables creates tables, several at a time.
@@ -214,7 +217,7 @@ func (p *Plan) defineTables(ctx context.Context) error {
 			if !ok {
 				return nil
 			}
-			return p.server.Define(statements, p.setup(), func(exec func(string) error) error {
+			return p.server.Define(statements, p.setup(), func(exec cluster.Exec) error {
 				for t := first; ok; t, ok = <-work {
 					if err := p.defineTable(statements, exec, t); err != nil {
 						return err
@@ -229,7 +232,7 @@ func (p *Plan) defineTables(ctx context.Context) error {
 }
 
 // prepareSession brings a session to the state in which an object of an archive was made.
-func (p *Plan) prepareSession(exec func(string) error, from Name) error {
+func (p *Plan) prepareSession(exec cluster.Exec, from Name) error {
 	if p.archived == nil {
 		return nil
 	}
@@ -237,11 +240,12 @@ func (p *Plan) prepareSession(exec func(string) error, from Name) error {
 	if collation == "" {
 		return nil
 	}
-	return exec("SET SESSION collation_connection = '" + collation + "'")
+	_, err := exec("SET SESSION collation_connection = '" + collation + "'")
+	return err
 }
 
 // defineTable creates a table and notes its id, by which the job knows that it is the one that it has made.
-func (p *Plan) defineTable(ctx context.Context, exec func(string) error, t *table) error {
+func (p *Plan) defineTable(ctx context.Context, exec cluster.Exec, t *table) error {
 	if p.sql != nil && p.saved.SQL.Begun {
 		if err := p.sql.target.ForgetTable(ctx, p.saved.SQL.Job, t.to.DB, t.to.Table); err != nil {
 			return err
@@ -260,16 +264,18 @@ func (p *Plan) defineTable(ctx context.Context, exec func(string) error, t *tabl
 		return err
 	}
 	for _, sql := range t.made.Later {
-		if err := exec(sql); err != nil {
+		remarks, err := exec(sql)
+		if err != nil {
 			return definingError(err, t.to, t.schemas[0])
 		}
+		p.remark(t.to, remarks)
 	}
 	p.keeper.change(func() { t.state.Made, t.state.ID = true, id })
 	return nil
 }
 
 // dropHalfMade drops a table that an earlier run of the job may not have completed: what was done to it isn't known. It has no rows.
-func (p *Plan) dropHalfMade(ctx context.Context, exec func(string) error, t *table) error {
+func (p *Plan) dropHalfMade(ctx context.Context, exec cluster.Exec, t *table) error {
 	c := p.r.core.Cluster()
 	id, exists, err := c.TableID(ctx, t.to.DB, t.to.Table)
 	if err != nil || !exists {
@@ -285,7 +291,8 @@ func (p *Plan) dropHalfMade(ctx context.Context, exec func(string) error, t *tab
 	if !empty {
 		return fault.New(fault.User, codePrecheckFailed, "table %s, which the job had not completed, holds rows of others", t.to)
 	}
-	return definingError(exec("DROP TABLE "+t.to.String()), t.to, t.schemas[0])
+	_, err = exec("DROP TABLE " + t.to.String())
+	return definingError(err, t.to, t.schemas[0])
 }
 
 // definingError says which object a statement was to create, and which file says so. The end of a context and

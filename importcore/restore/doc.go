@@ -7,6 +7,7 @@
 //	plan.go       Plan: the source and the target looked at
 //	schemas.go    schema files read; dumps in one file
 //	target.go     what exists already; all findings at once
+//	losses.go     what the target leaves out of definitions, or can't use: told before, or when the server says so
 //	run.go        the order of things in a job
 //	define.go     databases, sequences, tables and views are created
 //	data.go       rows, several tables at a time

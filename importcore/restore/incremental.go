@@ -190,7 +190,7 @@ func (p *Plan) endBase(ctx context.Context, t *table) error {
 }
 
 // advance makes sequences that exist go on behind the values that the archive's have given.
-func (p *Plan) advance(exec func(string) error) error {
+func (p *Plan) advance(exec cluster.Exec) error {
 	if !p.incremental() {
 		return nil
 	}
@@ -199,7 +199,7 @@ func (p *Plan) advance(exec func(string) error) error {
 			continue
 		}
 		for _, sql := range s.sql[1:] {
-			if err := exec(sql); err != nil {
+			if _, err := exec(sql); err != nil {
 				return definingError(err, s.to, s.schema)
 			}
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/pingcap/tidb/pkg/meta/model"
 
 	"github.com/sluicedb/sluice/importcore/archive/define"
+	"github.com/sluicedb/sluice/importcore/cluster"
 	"github.com/sluicedb/sluice/importcore/cluster/sqlconn"
 	"github.com/sluicedb/sluice/importcore/precheck"
 )
@@ -107,11 +108,13 @@ func (p *Plan) checkRegions(ctx context.Context) error {
 }
 
 // definePolicies creates the policies that the job makes.
-func (p *Plan) definePolicies(exec func(string) error) error {
+func (p *Plan) definePolicies(exec cluster.Exec) error {
 	for _, policy := range p.policies {
-		if err := exec(p.saved.marked(define.Policy(policy))); err != nil {
+		remarks, err := exec(p.saved.marked(define.Policy(policy)))
+		if err != nil {
 			return definingError(err, Name{DB: policy.Name.O}, nil)
 		}
+		p.remark(Name{DB: policy.Name.O}, remarks)
 	}
 	return nil
 }

@@ -49,6 +49,8 @@ type Plan struct {
 	warnings []string
 	findings []precheck.Finding
 	backupTS uint64
+	// checksTold tells that one of findings is about CHECK constraints.
+	checksTold bool
 
 	now      time.Time
 	saved    *state // nil for a job that begins, until begin
@@ -89,6 +91,7 @@ type defined struct {
 	sql      []string
 	// collation is a view's collation_connection, "" for the server's own.
 	collation string
+	runsAs    schema.Account // with whose rights a view is read
 	exists    bool
 	state     *object
 }
@@ -250,6 +253,9 @@ func (p *Plan) prepare(ctx context.Context) error {
 	if err := p.choosePolicies(ctx); err != nil {
 		return err
 	}
+	if err := p.lookForLosses(ctx); err != nil {
+		return err
+	}
 	p.order()
 	if p.saved != nil {
 		p.now = time.UnixMilli(p.saved.Now)
@@ -285,6 +291,13 @@ func (p *Plan) openTarget(ctx context.Context) (err error) {
 
 // physicalShift is the number of logical bits of a PD timestamp.
 const physicalShift = 18
+
+// caution notes what the restore may begin with, but somebody should know.
+func (p *Plan) caution(check precheck.Name, format string, args ...any) {
+	f := precheck.Warn(format, args...)
+	f.Check = check
+	p.findings = append(p.findings, f)
+}
 
 // finding notes what keeps the restore from beginning.
 func (p *Plan) finding(check precheck.Name, format string, args ...any) {

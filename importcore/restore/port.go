@@ -49,7 +49,7 @@ func (p *Plan) refusePorted() {
 			refused = append(refused, fmt.Sprintf("table %s: %s", t.to, what))
 		}
 		for _, what := range t.ported.left {
-			p.warnings = append(p.warnings, fmt.Sprintf("table %s does without %s", t.to, what))
+			p.caution(precheck.Schema, "table %s does without %s", t.to, what)
 		}
 	}
 	if !p.sql.server.MariaDB {
@@ -93,7 +93,7 @@ func (p *Plan) lookAtTablesBySQL(ctx context.Context, existing []*table) error {
 			p.finding(precheck.Schema, "table %s exists and doesn't fit the dump's: it has no column %s", t.to, enumerate(missing))
 		}
 		if triggers := found[i].Triggers; len(triggers) > 0 {
-			p.warnings = append(p.warnings, fmt.Sprintf("the triggers of table %s run for each row: %s", t.to, enumerate(triggers)))
+			p.caution(precheck.Schema, "the triggers of table %s run for each row: %s", t.to, enumerate(triggers))
 		}
 	}
 	return nil

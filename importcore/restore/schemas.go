@@ -116,12 +116,15 @@ func (p *Plan) eachSchema(ctx context.Context, each func(func() error)) {
 			if err != nil {
 				return err
 			}
-			sql, collation, err := schema.ReadView(f, schema.Object{DB: v.from.DB, Name: v.from.Table}, names)
-			if p.archived != nil {
-				collation = define.Collation(p.archived.objects[lower(v.from)].Info)
+			read, err := schema.ReadView(f, schema.Object{DB: v.from.DB, Name: v.from.Table}, names, schema.ParseAccount(p.task.Session.Account))
+			if err != nil {
+				return err
 			}
-			v.sql, v.collation = []string{sql}, collation
-			return err
+			v.sql, v.collation, v.runsAs = []string{read.SQL}, read.Collation, read.RunsAs
+			if p.archived != nil {
+				v.collation = define.Collation(p.archived.objects[lower(v.from)].Info)
+			}
+			return nil
 		})
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-mysql-org/go-mysql/mysql"
+
 	"github.com/sluicedb/sluice/importcore/cluster"
 	"github.com/sluicedb/sluice/importcore/cluster/sqlconn"
 	"github.com/sluicedb/sluice/importcore/fault"
@@ -19,8 +21,9 @@ type server interface {
 	TableID(ctx context.Context, db, table string) (id int64, ok bool, err error)
 	// MadeWith is cluster.Cluster's; of a server without a history nothing is known.
 	MadeWith(ctx context.Context, mark string) (*cluster.Made, error)
-	// Define is cluster.Cluster's.
-	Define(ctx context.Context, setup []string, f func(exec func(sql string) error) error) error
+	// Define and Query are cluster.Cluster's.
+	Define(ctx context.Context, setup []string, f func(exec cluster.Exec) error) error
+	Query(ctx context.Context, sql string, args ...any) (*mysql.Result, error)
 }
 
 // server is the target of the Restorer's tasks; target is nil unless rows go in by SQL.
@@ -118,7 +121,7 @@ func (p *plainServer) MadeWith(context.Context, string) (*cluster.Made, error) {
 }
 
 // Define implements server. The target's sessions are made for definitions.
-func (p *plainServer) Define(ctx context.Context, setup []string, f func(exec func(sql string) error) error) error {
+func (p *plainServer) Define(ctx context.Context, setup []string, f func(exec cluster.Exec) error) error {
 	return p.target.Use(ctx, func(s *sqlconn.Session) error {
 		s.Discard() // f may change its settings
 		for _, sql := range setup {
@@ -127,11 +130,17 @@ func (p *plainServer) Define(ctx context.Context, setup []string, f func(exec fu
 				return err
 			}
 		}
-		return f(func(sql string) error {
-			_, err := s.Exec(sql)
-			return err
-		})
+		return f(cluster.Remarking(s))
 	})
+}
+
+// Query implements server.
+func (p *plainServer) Query(ctx context.Context, sql string, args ...any) (res *mysql.Result, err error) {
+	err = p.target.Use(ctx, func(s *sqlconn.Session) (err error) {
+		res, err = s.Exec(sql, args...)
+		return err
+	})
+	return res, err
 }
 
 // asked explains an error that a server has answered.

@@ -42,6 +42,8 @@ type state struct {
 	Objects []*object `json:"objects"`
 	// SQL is set for a job whose rows go in by SQL.
 	SQL *sqlState `json:"sql,omitempty"`
+	// Remarks are what the server said about the job's statements.
+	Remarks []remark `json:"remarks,omitempty"`
 	// Ranges are the keys of tables from an archive that are in the cluster for good.
 	Ranges checkpoint.Ranges `json:"ranges,omitempty"`
 }

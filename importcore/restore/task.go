@@ -141,8 +141,10 @@ type Session struct {
 	SQLMode  mysql.SQLMode
 	TimeZone *time.Location // nil is UTC
 	// SysVars and User are as in importcore.ImportTask.
-	SysVars           map[string]string
-	User              string
+	SysVars map[string]string
+	User    string
+	// Account is CURRENT_USER(), the user@host of the account: views without a definer are its. "" is the account by which the Restorer works.
+	Account           string
 	IgnoreForeignKeys bool
 }
 

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/pingcap/tidb/pkg/parser/ast"
-	"github.com/pingcap/tidb/pkg/parser/charset"
 	"github.com/pingcap/tidb/pkg/parser/format"
 	"github.com/pingcap/tidb/pkg/parser/model"
 )
@@ -43,6 +42,8 @@ type Table struct {
 	TTL bool
 	// ForeignKeys tells that it has some.
 	ForeignKeys bool
+	// Checks tells that it has CHECK constraints, enforced or not.
+	Checks bool
 	// Indexes is how many indexes it has; a primary key counts as the key of its rows.
 	Indexes int
 	// Columns are its columns as the dump defines them, in order.
@@ -70,7 +71,7 @@ func ReadTable(f *File, from Object, names Names) (*Table, error) {
 	for _, o := range create.Options {
 		t.TTL = t.TTL || o.Tp == ast.TableOptionTTL
 	}
-	t.ForeignKeys = hasForeignKeys(create)
+	t.ForeignKeys, t.Checks = hasForeignKeys(create), hasChecks(create)
 	t.Indexes = countIndexes(create)
 	rename(create, own.DB, names.of(own, from))
 	t.SQL, err = f.text(create, format.RestoreWithTTLEnableOff)
@@ -110,53 +111,11 @@ func hasForeignKeys(create *ast.CreateTableStmt) bool {
 		})
 }
 
-// ReadView returns the statement that makes the view of a schema file; it fails if the view is there. collation is the collation_connection
-// that the file says it is made with, "" if it doesn't, or not one that TiDB has.
-func ReadView(f *File, from Object, names Names) (sql, collation string, err error) {
-	placeholder := func(n ast.StmtNode) bool {
-		_, ok := n.(*ast.CreateTableStmt)
-		return ok
-	}
-	create, err := only[*ast.CreateViewStmt](f, "CREATE VIEW", placeholder)
-	if err != nil {
-		return "", "", err
-	}
-	own := called(create.ViewName, from)
-	create.OrReplace = false
-	rename(create, own.DB, names.of(own, from))
-	sql, err = f.text(create, 0)
-	return sql, f.collation(), err
-}
-
-// collation is collation_connection as the file sets it last.
-func (f *File) collation() string {
-	name := f.Collation
-	nodes, err := f.statements()
-	if err != nil {
-		return ""
-	}
-	for _, node := range nodes {
-		set, ok := node.(*ast.SetStmt)
-		if !ok {
-			continue
-		}
-		for _, v := range set.Variables {
-			if !strings.EqualFold(v.Name, "collation_connection") {
-				continue
-			}
-			switch value := v.Value.(type) {
-			case ast.ValueExpr:
-				name = value.GetString()
-			case *ast.ColumnNameExpr: // without quotes
-				name = value.Name.Name.O
-			}
-		}
-	}
-	known, err := charset.GetCollationByName(name)
-	if err != nil {
-		return ""
-	}
-	return known.Name
+func hasChecks(create *ast.CreateTableStmt) bool {
+	return slices.ContainsFunc(create.Constraints, func(c *ast.Constraint) bool { return c.Tp == ast.ConstraintCheck }) ||
+		slices.ContainsFunc(create.Cols, func(c *ast.ColumnDef) bool {
+			return slices.ContainsFunc(c.Options, func(o *ast.ColumnOption) bool { return o.Tp == ast.ColumnOptionCheck })
+		})
 }
 
 // called is what the text calls the object of a file.

@@ -75,11 +75,40 @@ func TestReadView(t *testing.T) {
 		"create view v as with t as (select 1 as n) select n from t": "CREATE ALGORITHM = UNDEFINED DEFINER = CURRENT_USER SQL SECURITY DEFINER VIEW `b`.`v` AS " +
 			"WITH `t` AS (SELECT 1 AS `n`) SELECT `n` FROM `t`",
 	} {
-		got, collation, err := schema.ReadView(file(text), schema.Object{DB: "a", Name: "v"}, targets)
+		got, err := schema.ReadView(file(text), schema.Object{DB: "a", Name: "v"}, targets, schema.Account{})
 		if err != nil {
 			t.Errorf("%s: %v", text, err)
-		} else if got != want || collation != "" {
-			t.Errorf("%s:\ngot  %s %s\nwant %s", text, got, collation, want)
+		} else if got.SQL != want || got.Collation != "" {
+			t.Errorf("%s:\ngot  %s %s\nwant %s", text, got.SQL, got.Collation, want)
+		}
+	}
+}
+
+// TestReadViewDefiner: a view belongs to whom the file says, or else to the account that is given, never to whoever makes it.
+func TestReadViewDefiner(t *testing.T) {
+	who := schema.ParseAccount("ann@work@10.0.0.%")
+	for text, want := range map[string]struct {
+		definer string
+		runsAs  schema.Account
+	}{
+		"CREATE VIEW v AS SELECT 1":                                                     {"`ann@work`@`10.0.0.%`", who},
+		"CREATE SQL SECURITY INVOKER VIEW v AS SELECT 1":                                {"`ann@work`@`10.0.0.%`", schema.Account{}},
+		"CREATE DEFINER = CURRENT_USER() VIEW v AS SELECT 1":                            {"`ann@work`@`10.0.0.%`", who},
+		"CREATE DEFINER = `o``k`@`%` VIEW v AS SELECT 1":                                {"`o``k`@`%`", schema.Account{"o`k", "%"}},
+		"CREATE DEFINER = bob VIEW v AS SELECT 1":                                       {"`bob`@`%`", schema.Account{"bob", "%"}},
+		"/*!50013 DEFINER=x@h SQL SECURITY INVOKER */":                                  {},
+		"CREATE DEFINER='x'@'h' SQL SECURITY INVOKER VIEW v AS SELECT USER()":           {"`x`@`h`", schema.Account{}},
+		"/*!50001 CREATE */ /*!50013 DEFINER=`r`@`l` */ /*!50001 VIEW v AS SELECT 1 */": {"`r`@`l`", schema.Account{"r", "l"}},
+	} {
+		got, err := schema.ReadView(file(text), schema.Object{DB: "a", Name: "v"}, targets, who)
+		if want.definer == "" {
+			if err == nil {
+				t.Errorf("%s: %+v", text, got)
+			}
+			continue
+		}
+		if err != nil || !strings.Contains(got.SQL, " DEFINER = "+want.definer+" SQL SECURITY") || got.RunsAs != want.runsAs {
+			t.Errorf("%s: %+v, %v", text, got, err)
 		}
 	}
 }
@@ -93,8 +122,8 @@ func TestReadViewCollation(t *testing.T) {
 	} {
 		f := file(text)
 		f.Collation = "latin1_bin"
-		if _, got, err := schema.ReadView(f, schema.Object{DB: "a", Name: "v"}, targets); err != nil || got != want {
-			t.Errorf("%s: %q, %v", text, got, err)
+		if got, err := schema.ReadView(f, schema.Object{DB: "a", Name: "v"}, targets, schema.Account{}); err != nil || got.Collation != want {
+			t.Errorf("%s: %+v, %v", text, got, err)
 		}
 	}
 }
