@@ -187,6 +187,9 @@ func (j *job) regionID() uint64 {
 	return j.region.ID()
 }
 
+// codeCantRead is TiDB's ErrLoadDataCantRead.
+const codeCantRead = 8160
+
 // giveUp builds the error that ends the run. A fault that the source has
 // already classified keeps its owner and code.
 func (j *job) giveUp(stage Stage, f *failure) error {
@@ -195,14 +198,16 @@ func (j *job) giveUp(stage Stage, f *failure) error {
 	if fault.As(f.cause) != nil {
 		return fmt.Errorf("%s: %w", what, f.cause)
 	}
-	cause := f.cause
+	cause, code := f.cause, uint16(0)
 	switch {
+	case f.kind == KindDamaged:
+		code = codeCantRead
 	case f.kind == KindDiskFull:
 		cause = fmt.Errorf("%w: %w", fault.ErrStoreFull, cause)
 	case f.passes():
 		cause = fault.Retryable(cause)
 	}
-	return fault.Wrap(cause, f.whose(), 0, "%s", what)
+	return fault.Wrap(cause, f.whose(), code, "%s", what)
 }
 
 // ingested and retried add to the run's statistics and tell the observers.

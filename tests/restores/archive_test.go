@@ -13,6 +13,7 @@ import (
 
 	"github.com/sluicedb/sluice/importcore"
 	"github.com/sluicedb/sluice/importcore/archive"
+	"github.com/sluicedb/sluice/importcore/fault"
 	"github.com/sluicedb/sluice/importcore/restore"
 	"github.com/sluicedb/sluice/tests/brarchive"
 )
@@ -155,7 +156,12 @@ func TestDamagedArchive(t *testing.T) {
 	require.NoError(t, err)
 	data[len(data)/4] ^= 0x20
 	require.NoError(t, os.WriteFile(victim, data, 0o600))
-	b.fails(task, filepath.Base(victim), "was dropped")
+	_, err = b.run(t.Context(), task)
+	require.ErrorContains(t, err, filepath.Base(victim))
+	require.ErrorContains(t, err, "was dropped")
+	told := fault.As(err)
+	require.NotNil(t, told)
+	require.EqualValues(t, 8160, told.Code, err)
 	require.Empty(t, b.rows("SHOW DATABASES LIKE '$\\_again'"))
 	require.NoError(t, os.Remove(victim))
 	b.fails(task, filepath.Base(victim), "is missing")
