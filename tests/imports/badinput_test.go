@@ -99,7 +99,7 @@ func TestRefusedBeforeAJob(t *testing.T) {
 		{"IMPORT INTO t FROM '" + filepath.Join(b.dir, "nomatch*.csv") + "'", 8173, []string{"No file matched"}},
 		{"IMPORT INTO t" + from + " FORMAT 'orc'", 8157, []string{"orc"}},
 		{"IMPORT INTO t FROM SELECT * FROM full", 1235, []string{"not", "support"}},
-		{"RESTORE DATABASE * FROM 'local:///backup' BACKEND = 'tidb'", 1235, []string{"not", "support"}},
+		{"RESTORE DATABASE * FROM 'local:///backup' CHECKPOINT = FALSE", 1235, []string{"not", "support"}},
 		{"CANCEL IMPORT JOB 99999999", 8170, []string{"99999999"}},
 		{"SHOW IMPORT JOB 99999999", 8170, []string{"99999999"}},
 	}
