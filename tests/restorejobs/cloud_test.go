@@ -109,7 +109,7 @@ func TestRestoreWhileTheStoreIsAway(t *testing.T) {
 		}
 		return s3store.None
 	})
-	b.fails(b.proxy, restore, 1105, "_write.sst: downloaded size", "what the job had made was dropped")
+	b.fails(b.proxy, restore, 8160, "_write.sst: downloaded size", "what the job had made was dropped")
 	require.NotContains(t, b.databases(), b.own("$_b"))
 	// One that is gone for a while is waited for.
 	var refused atomic.Int64
