@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/sluicedb/sluice/importcore/badrows"
 	"github.com/sluicedb/sluice/importcore/cluster/sqlconn"
@@ -166,10 +165,11 @@ func (l *lane) count(s *sqlconn.Session, block fedBlock, lo, hi int, affected ui
 	if warnings == 0 {
 		return nil
 	}
+	out.counts.Warnings += int64(warnings)
 	return l.warned(s, block, lo, hi, out)
 }
 
-// warned counts a statement's warnings, and keeps some, with their places. Notes are none.
+// warned keeps some of a statement's warnings, with their places. Notes count too: servers have no more to say of decimals that they round.
 func (l *lane) warned(s *sqlconn.Session, block fedBlock, lo, hi int, out *outcome) error {
 	res, err := s.Exec("SHOW WARNINGS")
 	if err != nil {
@@ -180,10 +180,10 @@ func (l *lane) warned(s *sqlconn.Session, block fedBlock, lo, hi int, out *outco
 		if err := scan(res, i, &level, &code, &message); err != nil {
 			return err
 		}
-		if strings.EqualFold(level, "note") {
+		if code == codeUnsafeStatement {
+			out.counts.Warnings--
 			continue
 		}
-		out.counts.Warnings++
 		if len(out.samples) >= maxSamples {
 			continue
 		}

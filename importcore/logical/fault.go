@@ -41,6 +41,9 @@ const (
 	codeReadOnly       = 1290
 )
 
+// codeUnsafeStatement is the warning that replicas of a statement's text may come to other rows.
+const codeUnsafeStatement = "1592"
+
 // passingCodes are errors that a statement sent again may not meet, beyond what sqlconn knows.
 var passingCodes = map[uint16]bool{
 	1020: true,             // the row was changed since it was read (MariaDB, innodb_snapshot_isolation)

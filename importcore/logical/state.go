@@ -40,7 +40,7 @@ type Counts struct {
 	Replaced int64 `json:"replaced,omitempty"`
 	// Rejected rows are bad ones that were left out.
 	Rejected int64 `json:"rejected,omitempty"`
-	// Warnings of the server about values, without strict mode.
+	// Warnings of the server about values that it changed, notes among them.
 	Warnings int64 `json:"warnings,omitempty"`
 }
 

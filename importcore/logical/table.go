@@ -25,6 +25,8 @@ type Table struct {
 // column is one column of a table.
 type column struct {
 	name      string
+	kind      string // column_type
+	charset   string // "" without
 	class     class
 	text      bool // in a character set
 	always    bool // generated: takes no values
@@ -40,6 +42,21 @@ func (t *Table) Columns() []string {
 		}
 	}
 	return names
+}
+
+// ColumnType is what a column holds, in the server's words.
+type ColumnType struct {
+	// Name, Type and Charset are column_name, column_type and character_set_name of information_schema.columns; Charset is "" if there is none.
+	Name, Type, Charset string
+}
+
+// Types returns all columns in the table's order.
+func (t *Table) Types() []ColumnType {
+	out := make([]ColumnType, len(t.columns))
+	for i, c := range t.columns {
+		out[i] = ColumnType{Name: c.name, Type: c.kind, Charset: c.charset}
+	}
+	return out
 }
 
 // Layout returns where fields go that no list assigns: to the visible columns in their order. As in TiDB's IMPORT INTO, generated columns have
@@ -145,17 +162,17 @@ func (t *Target) checkEngine(s *sqlconn.Session, table *Table, engine string) er
 }
 
 func (t *Table) readColumns(s *sqlconn.Session, where string) error {
-	res, err := s.Exec("SELECT column_name, LOWER(data_type), COALESCE(character_set_name, ''), LOWER(extra) " +
+	res, err := s.Exec("SELECT column_name, LOWER(data_type), COALESCE(character_set_name, ''), LOWER(extra), column_type " +
 		"FROM information_schema.columns" + where + " ORDER BY ordinal_position")
 	if err != nil {
 		return err
 	}
 	for i := range res.RowNumber() {
-		var name, kind, charset, extra string
-		if err := scan(res, i, &name, &kind, &charset, &extra); err != nil {
+		var name, kind, charset, extra, whole string
+		if err := scan(res, i, &name, &kind, &charset, &extra, &whole); err != nil {
 			return err
 		}
-		c := &column{name: name, text: charset != "" && charset != "binary"}
+		c := &column{name: name, kind: whole, charset: charset, text: charset != "" && charset != "binary"}
 		if binaryTypes[kind] {
 			c.class = classBinary
 		}

@@ -191,6 +191,29 @@ func (t *Target) Collations(ctx context.Context) (map[string]bool, error) {
 	return have, err
 }
 
+// Engines returns the names of the storage engines that the server has, in lower case, whether each has transactions, and which one is the default.
+func (t *Target) Engines(ctx context.Context) (have map[string]bool, def string, err error) {
+	err = t.pool.Use(ctx, func(s *sqlconn.Session) error {
+		have, def = map[string]bool{}, ""
+		res, err := s.Exec("SELECT engine, support, COALESCE(transactions, '') FROM information_schema.engines WHERE support IN ('YES', 'DEFAULT')")
+		if err != nil {
+			return err
+		}
+		for i := range res.RowNumber() {
+			var name, support, transactions string
+			if err := scan(res, i, &name, &support, &transactions); err != nil {
+				return err
+			}
+			have[strings.ToLower(name)] = strings.EqualFold(transactions, "YES")
+			if support == "DEFAULT" {
+				def = strings.Clone(name)
+			}
+		}
+		return nil
+	})
+	return have, def, err
+}
+
 // Exec runs a statement, such as one that makes a table, once. What it has done after an error of the connection is unknown.
 func (t *Target) Exec(ctx context.Context, sql string) error {
 	return t.pool.Use(ctx, func(s *sqlconn.Session) error {
@@ -249,6 +272,9 @@ func (s Session) statements(kind Kind) ([]string, error) {
 		set = append(set, "SET SESSION tidb_constraint_check_in_place_pessimistic = 1, allow_auto_random_explicit_insert = 1")
 	case MariaDB:
 		set = append(set, "SET SESSION max_statement_time = 0")
+	}
+	if kind != TiDB { // or values could be changed without a word
+		set = append(set, "SET SESSION sql_notes = 1, max_error_count = 64")
 	}
 	for _, name := range sortedKeys(s.Vars) {
 		value := quote(s.Vars[name])

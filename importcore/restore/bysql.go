@@ -69,12 +69,23 @@ func openBySQL(ctx context.Context, r *Restorer, task *Task) (_ *bySQL, err erro
 	if b.target, err = b.connect(ctx, definitions); err != nil {
 		return nil, err
 	}
-	b.server = schema.Server{Name: serverName(b.target), MariaDB: b.target.Kind() == logical.MariaDB}
-	if b.server.Collations, err = b.target.Collations(ctx); err != nil {
+	if b.server, err = describe(ctx, b.target); err != nil {
 		b.target.Close()
-		return nil, asked(err, "list the server's collations")
+		return nil, err
 	}
 	return b, nil
+}
+
+// describe finds out what a server can have.
+func describe(ctx context.Context, t *logical.Target) (s schema.Server, err error) {
+	s = schema.Server{Name: serverName(t), MariaDB: t.Kind() == logical.MariaDB}
+	if s.Collations, err = t.Collations(ctx); err != nil {
+		return s, asked(err, "list the server's collations")
+	}
+	if t.Kind() != logical.TiDB {
+		s.Engines, s.Engine, err = t.Engines(ctx)
+	}
+	return s, asked(err, "list the server's engines")
 }
 
 // serverName is how users know a server. MariaDB's and TiDB's versions say what they are.
@@ -261,11 +272,10 @@ func (p *Plan) toldBySQL(t *table, into *logical.Table, sum *logical.Summary) {
 	if sum.Replaced > 0 {
 		told = append(told, fmt.Sprintf("%d rows gave way to others with the same keys (on_duplicate = replace)", sum.Replaced))
 	}
-	if n := len(sum.WarningSamples); n > 0 {
-		told = append(told, sum.WarningSamples...)
-	} else if sum.Warnings > 0 {
-		told = append(told, fmt.Sprintf("the server has warned of values %d times", sum.Warnings))
+	if sum.Warnings > 0 {
+		told = append(told, fmt.Sprintf("the server has warned %d times that a value was changed", sum.Warnings))
 	}
+	told = append(told, sum.WarningSamples...)
 	p.warn(t, told)
 }
 

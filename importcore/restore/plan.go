@@ -66,6 +66,7 @@ type database struct {
 	schema *dump.Schema // nil if the dump has none
 	sql    string
 	exists bool
+	left   []string // of its options, by a server that isn't TiDB
 }
 
 // table is one of the target.

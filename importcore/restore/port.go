@@ -40,6 +40,13 @@ func (p *Plan) refusePorted() {
 	if !p.foreign() {
 		return
 	}
+	for _, d := range p.databases {
+		for _, what := range d.left {
+			if !d.exists {
+				p.warnings = append(p.warnings, fmt.Sprintf("database %s does without %s", Name{DB: d.name}, what))
+			}
+		}
+	}
 	var refused []string
 	for _, t := range p.tables {
 		if t.exists {
@@ -92,6 +99,9 @@ func (p *Plan) lookAtTablesBySQL(ctx context.Context, existing []*table) error {
 		if missing := without(t.made, found[i]); len(missing) > 0 {
 			p.finding(precheck.Schema, "table %s exists and doesn't fit the dump's: it has no column %s", t.to, enumerate(missing))
 		}
+		if lost := losses(t.made, found[i]); len(lost) > 0 {
+			p.finding(precheck.Schema, "table %s exists and can't keep all values of the source's as they are: %s", t.to, enumerate(lost))
+		}
 		if triggers := found[i].Triggers; len(triggers) > 0 {
 			p.caution(precheck.Schema, "the triggers of table %s run for each row: %s", t.to, enumerate(triggers))
 		}
@@ -116,7 +126,19 @@ func computed(made *schema.Table, have *logical.Table) (odd []string) {
 	return odd
 }
 
-// without are the columns of a dump's table that one of the target lacks. Whether the values fit is the server's to say, row by row.
+// losses are the columns of the target that have no room for what those of the source may hold: servers would round some values without an error.
+func losses(made *schema.Table, have *logical.Table) []string {
+	if made == nil {
+		return nil // rows only: nothing is known of the source's
+	}
+	var existing []schema.Existing
+	for _, c := range have.Types() {
+		existing = append(existing, schema.Existing(c))
+	}
+	return made.Losses(existing)
+}
+
+// without are the columns of a dump's table that one of the target lacks.
 func without(made *schema.Table, have *logical.Table) (missing []string) {
 	if made == nil {
 		return nil

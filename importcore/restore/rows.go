@@ -3,11 +3,13 @@ package restore
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/pingcap/tidb/pkg/parser/mysql"
 
 	"github.com/sluicedb/sluice/importcore/dump"
+	"github.com/sluicedb/sluice/importcore/dump/schema"
 	"github.com/sluicedb/sluice/importcore/fault"
 	"github.com/sluicedb/sluice/importcore/format/sqldump"
 	"github.com/sluicedb/sluice/importcore/logical"
@@ -66,7 +68,7 @@ func (p *Plan) dumpedRows(ctx context.Context, t *table, into *logical.Table) (*
 	}
 	o, mode := &p.task.Options, p.task.Session.SQLMode
 	cfg := tablefiles.Config{
-		Store: store, Files: tableFiles(t.data), CSV: o.CSV, Header: o.CSVHeader, Layout: into.Layout(),
+		Store: store, Files: tableFiles(t.data), CSV: o.CSV, Header: o.CSVHeader, Layout: layoutOf(t, into),
 		SQL: sqldump.Config{NoBackslashEscapes: mode.HasNoBackslashEscapesMode(), ANSIQuotes: mode.HasANSIQuotesMode()},
 	}
 	files, err := tablefiles.Open(ctx, cfg)
@@ -80,6 +82,30 @@ func (p *Plan) dumpedRows(ctx context.Context, t *table, into *logical.Table) (*
 		}
 	}
 	return rows, nil
+}
+
+// layoutOf says where fields go that no list assigns: by the order of the dump's columns, which needn't be that of a table that was there.
+// As in logical.Table's Layout, generated columns have fields too.
+func layoutOf(t *table, into *logical.Table) *logical.Layout {
+	if t.made == nil {
+		return into.Layout()
+	}
+	has := map[string]bool{}
+	for _, c := range into.Types() {
+		has[strings.ToLower(c.Name)] = true
+	}
+	l := &logical.Layout{}
+	for _, c := range t.made.Columns {
+		name := c.Name.Name.O
+		if !has[c.Name.Name.L] { // then it is generated
+			name = ""
+		}
+		l.Columns = append(l.Columns, name)
+		if l.Optional++; !schema.Generated(c) {
+			l.Optional = 0
+		}
+	}
+	return l
 }
 
 func tableFiles(data []dump.Data) []tablefiles.File {

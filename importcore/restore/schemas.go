@@ -84,14 +84,8 @@ func (p *Plan) eachSchema(ctx context.Context, each func(func() error)) {
 	}
 	for _, d := range p.databases {
 		d.sql = schema.PlainDatabase(d.name)
-		if d.schema != nil && !p.foreign() { // the dump's may name a collation that only TiDB has; the tables name theirs
-			each(func() (err error) {
-				f, err := p.file(ctx, d.schema)
-				if err == nil {
-					d.sql, err = schema.Database(f, d.name)
-				}
-				return err
-			})
+		if d.schema != nil {
+			each(func() error { return p.readDatabase(ctx, d) })
 		}
 	}
 	for _, t := range p.tables {
@@ -127,6 +121,20 @@ func (p *Plan) eachSchema(ctx context.Context, each func(func() error)) {
 			return nil
 		})
 	}
+}
+
+// readDatabase reads the schema file of a database.
+func (p *Plan) readDatabase(ctx context.Context, d *database) error {
+	f, err := p.file(ctx, d.schema)
+	switch {
+	case err != nil:
+		return err
+	case p.foreign():
+		d.sql, d.left, err = schema.DatabaseForServer(f, d.name, p.sql.server)
+	default:
+		d.sql, err = schema.Database(f, d.name)
+	}
+	return err
 }
 
 // readTable reads the schema files of a table. The first one makes it; those of further shards must have the same columns.

@@ -173,6 +173,21 @@ func TestWithoutStrictMode(t *testing.T) {
 	})
 }
 
+// TestRounded: what a server rounds or cuts in strict mode too, without an error, is told with its column and place.
+func TestRounded(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *server) {
+		s.exec("CREATE TABLE t (d DECIMAL(5,2), v VARCHAR(2))")
+		target := s.open("", logical.Params{Session: logical.Session{SQLMode: strict}})
+		sum, err := target.Import(t.Context(), s.task(target, "t", newSource(t, []string{"d", "v"}, "1.5,a\n1.005,b\n2,\"c   \"\n")))
+		require.NoError(t, err)
+		require.Equal(t, []string{"1.01|b", "1.50|a", "2.00|c "}, s.rows("SELECT * FROM t ORDER BY d"))
+		told := strings.Join(sum.WarningSamples, "\n")
+		require.EqualValues(t, 2, sum.Warnings, told)
+		require.Contains(t, told, "line 2, offset 6")
+		require.Contains(t, told, "'d'")
+	})
+}
+
 // TestSession: what belongs to the session holds, whatever the server's defaults are.
 func TestSession(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *server) {

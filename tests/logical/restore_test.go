@@ -168,6 +168,7 @@ func TestRefusedDump(t *testing.T) {
 	for name, text := range map[string]string{
 		"refused.v-schema.sql":             "CREATE TABLE v (id INT, e VECTOR(3));",
 		"refused.c-schema.sql":             "CREATE TABLE c (id INT, e VARCHAR(3) COLLATE utf8mb4_0900_ai_ci, KEY k ((id + 1)));",
+		"refused.m-schema.sql":             "CREATE TABLE m (id INT) ENGINE=MyISAM;",
 		"refused.fine-schema.sql":          "CREATE TABLE fine (id BIGINT PRIMARY KEY AUTO_RANDOM);",
 		"refused.s-schema-sequence.sql":    "CREATE SEQUENCE s;",
 		"refused.unknown.0001.csv":         "id\n1\n",
@@ -180,7 +181,8 @@ func TestRefusedDump(t *testing.T) {
 	_, err := restored(t.Context(), to.restorer(), restoreTask(folder))
 	require.Error(t, err)
 	require.EqualValues(t, 8173, fault.As(err).Code)
-	for _, what := range []string{"the type VECTOR of column e", "the collation utf8mb4_0900_ai_ci of column e", "the expression in index k", "no schema file that says how to make it"} {
+	for _, what := range []string{"the type VECTOR of column e", "the collation utf8mb4_0900_ai_ci of column e", "the expression in index k",
+		"table `refused`.`m`: the engine MyISAM, which has no transactions", "no schema file that says how to make it"} {
 		require.ErrorContains(t, err, what)
 	}
 	require.Empty(t, to.rows("SELECT schema_name FROM information_schema.schemata WHERE schema_name = 'refused'"))
@@ -228,4 +230,31 @@ func TestMissingParents(t *testing.T) {
 	require.NoError(t, err)
 	require.Zero(t, sum.Rows)
 	require.Contains(t, strings.Join(sum.Warnings, "; "), "3 rows were left out because of rows with the same keys")
+}
+
+// TestDatabaseDefaults: databases get the dump's default character set and collation, as far as the server has them.
+func TestDatabaseDefaults(t *testing.T) {
+	t.Parallel()
+	to := onMariaDB(t)
+	folder, german, other := t.TempDir(), to.name+"_german", to.name+"_other"
+	for name, text := range map[string]string{
+		german + "-schema-create.sql": "CREATE DATABASE `" + german + "` /*!40100 DEFAULT CHARACTER SET latin1 COLLATE latin1_german2_ci */;",
+		german + ".t-schema.sql":      "CREATE TABLE t (v VARCHAR(3));", german + ".t.0001.csv": "v\nä\n",
+		other + "-schema-create.sql": "CREATE DATABASE `" + other + "` CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_ai_ci;",
+		other + ".t-schema.sql":      "CREATE TABLE t (v VARCHAR(3)) COLLATE utf8mb4_bin;",
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600))
+	}
+	sum, err := restored(t.Context(), to.restorer(), restoreTask(folder))
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		for _, db := range []string{german, other} {
+			_, err := to.db.ExecContext(context.WithoutCancel(t.Context()), "DROP DATABASE "+db)
+			require.NoError(t, err)
+		}
+	})
+	require.Equal(t, []string{"latin1_german2_ci", "utf8mb4"}, to.rows("SELECT IF(default_character_set_name = 'latin1', default_collation_name, default_character_set_name) "+
+		"FROM information_schema.schemata WHERE schema_name LIKE '"+to.name+"\\_%' ORDER BY schema_name"))
+	require.Equal(t, []string{"E4"}, to.rows("SELECT HEX(v) FROM `"+german+"`.t"))
+	require.Contains(t, strings.Join(sum.Warnings, "; "), "database `"+other+"` does without the default collation utf8mb4_0900_ai_ci")
 }

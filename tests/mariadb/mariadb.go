@@ -152,7 +152,8 @@ func (s *Server) start() error {
 	if err := os.WriteFile(init, []byte(account), 0o600); err != nil {
 		return err
 	}
-	s.cmd = exec.Command(server, "--no-defaults", "--user="+me.Username, "--datadir="+data, "--skip-networking",
+	// The directory for temporary files is its own: a server that starts clears it of those of others.
+	s.cmd = exec.Command(server, "--no-defaults", "--user="+me.Username, "--datadir="+data, "--tmpdir="+s.dir, "--skip-networking",
 		"--socket="+s.Socket, "--pid-file="+filepath.Join(s.dir, "pid"), "--init-file="+init,
 		"--innodb-buffer-pool-size=32M", "--innodb-flush-log-at-trx-commit=0")
 	s.cmd.Stdout, s.cmd.Stderr = &s.log, &s.log

@@ -48,6 +48,8 @@ type Table struct {
 	Indexes int
 	// Columns are its columns as the dump defines them, in order.
 	Columns []*ast.ColumnDef
+
+	charset string // of columns that don't name theirs; "" if the dump doesn't say
 }
 
 // ReadTable reads the schema file of a table. The file's name, and not the text inside, says which table that is: from.
@@ -67,7 +69,7 @@ func ReadTable(f *File, from Object, names Names) (*Table, error) {
 	}
 	own := called(create.Table, from)
 	create.IfNotExists = false
-	t := &Table{Columns: create.Cols}
+	t := &Table{Columns: create.Cols, charset: defaultCharset(create.Options)}
 	for _, o := range create.Options {
 		t.TTL = t.TTL || o.Tp == ast.TableOptionTTL
 	}

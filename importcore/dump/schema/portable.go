@@ -18,6 +18,10 @@ type Server struct {
 	MariaDB bool
 	// Collations are those that it has, in lower case.
 	Collations map[string]bool
+	// Engines are those that it has, in lower case, and whether they have transactions; nil if that isn't known.
+	Engines map[string]bool
+	// Engine is the one of tables that name none.
+	Engine string
 }
 
 // Portable is a table's statement for a server that isn't TiDB.
@@ -44,9 +48,14 @@ func (f *File) ForServer(sql string, to Server) (*Portable, error) {
 	for _, c := range create.Constraints {
 		p.constraint(c)
 	}
+	engine := to.Engine
 	for _, o := range create.Options {
 		p.option(o)
+		if o.Tp == ast.TableOptionEngine && o.StrValue != "" {
+			engine = o.StrValue
+		}
 	}
+	p.engine(engine)
 	p.partitions(create.Partition)
 	p.autoIncrement(create)
 	if to.MariaDB {
@@ -138,6 +147,19 @@ func (p *porter) option(o *ast.TableOption) {
 	}
 }
 
+// engine refuses one without transactions: no row could be promised to be there once.
+func (p *porter) engine(name string) {
+	if p.to.Engines == nil {
+		return
+	}
+	switch safe, known := p.to.Engines[strings.ToLower(name)]; {
+	case !known:
+		p.refuse("the engine %s", name)
+	case !safe:
+		p.refuse("the engine %s, which has no transactions: rows could be lost or doubled there", name)
+	}
+}
+
 // collation refuses one that the server doesn't know; it would store and compare text in another way.
 func (p *porter) collation(name, where string) {
 	name = strings.ToLower(name)
@@ -146,18 +168,58 @@ func (p *porter) collation(name, where string) {
 	}
 }
 
-// charset refuses a character set without any collation on the server.
+// charset refuses a character set that the server doesn't have.
 func (p *porter) charset(name, where string) {
+	if !p.to.hasCharset(name) {
+		p.refuse("the character set %s of %s", strings.ToLower(name), where)
+	}
+}
+
+// hasCharset tells whether there is a collation of a character set.
+func (s *Server) hasCharset(name string) bool {
 	name = strings.ToLower(name)
 	if name == "" || name == charset.CharsetBin {
-		return
+		return true
 	}
-	for c := range p.to.Collations {
+	for c := range s.Collations {
 		if strings.HasPrefix(c, name+"_") {
-			return
+			return true
 		}
 	}
-	p.refuse("the character set %s of %s", name, where)
+	return false
+}
+
+// DatabaseForServer is Database for a server that isn't TiDB. Of its options the default character set and collation stay, if the server has
+// them; what it does without is left, each as a noun phrase: databases have no rows.
+func DatabaseForServer(f *File, name string, to Server) (sql string, left []string, err error) {
+	sql, err = Database(f, name)
+	if err != nil {
+		return "", nil, err
+	}
+	own := &File{Path: f.Path, Line: f.Line, Text: sql, Mode: RunMode(f.Mode)}
+	create, err := only[*ast.CreateDatabaseStmt](own, "CREATE DATABASE", nil)
+	if err != nil {
+		return "", nil, err
+	}
+	var kept []*ast.DatabaseOption
+	for _, o := range create.Options {
+		value := strings.ToLower(o.Value)
+		switch {
+		case o.Tp == ast.DatabaseOptionCharset && to.hasCharset(value), o.Tp == ast.DatabaseOptionCollate && (value == charset.CollationBin || to.Collations[value]):
+			kept = append(kept, o)
+		case o.Tp == ast.DatabaseOptionCharset:
+			left = append(left, "the default character set "+value)
+		case o.Tp == ast.DatabaseOptionCollate:
+			left = append(left, "the default collation "+value)
+		case o.Tp == ast.DatabaseOptionPlacementPolicy:
+			left = append(left, "the placement policy "+o.Value)
+		case o.Tp == ast.DatabaseOptionEncryption && !strings.EqualFold(value, "n"):
+			left = append(left, "encryption")
+		}
+	}
+	create.Options = kept
+	sql, err = own.text(create, 0)
+	return sql, left, err
 }
 
 // drawsFromSequence tells whether an expression takes a sequence's next value.

@@ -65,3 +65,41 @@ func TestForServer(t *testing.T) {
 		require.Equal(t, p.SQL, again.SQL, "what it writes, it reads")
 	}
 }
+
+// TestEngines: tables are refused whose engine has no transactions on the server, or isn't there, be it named or the server's default.
+func TestEngines(t *testing.T) {
+	t.Parallel()
+	to := schema.Server{MariaDB: true, Engines: map[string]bool{"innodb": true, "myisam": false}, Engine: "MyISAM"}
+	const myisam = "the engine MyISAM, which has no transactions: rows could be lost or doubled there"
+	for text, refused := range map[string][]string{
+		"CREATE TABLE t (a INT) ENGINE=InnoDB": nil, "CREATE TABLE t (a INT) ENGINE=MyISAM": {myisam}, "CREATE TABLE t (a INT)": {myisam},
+		"CREATE TABLE t (a INT) ENGINE=TokuDB": {"the engine TokuDB"},
+	} {
+		f := &schema.File{Path: "d.t-schema.sql", Text: text}
+		p, err := f.ForServer(text, to)
+		require.NoError(t, err)
+		require.Equal(t, refused, p.Refused, text)
+	}
+}
+
+// TestDatabaseForServer: the defaults of a database stay as far as the server has them.
+func TestDatabaseForServer(t *testing.T) {
+	t.Parallel()
+	to := schema.Server{MariaDB: true, Collations: map[string]bool{"utf8mb4_bin": true, "latin1_german1_ci": true}}
+	for text, c := range map[string]struct {
+		sql  string
+		left []string
+	}{
+		"CREATE DATABASE x": {sql: "CREATE DATABASE IF NOT EXISTS `d`"},
+		"CREATE DATABASE `x` /*!40100 DEFAULT CHARACTER SET latin1 COLLATE latin1_german1_ci */ /*!80016 DEFAULT ENCRYPTION='N' */;": {
+			sql: "CREATE DATABASE IF NOT EXISTS `d` CHARACTER SET = latin1 COLLATE = latin1_german1_ci"},
+		"CREATE DATABASE x CHARSET utf8mb4 COLLATE utf8mb4_0900_ai_ci PLACEMENT POLICY = p": {
+			sql: "CREATE DATABASE IF NOT EXISTS `d` CHARACTER SET = utf8mb4", left: []string{"the default collation utf8mb4_0900_ai_ci", "the placement policy p"}},
+		"CREATE DATABASE x CHARSET gbk ENCRYPTION 'Y'": {sql: "CREATE DATABASE IF NOT EXISTS `d`", left: []string{"the default character set gbk", "encryption"}},
+	} {
+		sql, left, err := schema.DatabaseForServer(&schema.File{Path: "x-schema-create.sql", Text: text}, "d", to)
+		require.NoError(t, err, text)
+		require.Equal(t, c.sql, sql)
+		require.Equal(t, c.left, left)
+	}
+}
