@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -13,39 +14,69 @@ import (
 )
 
 // badRowSink keeps the rows that a job leaves out in the cluster, next to the
-// job's own row. The job's goroutines write to it one at a time; what it has
-// counted is read when they are done.
+// job's own row. What it has counted is read when the job's goroutines are done.
 type badRowSink struct {
 	store  *jobstore.Store
 	lease  job.Lease
 	metric *prometheus.CounterVec // by class
-	counts badrows.Counts
+	counts badrows.Counts         // of all tables; guarded by mu while the job runs
+
+	mu     sync.Mutex
+	tables map[int64]*tableSink // by number
+}
+
+// of returns the sink for one table, the same one for its number each time.
+func (s *badRowSink) of(number int64, db, table string) badrows.Sink {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.tables == nil {
+		s.tables = map[int64]*tableSink{}
+	}
+	if s.tables[number] == nil {
+		s.tables[number] = &tableSink{badRowSink: s, table: jobstore.BadRowsOf{Number: number, DB: db, Table: table}}
+	}
+	return s.tables[number]
+}
+
+// tableSink is a badRowSink for one table, of which one goroutine at a time writes.
+type tableSink struct {
+	*badRowSink
+	table  jobstore.BadRowsOf
+	counts badrows.Counts // guarded by mu
 }
 
 // Put implements badrows.Sink. While the cluster is away it tries again.
-func (s *badRowSink) Put(ctx context.Context, first int64, records []badrows.Record) error {
+func (s *tableSink) Put(ctx context.Context, first int64, records []badrows.Record) error {
 	for i := range records {
 		records[i].File, records[i].Message = redactText(records[i].File), redactText(records[i].Message)
 	}
-	err := persistFor(ctx, holdLimit, func(ctx context.Context) error { return s.store.AddBadRows(ctx, s.lease, first, records) })
+	err := persistFor(ctx, holdLimit, func(ctx context.Context) error { return s.store.AddBadRows(ctx, s.lease, s.table, first, records) })
 	if errors.Is(err, jobstore.ErrLost) {
 		return errLeaseLost
 	}
 	if err != nil {
 		return err
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for i := range records {
 		s.counts.Add(records[i].Class)
+		s.badRowSink.counts.Add(records[i].Class)
 		s.metric.WithLabelValues(records[i].Class.String()).Inc()
 	}
 	return nil
 }
 
 // Rewind implements badrows.Sink.
-func (s *badRowSink) Rewind(ctx context.Context, keep int64, counts badrows.Counts) error {
-	err := persistFor(ctx, holdLimit, func(ctx context.Context) error { return s.store.RewindBadRows(ctx, s.lease, keep) })
+func (s *tableSink) Rewind(ctx context.Context, keep int64, counts badrows.Counts) error {
+	err := persistFor(ctx, holdLimit, func(ctx context.Context) error { return s.store.RewindBadRows(ctx, s.lease, s.table, keep) })
 	if errors.Is(err, jobstore.ErrLost) {
 		return errLeaseLost
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for class := range counts {
+		s.badRowSink.counts[class] += counts[class] - s.counts[class]
 	}
 	s.counts = counts
 	return err

@@ -126,6 +126,8 @@ type Task struct {
 	// the job has a row.
 	BadRows     badrows.Sink
 	Checkpoints Checkpoints
+	// BadRowsOf keeps those of a restore's tables, each by a sink of its own; numbers count from 1.
+	BadRowsOf func(number int64, db, table string) badrows.Sink
 	// Reserve takes the tables that a restore is to write, Tell is told of them; both are nil before the job exists.
 	Reserve func(context.Context, []job.Table) error
 	Tell    func(job.Table)

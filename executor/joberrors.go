@@ -10,6 +10,7 @@ import (
 var errorColumns = []Column{
 	intColumn("Seq"), textColumn("Class"), textColumn("File"), intColumn("Line"), intColumn("Offset"), textColumn("Column_Name"),
 	textColumn("Value"), intColumn("Error_Code"), textColumn("Message"), timeColumn("Recorded_Time"),
+	textColumn("Table_Schema"), textColumn("Table_Name"),
 }
 
 const (
@@ -22,7 +23,7 @@ const (
 
 // showErrors is SHOW IMPORT JOB n ERRORS: the rows that the job left out.
 func (e *Executor) showErrors(ctx context.Context, s Session, st *sqlext.ShowImportErrors) (*Result, error) {
-	store, _, state, err := e.controlled(ctx, s, st.ID)
+	store, j, state, err := e.controlled(ctx, s, st.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -39,6 +40,9 @@ func (e *Executor) showErrors(ctx context.Context, s Session, st *sqlext.ShowImp
 		}
 		for i := range page {
 			held += len(page[i].File) + len(page[i].Value) + len(page[i].Message)
+			if page[i].Table == "" { // of before records had their tables
+				page[i].DB, page[i].Table = j.DB, j.Table
+			}
 			r.Rows = append(r.Rows, errorRow(&page[i], state))
 		}
 		if held > maxErrorBytes {
@@ -56,5 +60,6 @@ func errorRow(b *jobstore.BadRow, state *sessionState) []Value {
 	return []Value{
 		intValue(b.Seq), Value(b.Class), Value(b.File), intValue(b.Line), intValue(b.Offset), Value(b.Column), Value(b.Value),
 		intValue(b.Code), Value(b.Message), timeValue(b.Time, state.timeZone),
+		Value(b.DB), Value(b.Table),
 	}
 }

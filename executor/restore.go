@@ -195,8 +195,6 @@ func checkRestoreSupported(st *sqlext.Restore, server string) error {
 		return notSupportedYet("TIKV_IMPORTER")
 	case !o.Checkpoint:
 		return notSupportedYet("CHECKPOINT = FALSE")
-	case o.Job.MaxErrors != 0:
-		return notSupportedYet("MAX_ERRORS in RESTORE")
 	}
 	if o.Backend == sqlext.BackendTiDB || server != "" {
 		if err := checkOptionsBySQL(o); err != nil {
@@ -222,6 +220,9 @@ func checkOptionsBySQL(o *sqlext.RestoreOptions) error {
 		if _, given := o.Job.Specified[name]; given {
 			return notSupportedYet(strings.ToUpper(name) + " for rows that go in by SQL")
 		}
+	}
+	if o.Job.MaxErrors != 0 {
+		return notSupportedYet("MAX_ERRORS for rows that go in by SQL")
 	}
 	if o.Job.OnDuplicate == sqlext.DuplicateCapture {
 		return notSupportedYet("ON_DUPLICATE = CAPTURE for rows that go in by SQL")

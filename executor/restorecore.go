@@ -3,12 +3,14 @@ package executor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/sluicedb/sluice/executor/forecast"
 	"github.com/sluicedb/sluice/executor/job"
 	"github.com/sluicedb/sluice/importcore"
 	"github.com/sluicedb/sluice/importcore/archive"
+	"github.com/sluicedb/sluice/importcore/badrows"
 	"github.com/sluicedb/sluice/importcore/dump"
 	"github.com/sluicedb/sluice/importcore/format/csv"
 	"github.com/sluicedb/sluice/importcore/precheck"
@@ -88,9 +90,17 @@ func restoreTask(t *Task) restore.Task {
 	if t.Reserve != nil {
 		out.Reserve = func(ctx context.Context, names []restore.Name) error { return t.Reserve(ctx, jobTables(names)) }
 	}
+	if t.BadRowsOf != nil {
+		out.BadRows = func(number int, table restore.Name) badrows.Sink {
+			return t.BadRowsOf(int64(number), table.DB, table.Table)
+		}
+	}
 	if t.Tell != nil {
 		out.Events = func(e restore.Event) {
 			table := job.Table{DB: e.Table.DB, Name: e.Table.Table, State: string(e.State), Rows: e.Rows, Bytes: e.Bytes}
+			if e.BadRows > 0 {
+				table.Message = fmt.Sprintf("rows left out and recorded: %d", e.BadRows)
+			}
 			if e.Err != nil {
 				_, _, table.Message = MySQLError(e.Err)
 			}
@@ -130,7 +140,7 @@ func restoreOptions(t *Task) restore.Options {
 	return restore.Options{
 		CSV: restoreCSV(o, t.Options.CharacterSet), CSVHeader: o.CSVHeader == sqlext.CSVHeaderColumns, SkipSchemaFiles: o.SkipSchemaFiles,
 		BySQL:       o.Backend == sqlext.BackendTiDB,
-		OnDuplicate: onDuplicate(t.Options.OnDuplicate), Checksum: checksumLevel(t.Options.ChecksumTable), Analyze: analyzeLevel(o.Analyze), LoadStats: o.LoadStats, WaitTiFlashReady: o.WaitTiFlashReady,
+		OnDuplicate: onDuplicate(t.Options.OnDuplicate), MaxErrors: t.Options.MaxErrors, Checksum: checksumLevel(t.Options.ChecksumTable), Analyze: analyzeLevel(o.Analyze), LoadStats: o.LoadStats, WaitTiFlashReady: o.WaitTiFlashReady,
 		ChecksumConcurrency: int(min(o.ChecksumConcurrency, maxConcurrency)), KeepCredentials: !o.SendCredentials, DisableImportMode: o.Online,
 		Concurrency: int(min(t.Options.Thread, maxConcurrency)), KeepPartial: t.Options.KeepPartial, SkipPrechecks: skippedPrechecks(&t.Options),
 		LastBackup: o.LastBackup, Files: fileRules(o.Files), DefaultFiles: o.DefaultFileRules,
@@ -141,7 +151,7 @@ func restoreOptions(t *Task) restore.Options {
 // Options that only one kind of source has. What keeps to both, such as disk_quota, is in neither.
 var (
 	dumpOptions = []string{
-		"character_set", "csv_backslash_escape", "csv_delimiter", "csv_header", "csv_not_null", "csv_null", "csv_separator", "csv_trim_last_separators", "on_duplicate",
+		"character_set", "csv_backslash_escape", "csv_delimiter", "csv_header", "csv_not_null", "csv_null", "csv_separator", "csv_trim_last_separators", "max_errors", "on_duplicate",
 		"files", "skip_schema_files", "strict_format",
 	}
 	archiveOptions = []string{

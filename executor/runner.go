@@ -79,7 +79,7 @@ func (e *Executor) newRunner(ctx context.Context, store *jobstore.Store, engine 
 	r.counted.metrics = e.metrics
 	r.mu.wanted, r.mu.settings = record.Settings, record.Settings
 	r.badRows = &badRowSink{store: store, lease: record.Lease, metric: e.metrics.badRows}
-	r.task.BadRows = r.badRows
+	r.task.BadRows = r.badRows.of(0, record.DB, record.Table)
 	r.task.Checkpoints, r.task.Observer = &checkpoints{r}, e.metrics
 	// The job outlives the statement that asked for it; wait ends it when a
 	// blocking statement's context ends.
@@ -88,6 +88,7 @@ func (e *Executor) newRunner(ctx context.Context, store *jobstore.Store, engine 
 	r.task.Owned, r.task.Hold = r.owned, r.hold
 	if spec.Restore != nil {
 		r.task.Reserve, r.task.Tell = r.reserve, r.tables.tell
+		r.task.BadRowsOf = r.badRows.of
 	}
 	return r
 }

@@ -40,6 +40,14 @@ func (r *run) newBadRows() *badRows {
 	return b
 }
 
+// errorLimit is how many bad rows the import may have, or all that it has the limit in common with.
+func (t *ImportTask) errorLimit() *badrows.Limit {
+	if t.ErrorLimit != nil {
+		return t.ErrorLimit
+	}
+	return badrows.NewLimit(t.MaxErrors)
+}
+
 // found reports whether there is no need to split the files any further.
 func (b *badRows) found() bool { return b.seq.Load() != math.MaxInt64 }
 

@@ -205,6 +205,9 @@ func (r *run) noteBegin(sum kv.Checksum) {
 		Rows: r.summary.Rows, LostRows: r.summary.LostRows, DeletedRows: r.summary.DeletedRows,
 		Warnings: r.summary.Warnings,
 	}
+	if r.bad != nil {
+		r.saved.Ingest.BadRows = r.bad.Counted()
+	}
 }
 
 // lostFile is where the rows are noted that lose a conflict, in a table that had rows.

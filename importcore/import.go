@@ -89,7 +89,7 @@ func (c *Core) Import(ctx context.Context, plan *Plan, events func(Event)) (_ *S
 	defer func() { err = errors.Join(err, plan.Close()) }()
 	defer c.load.enter()()
 	if sink := plan.Task.BadRows; sink != nil {
-		r.bad = badrows.NewCollector(plan.Task.MaxErrors, sink)
+		r.bad = badrows.NewShared(plan.Task.errorLimit(), sink)
 	} else if plan.Task.MaxErrors > 0 {
 		return nil, fault.New(fault.Sluice, 0, "bad rows are to be recorded, but there is no sink for them")
 	}
@@ -136,6 +136,13 @@ func (r *run) steps(ctx context.Context) error {
 		if err := r.bringIn(ctx); err != nil {
 			return err
 		}
+	} else if r.bad != nil {
+		if err := r.bad.Keep(in.BadRows); err != nil {
+			return err
+		}
+	}
+	if r.bad != nil {
+		r.summary.BadRows = r.bad.Counted()
 	}
 	return r.finish(ctx)
 }

@@ -26,7 +26,7 @@ var notInBasis = map[string]bool{
 	"JobID": true, "DB": true, "Table": true, "Location": true, // the table's id and the files stand for them
 	"Threads": true, "MaxWriteSpeed": true, "MaxLatency": true, "Checksum": true, "DisableImportMode": true, "KeepPartial": true, "MemoryBudget": true,
 	"BadRows": true, "Observer": true, "Owned": true, "Hold": true, "Checkpoints": true, "SkipPrechecks": true, "DiskQuota": true, "Part": true, "Analyze": true,
-	"LeaseFrom": true, "ChecksumConcurrency": true,
+	"LeaseFrom": true, "ChecksumConcurrency": true, "ErrorLimit": true, // MaxErrors stands for it
 	"Texts": true, // the text is that of Files
 	"Now":   true, // the checkpoint has its own
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/pingcap/tidb/pkg/parser/mysql"
 	"go.uber.org/zap"
 
-	"github.com/sluicedb/sluice/importcore/badrows"
 	"github.com/sluicedb/sluice/importcore/checkpoint"
 	"github.com/sluicedb/sluice/importcore/cluster"
 	"github.com/sluicedb/sluice/importcore/encode"
@@ -217,21 +216,18 @@ func (r *run) nextRound(ctx context.Context, memory memorySplit) error {
 			return err
 		}
 	}
-	return r.sortAnew(ctx, memory)
+	return r.sortAnew(memory)
 }
 
 // sortAnew frees what the round that is over has sorted.
-func (r *run) sortAnew(ctx context.Context, budget memorySplit) (err error) {
+func (r *run) sortAnew(budget memorySplit) (err error) {
 	memory, disk := r.sorter.Waits()
 	r.plan.progress.sorter.Store(nil)
 	r.plan.progress.memoryWait.Add(int64(memory))
 	r.plan.progress.sorterWait.Add(int64(disk))
 	r.cleaned(r.sorter.Close())
 	if r.plan.Task.MaxErrors > 0 { // blocks are numbered from the beginning again
-		r.bad = badrows.NewCollector(r.plan.Task.MaxErrors, r.plan.Task.BadRows)
-		if err := r.bad.Resume(ctx, r.saved.Encoded.Bad); err != nil {
-			return err
-		}
+		r.bad = r.bad.Again()
 	}
 	if r.sorter, err = sortkv.New(r.sortOptions(budget)); err == nil {
 		r.plan.progress.sorter.Store(r.sorter)

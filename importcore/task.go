@@ -145,6 +145,8 @@ type ImportTask struct {
 	MaxErrors int64
 	// BadRows keeps the records of rows that are left out; required with MaxErrors.
 	BadRows badrows.Sink
+	// ErrorLimit, if it is set, is MaxErrors for several imports together, which all have it.
+	ErrorLimit *badrows.Limit
 	// AllowNonEmpty lets the import add to a table that has rows.
 	AllowNonEmpty bool
 	// KeepPartial leaves what a failed job has ingested in the table.
@@ -307,6 +309,8 @@ type Summary struct {
 	// LostRows are rows of the source that were left out because they collided;
 	// Rows doesn't count them. DeletedRows of the table were replaced.
 	LostRows, DeletedRows int64
+	// BadRows are rows of the source that were left out and recorded because of MaxErrors.
+	BadRows int64
 	// Regions is the number of ingests that the pairs took.
 	Regions int64
 	// Rounds is in how many parts the source was imported, because of DiskQuota.

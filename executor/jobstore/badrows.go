@@ -20,31 +20,45 @@ func (s *Store) BadRowsTable() string {
 }
 
 // badRowColumns are what AddBadRows gives values for.
-const badRowColumns = "(job_id, seq, class, file, line, byte_offset, column_name, value, error_code, message, recorded_time)"
+const badRowColumns = "(job_id, seq, class, file, line, byte_offset, column_name, value, error_code, message, table_schema, table_name, recorded_time)"
 
-// AddBadRows keeps records of a running job, which get the numbers from first
-// on, and the job's count of them. It is all or nothing, and may be repeated with
+// BadRowsOf says which of a job's tables records are of. Number tells them apart: that of a restore's table, from 1 on, 0 for an
+// import's. DB and Table are what users see.
+type BadRowsOf struct {
+	Number    int64
+	DB, Table string
+}
+
+// tableRecords is how many records a table may have: each table's have a range of seq to themselves.
+const tableRecords = 1 << 40
+
+// before is the seq before the table's first record.
+func (o *BadRowsOf) before() int64 { return o.Number * tableRecords }
+
+// AddBadRows keeps records of one table of a running job, which get the numbers from first
+// on within the table, and the job's count of them. It is all or nothing, and may be repeated with
 // the same records when its outcome is unknown. ErrLost means that the job is no
 // longer the caller's. The number of records is the caller's to bound: they go in
 // one statement.
-func (s *Store) AddBadRows(ctx context.Context, l job.Lease, first int64, records []badrows.Record) error {
+func (s *Store) AddBadRows(ctx context.Context, l job.Lease, of BadRowsOf, first int64, records []badrows.Record) error {
 	if len(records) == 0 {
 		return nil
 	}
-	const values = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, " + now + ")"
+	const values = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, " + now + ")"
 	insert := "INSERT INTO " + s.schema + ".job_errors " + badRowColumns + " VALUES " + values +
 		strings.Repeat(", "+values, len(records)-1) + " ON DUPLICATE KEY UPDATE seq = seq"
-	args := make([]any, 0, 10*len(records))
+	args := make([]any, 0, 12*len(records))
+	first += of.before()
 	for i := range records {
 		r := &records[i]
 		args = append(args, l.JobID, first+int64(i), r.Class.String(), r.File, r.Line, r.Offset, r.Column, r.Value,
-			int64(r.Code), r.Message)
+			int64(r.Code), r.Message, of.DB, of.Table)
 	}
 	err := s.pool.Transact(ctx, func(c *sqlconn.Session) error {
 		// The row's lock keeps a new owner away until the records are in.
-		r, err := c.Exec("UPDATE "+s.schema+".jobs SET error_rows = GREATEST(error_rows, ?), update_time = "+now+
-			" WHERE id = ? AND owner = ? AND term = ? AND status = 'running'",
-			first+int64(len(records))-1, l.JobID, l.Owner, l.Term)
+		r, err := c.Exec("UPDATE "+s.schema+".jobs SET error_rows = error_rows + ? - (SELECT COUNT(*) FROM "+s.schema+
+			".job_errors WHERE job_id = ? AND seq BETWEEN ? AND ?), update_time = "+now+" WHERE id = ? AND owner = ? AND term = ? AND status = 'running'",
+			len(records), l.JobID, first, first+int64(len(records))-1, l.JobID, l.Owner, l.Term)
 		if err != nil {
 			return err
 		}
@@ -59,7 +73,8 @@ func (s *Store) AddBadRows(ctx context.Context, l job.Lease, first int64, record
 
 // BadRow is a record of a row that a job left out, as it is kept.
 type BadRow struct {
-	Seq                        int64
+	Seq                        int64 // its place in this order, from 1 on
+	DB, Table                  string
 	Class, File, Column, Value string
 	Line, Offset, Code         int64
 	Message                    string
@@ -71,7 +86,7 @@ type BadRow struct {
 func (s *Store) BadRows(ctx context.Context, jobID, offset, limit int64) ([]BadRow, error) {
 	var rows []BadRow
 	err := s.pool.Use(ctx, func(c *sqlconn.Session) error {
-		r, err := c.Exec("SELECT seq, class, file, column_name, value, line, byte_offset, error_code, message, recorded_time FROM "+
+		r, err := c.Exec("SELECT table_schema, table_name, class, file, column_name, value, line, byte_offset, error_code, message, recorded_time FROM "+
 			s.schema+".job_errors WHERE job_id = ? ORDER BY seq LIMIT ? OFFSET ?", jobID, limit, offset)
 		if err != nil {
 			return err
@@ -79,8 +94,8 @@ func (s *Store) BadRows(ctx context.Context, jobID, offset, limit int64) ([]BadR
 		rows = make([]BadRow, r.RowNumber())
 		for i := range rows {
 			sc, row := rowScanner{r: r, row: i}, &rows[i]
-			sc.int(&row.Seq)
-			for _, text := range []*string{&row.Class, &row.File, &row.Column, &row.Value} {
+			row.Seq = offset + int64(i) + 1
+			for _, text := range []*string{&row.DB, &row.Table, &row.Class, &row.File, &row.Column, &row.Value} {
 				sc.string(text)
 			}
 			for _, n := range []*int64{&row.Line, &row.Offset, &row.Code} {
@@ -121,17 +136,18 @@ func (s *Store) BadRowClasses(ctx context.Context, jobID int64) (map[string]int6
 	return counts, wrap("count bad rows", err)
 }
 
-// RewindBadRows forgets the records of a running job behind the first keep ones. ErrLost
+// RewindBadRows forgets the records of one table of a running job behind the first keep ones. ErrLost
 // means that it is no longer the caller's.
-func (s *Store) RewindBadRows(ctx context.Context, l job.Lease, keep int64) error {
+func (s *Store) RewindBadRows(ctx context.Context, l job.Lease, of BadRowsOf, keep int64) error {
 	return wrap("forget bad rows", s.pool.Transact(ctx, func(c *sqlconn.Session) error {
 		if err := s.lock(c, l); err != nil {
 			return err
 		}
-		if _, err := c.Exec("DELETE FROM "+s.schema+".job_errors WHERE job_id = ? AND seq > ?", l.JobID, keep); err != nil {
+		r, err := c.Exec("DELETE FROM "+s.schema+".job_errors WHERE job_id = ? AND seq > ? AND seq <= ?", l.JobID, of.before()+keep, of.before()+tableRecords)
+		if err != nil || r.AffectedRows == 0 {
 			return err
 		}
-		_, err := c.Exec("UPDATE "+s.schema+".jobs SET error_rows = ? WHERE id = ?", keep, l.JobID)
+		_, err = c.Exec("UPDATE "+s.schema+".jobs SET error_rows = error_rows - ? WHERE id = ?", r.AffectedRows, l.JobID)
 		return err
 	}))
 }

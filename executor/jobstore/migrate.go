@@ -166,6 +166,11 @@ var migrations = []migration{
 	{"the old way to hold a table", []string{
 		`ALTER TABLE %s.jobs DROP COLUMN IF EXISTS old_active_key`,
 	}},
+	{"tables of rows that are left out", []string{
+		`ALTER TABLE %s.job_errors
+			ADD COLUMN IF NOT EXISTS table_schema VARCHAR(64) NOT NULL DEFAULT '',
+			ADD COLUMN IF NOT EXISTS table_name VARCHAR(64) NOT NULL DEFAULT ''`,
+	}},
 }
 
 // migrateLimit bounds the time that all migrations take, waiting for another

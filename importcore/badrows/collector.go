@@ -21,7 +21,7 @@ const (
 // Collector brings the records of a job into order and to the sink. It is safe
 // for concurrent use as its methods say.
 type Collector struct {
-	limit int64
+	limit *Limit
 	sink  Sink
 
 	mu struct {
@@ -38,7 +38,7 @@ type Collector struct {
 	bytes   int
 	flushed time.Time
 	stored  int64
-	counted int64 // records that the limit is for
+	counted int64 // records that the limit is for, and which it knows of
 	first   []Record
 	counts  Counts
 	err     error // the sink's, lasting
@@ -46,7 +46,10 @@ type Collector struct {
 
 // NewCollector returns a collector for one job that stops it at the first
 // record beyond limit. It starts no goroutine.
-func NewCollector(limit int64, sink Sink) *Collector {
+func NewCollector(limit int64, sink Sink) *Collector { return NewShared(NewLimit(limit), sink) }
+
+// NewShared is NewCollector for one of several that have a limit in common. Each has a sink of its own.
+func NewShared(limit *Limit, sink Sink) *Collector {
 	c := &Collector{limit: limit, sink: sink, flushed: time.Now()}
 	c.mu.done = make(map[int64]*Block)
 	c.mu.moved = make(chan struct{})
@@ -54,11 +57,31 @@ func NewCollector(limit int64, sink Sink) *Collector {
 }
 
 // Resume makes the collector, which must be new, go on behind what another one has
-// given to the sink, and the sink forget what came after that.
+// given to the sink, and the sink forget what came after that. A *LimitError says that with what others have counted meanwhile there are too many.
 func (c *Collector) Resume(ctx context.Context, p Progress) error {
-	c.stored, c.counted, c.counts, c.first = p.Stored, p.Counted, p.Counts, slices.Clone(p.First)
-	c.err = c.sink.Rewind(ctx, p.Stored, p.Counts)
-	return c.err
+	c.stored, c.counts, c.first = p.Stored, p.Counts, slices.Clone(p.First)
+	if c.err = c.sink.Rewind(ctx, p.Stored, p.Counts); c.err != nil {
+		return c.err
+	}
+	return c.Keep(p.Counted)
+}
+
+// Keep makes a new collector count records that another one has given to the sink, where they stay, if nothing follows them. Errors
+// are Resume's.
+func (c *Collector) Keep(counted int64) error {
+	c.counted = counted
+	if counted > 0 && c.limit.count(counted) > c.limit.most {
+		return newLimitError(c.limit.most, c.first)
+	}
+	return nil
+}
+
+// Again returns a new collector, whose blocks are numbered from 0, that goes on behind this one. It is called where Flush is; this
+// one must not be used any more.
+func (c *Collector) Again() *Collector {
+	next := NewShared(c.limit, c.sink)
+	next.batch, next.bytes, next.stored, next.counted, next.first, next.counts, next.err = c.batch, c.bytes, c.stored, c.counted, c.first, c.counts, c.err
+	return next
 }
 
 // Progress brings what is held to the sink and returns what that has now. It is
@@ -97,7 +120,7 @@ func (b *Block) Add(ctx context.Context, r Record) error {
 	b.records = append(b.records, r)
 	b.bytes += r.bytes()
 	b.count++
-	if b.bytes < blockBytes && b.count <= b.c.limit {
+	if b.bytes < blockBytes && b.count <= b.c.limit.most {
 		return nil
 	}
 	if err := b.turn(ctx); err != nil {
@@ -206,19 +229,24 @@ func (c *Collector) Add(ctx context.Context, r Record) error { return c.take(ctx
 func (c *Collector) Note(ctx context.Context, r Record) error { return c.take(ctx, r, false) }
 
 func (c *Collector) take(ctx context.Context, r Record, limited bool) error {
+	var all int64 // bad rows of the job
+	if limited {
+		if len(c.first) < maxFirst {
+			c.first = append(c.first, r)
+		}
+		if all = c.limit.count(1); all > c.limit.most+1 { // another one has recorded the one too many
+			return newLimitError(c.limit.most, c.first)
+		}
+		c.counted++
+	}
 	c.batch = append(c.batch, r)
 	c.bytes += r.bytes()
 	c.counts[r.Class]++
-	if limited {
-		if c.counted++; len(c.first) < maxFirst {
-			c.first = append(c.first, r)
+	if all > c.limit.most {
+		if err := c.Flush(ctx); err != nil {
+			return err
 		}
-		if c.counted > c.limit {
-			if err := c.Flush(ctx); err != nil {
-				return err
-			}
-			return newLimitError(c.limit, c.first)
-		}
+		return newLimitError(c.limit.most, c.first)
 	}
 	if len(c.batch) >= batchRecords || c.bytes >= batchBytes {
 		return c.Flush(ctx)
@@ -244,3 +272,6 @@ func (c *Collector) Flush(ctx context.Context) error {
 
 // Counts returns how many records were taken. It is called where Flush is.
 func (c *Collector) Counts() Counts { return c.counts }
+
+// Counted returns how many of them count towards the limit. It is called where Flush is.
+func (c *Collector) Counted() int64 { return c.counted }

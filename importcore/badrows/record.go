@@ -184,7 +184,8 @@ func (c Counts) String() string {
 // LimitError ends a job that has more bad rows than its user allows.
 type LimitError struct {
 	Limit int64
-	// First are the first bad rows in the order of the files: at most maxFirst.
+	// First are the first bad rows in the order of the files: at most maxFirst. Of several tables they are those of one; if that only
+	// found out that there are too many, there may be none.
 	First []Record
 	cause *fault.Error
 }
@@ -198,8 +199,11 @@ func newLimitError(limit int64, first []Record) *LimitError {
 	for i := range e.First {
 		told = append(told, e.First[i].fault().Error())
 	}
-	e.cause = fault.New(fault.Source, e.First[0].Code, "more than %d rows can't be imported (max_errors = %d); the first: %s",
-		limit, limit, strings.Join(told, "; "))
+	text, code := fmt.Sprintf("more than %d rows can't be imported (max_errors = %d)", limit, limit), uint16(codeUnknown)
+	if len(first) > 0 {
+		text, code = text+"; the first: "+strings.Join(told, "; "), first[0].Code
+	}
+	e.cause = fault.New(fault.Source, code, "%s", text)
 	return e
 }
 

@@ -122,6 +122,8 @@ type Ingest struct {
 	Rows        int64 `json:"rows"`
 	LostRows    int64 `json:"lost_rows,omitempty"`
 	DeletedRows int64 `json:"deleted_rows,omitempty"`
+	// BadRows is how many rows were left out that count towards the job's limit.
+	BadRows int64 `json:"bad_rows,omitempty"`
 	// Warnings are what the job has to tell its user so far.
 	Warnings []string `json:"warnings,omitempty"`
 	// Done are the key ranges that are in the cluster for good.

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/sluicedb/sluice/importcore"
+	"github.com/sluicedb/sluice/importcore/badrows"
 	"github.com/sluicedb/sluice/importcore/dump"
 	"github.com/sluicedb/sluice/importcore/fault"
 	"github.com/sluicedb/sluice/importcore/format/compress"
@@ -73,6 +74,7 @@ func (p *Plan) bringIn(ctx context.Context) (err error) {
 	case p.archived != nil:
 		return p.bringInArchive(ctx)
 	}
+	p.errors = p.errorLimit()
 	small, large := p.shares()
 	if slices.ContainsFunc(p.tables, (*table).part) {
 		p.shared = compress.NewShared(ctx, p.unpacked, small.lanes)
@@ -84,6 +86,17 @@ func (p *Plan) bringIn(ctx context.Context) (err error) {
 		}
 	}
 	return p.checkForeignKeys(ctx)
+}
+
+// errorLimit is how many bad rows all tables together may have. It knows of those of tables that are done.
+func (p *Plan) errorLimit() *badrows.Limit {
+	limit := badrows.NewLimit(p.task.Options.MaxErrors)
+	for _, t := range p.tables {
+		if t.state.Done {
+			limit.Keep(t.state.BadRows)
+		}
+	}
+	return limit
 }
 
 // bringInShared imports the tables that a share is for. When one fails the others stop; the error names all that have failed.
@@ -178,6 +191,7 @@ func (p *Plan) importPlanned(ctx context.Context, t *table, plan *importcore.Pla
 		return 0, errors.Join(err, p.renew(ctx, t))
 	}
 	p.warn(t, sum.Warnings)
+	p.keeper.change(func() { t.state.BadRows = sum.BadRows })
 	return sum.Rows, nil
 }
 
@@ -197,7 +211,7 @@ func (p *Plan) renew(ctx context.Context, t *table) error {
 func (p *Plan) done(t *table, rows int64) {
 	p.keeper.change(func() { t.state.Done, t.state.Rows = true, rows })
 	p.progress.tableDone(t.bytes, rows)
-	p.tell(Event{Table: t.to, State: TableDone, Rows: rows, Bytes: t.bytes})
+	p.tell(Event{Table: t.to, State: TableDone, Rows: rows, Bytes: t.bytes, BadRows: t.state.BadRows})
 }
 
 func (p *Plan) warn(t *table, warnings []string) {
@@ -231,6 +245,9 @@ func (p *Plan) importTask(i int, s share) importcore.ImportTask {
 	if t.part() {
 		task.Texts = p.shared
 	}
+	if p.task.BadRows != nil && (o.MaxErrors > 0 || o.OnDuplicate == importcore.DuplicateCapture) {
+		task.MaxErrors, task.ErrorLimit, task.BadRows = o.MaxErrors, p.errors, p.task.BadRows(i+1, t.to)
+	}
 	return task
 }
 
@@ -251,14 +268,19 @@ type failures struct {
 	mu    sync.Mutex
 	names []Name
 	errs  []error
+	// tooMany tells that one is that there are too many bad rows. The limit is one for all tables, so others say the same.
+	tooMany bool
 }
 
 func (f *failures) add(name Name, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !errors.Is(err, errStopped) {
-		f.names, f.errs = append(f.names, name), append(f.errs, err)
+	limit := (*badrows.LimitError)(nil)
+	if errors.Is(err, errStopped) || errors.As(err, &limit) && f.tooMany {
+		return
 	}
+	f.tooMany = f.tooMany || limit != nil
+	f.names, f.errs = append(f.names, name), append(f.errs, err)
 }
 
 // err is the first error, with those of other tables named behind it; nil if there is none.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sluicedb/sluice/importcore"
 	"github.com/sluicedb/sluice/importcore/archive"
+	"github.com/sluicedb/sluice/importcore/badrows"
 	"github.com/sluicedb/sluice/importcore/checkpoint"
 	"github.com/sluicedb/sluice/importcore/dump"
 	"github.com/sluicedb/sluice/importcore/dump/schema"
@@ -56,6 +57,7 @@ type Plan struct {
 	saved    *state // nil for a job that begins, until begin
 	resumed  bool   // the job has been run before
 	keeper   *keeper
+	errors   *badrows.Limit // while rows are brought in
 	history  history
 	progress progress
 }
@@ -559,7 +561,11 @@ func (p *Plan) basis() (checkpoint.Digest, error) {
 	if s.TimeZone != nil {
 		zone = s.TimeZone.String()
 	}
-	return checkpoint.DigestOf([]any{objects, o.CSV, o.CSVHeader, o.SkipSchemaFiles, o.OnDuplicate, s.SQLMode, zone, s.SysVars, s.User, s.IgnoreForeignKeys})
+	all := []any{objects, o.CSV, o.CSVHeader, o.SkipSchemaFiles, o.OnDuplicate, s.SQLMode, zone, s.SysVars, s.User, s.IgnoreForeignKeys}
+	if o.MaxErrors > 0 {
+		all = append(all, o.MaxErrors)
+	}
+	return checkpoint.DigestOf(all)
 }
 
 // maxNamed bounds how many things an error names.

@@ -33,6 +33,8 @@ type Summary struct {
 type TableResult struct {
 	To          Name
 	Rows, Bytes int64
+	// BadRows were left out because of MaxErrors.
+	BadRows int64
 }
 
 // Run restores, and ends the use of the plan.
@@ -171,7 +173,7 @@ func (p *Plan) summary(ctx context.Context) *Summary {
 		BackupTS: p.backupTS, ClusterTS: ts, Skipped: p.skipped, Warnings: append(p.warnings, p.saved.remarks()...)}
 	var ttl []string
 	for _, t := range p.tables {
-		s.PerTable = append(s.PerTable, TableResult{To: t.to, Rows: t.state.Rows, Bytes: t.bytes})
+		s.PerTable = append(s.PerTable, TableResult{To: t.to, Rows: t.state.Rows, Bytes: t.bytes, BadRows: t.state.BadRows})
 		s.Rows, s.Bytes = s.Rows+t.state.Rows, s.Bytes+t.bytes
 		if t.made != nil && t.made.TTL && t.state.Own {
 			ttl = append(ttl, t.to.String())

@@ -69,6 +69,8 @@ type object struct {
 	// Done tells that its rows are imported: so many.
 	Done bool  `json:"f,omitempty"`
 	Rows int64 `json:"r,omitempty"`
+	// BadRows of it were left out because of MaxErrors.
+	BadRows int64 `json:"b,omitempty"`
 	// Import is the checkpoint of the table's import, and when that is over what giving it up needs, which is Over in its lasting form.
 	Import []byte `json:"c,omitempty"`
 	Over   *over  `json:"x,omitempty"`

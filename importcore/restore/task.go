@@ -9,6 +9,7 @@ import (
 
 	"github.com/sluicedb/sluice/importcore"
 	"github.com/sluicedb/sluice/importcore/archive"
+	"github.com/sluicedb/sluice/importcore/badrows"
 	"github.com/sluicedb/sluice/importcore/cluster/sqlconn"
 	"github.com/sluicedb/sluice/importcore/dump"
 	"github.com/sluicedb/sluice/importcore/format/csv"
@@ -101,8 +102,10 @@ type Options struct {
 	// SkipSchemaFiles restores rows only: the tables must exist.
 	SkipSchemaFiles bool
 	OnDuplicate     importcore.OnDuplicate
-	Checksum        importcore.ChecksumLevel
-	Analyze         importcore.AnalyzeLevel
+	// MaxErrors is how many rows of a dump, of all tables together, are left out and recorded before the restore fails; it needs Task.BadRows.
+	MaxErrors int64
+	Checksum  importcore.ChecksumLevel
+	Analyze   importcore.AnalyzeLevel
 	// ChecksumConcurrency is how many requests of a kind that sum up pairs are made at a time; 0 is the cluster's own number for tables
 	// of a dump, and 8 tables at a time for an archive.
 	ChecksumConcurrency int
@@ -170,6 +173,9 @@ type Task struct {
 	// Reserve takes the target's tables for the job before anything is created. It is called at the beginning of each Run,
 	// with the same tables; an error ends the restore. nil is never asked.
 	Reserve func(ctx context.Context, tables []Name) error
+	// BadRows gives the sink for rows of a table that are left out, because of MaxErrors or importcore.DuplicateCapture. The number, from 1
+	// on, is the table's in all runs of the job. Sinks of different tables are used at a time.
+	BadRows func(number int, table Name) badrows.Sink
 	// Events is told of tables, by one goroutine at a time. It must not block, and may be nil.
 	Events func(Event)
 }
@@ -190,5 +196,7 @@ type Event struct {
 	Table       Name
 	State       TableState
 	Rows, Bytes int64
-	Err         error
+	// BadRows were left out because of MaxErrors.
+	BadRows int64
+	Err     error
 }

@@ -47,7 +47,7 @@ func (p *Plan) batches(s share) (out [][]int) {
 func (p *Plan) mayGoTogether(t *table) bool {
 	const margin = 16 // pairs of the source on the disk, if it came to that
 	return p.sql == nil && t.bytes > 0 && t.bytes <= smallestTable && t.state.Own && t.state.Made && len(t.state.Import) == 0 &&
-		p.task.Options.OnDuplicate == importcore.DuplicateError && (p.task.DiskQuota == 0 || p.task.DiskQuota > margin*togetherBytes)
+		p.task.Options.OnDuplicate == importcore.DuplicateError && p.task.Options.MaxErrors == 0 && (p.task.DiskQuota == 0 || p.task.DiskQuota > margin*togetherBytes)
 }
 
 // planned is a table, by its number, and the plan of its import.

@@ -30,6 +30,10 @@ func TestBadRowRecords(t *testing.T) {
 				t.Parallel()
 				testBadRowsFenced(t, p)
 			})
+			t.Run("Tables", func(t *testing.T) {
+				t.Parallel()
+				testBadRowsOfTables(t, p)
+			})
 			t.Run("Upgrade", func(t *testing.T) {
 				t.Parallel()
 				testBadRowsUpgrade(t, p)
@@ -95,12 +99,12 @@ func testBadRowsKept(t *testing.T, p jobstore.Params) {
 	s := open(t, p, newSchema(), "a:1", time.Minute)
 	j := runningJob(t, s)
 	want := someBadRows(600)
-	require.NoError(t, s.AddBadRows(ctx, j.Lease, 1, nil))
-	require.NoError(t, s.AddBadRows(ctx, j.Lease, 1, want[:256]))
+	require.NoError(t, s.AddBadRows(ctx, j.Lease, jobstore.BadRowsOf{}, 1, nil))
+	require.NoError(t, s.AddBadRows(ctx, j.Lease, jobstore.BadRowsOf{}, 1, want[:256]))
 	// The answer to the first attempt got lost.
-	require.NoError(t, s.AddBadRows(ctx, j.Lease, 257, want[256:512]))
-	require.NoError(t, s.AddBadRows(ctx, j.Lease, 257, want[256:512]))
-	require.NoError(t, s.AddBadRows(ctx, j.Lease, 513, want[512:]))
+	require.NoError(t, s.AddBadRows(ctx, j.Lease, jobstore.BadRowsOf{}, 257, want[256:512]))
+	require.NoError(t, s.AddBadRows(ctx, j.Lease, jobstore.BadRowsOf{}, 257, want[256:512]))
+	require.NoError(t, s.AddBadRows(ctx, j.Lease, jobstore.BadRowsOf{}, 513, want[512:]))
 	c := connect(t, p)
 	seqs, got := badRowsOf(t, c, s, j.ID)
 	require.Len(t, got, len(want))
@@ -116,21 +120,59 @@ func testBadRowsKept(t *testing.T, p jobstore.Params) {
 	require.Len(t, got, len(want), "they outlive the job")
 }
 
+// testBadRowsOfTables: each table of a job has records of its own, which are forgotten without the others'; the job counts all.
+func testBadRowsOfTables(t *testing.T, p jobstore.Params) {
+	ctx := t.Context()
+	s := open(t, p, newSchema(), "a:1", time.Minute)
+	j := runningJob(t, s)
+	first, second := jobstore.BadRowsOf{Number: 1, DB: "d", Table: "é"}, jobstore.BadRowsOf{Number: 2, DB: "d", Table: "u"}
+	records := someBadRows(6)
+	require.NoError(t, s.AddBadRows(ctx, j.Lease, second, 1, records[:2]))
+	require.NoError(t, s.AddBadRows(ctx, j.Lease, first, 1, records[2:4]))
+	require.NoError(t, s.AddBadRows(ctx, j.Lease, second, 2, records[1:2])) // again
+	require.NoError(t, s.AddBadRows(ctx, j.Lease, first, 3, records[4:]))
+	has := func(want ...string) {
+		t.Helper()
+		rows, err := s.BadRows(ctx, j.ID, 0, 100)
+		require.NoError(t, err)
+		var got []string
+		for i, row := range rows {
+			require.EqualValues(t, i+1, row.Seq)
+			got = append(got, fmt.Sprintf("%s.%s %d", row.DB, row.Table, row.Line))
+		}
+		require.Equal(t, want, got)
+		now, err := s.Get(ctx, j.ID)
+		require.NoError(t, err)
+		require.EqualValues(t, len(want), now.ErrorRows)
+	}
+	has("d.é 3", "d.é 4", "d.é 5", "d.é 6", "d.u 1", "d.u 2")
+	page, err := s.BadRows(ctx, j.ID, 4, 1)
+	require.NoError(t, err)
+	require.EqualValues(t, 5, page[0].Seq)
+	require.NoError(t, s.RewindBadRows(ctx, j.Lease, first, 1))
+	has("d.é 3", "d.u 1", "d.u 2")
+	require.NoError(t, s.RewindBadRows(ctx, j.Lease, second, 0))
+	require.NoError(t, s.RewindBadRows(ctx, j.Lease, second, 0))
+	has("d.é 3")
+	require.NoError(t, s.RewindBadRows(ctx, j.Lease, jobstore.BadRowsOf{}, 0))
+	has("d.é 3")
+}
+
 func testBadRowsFenced(t *testing.T, p jobstore.Params) {
 	ctx := t.Context()
 	s := open(t, p, newSchema(), "a:1", time.Minute)
 	j, err := s.Create(ctx, aJob(7))
 	require.NoError(t, err)
 	records := someBadRows(3)
-	require.ErrorIs(t, s.AddBadRows(ctx, j.Lease, 1, records), jobstore.ErrLost, "the job isn't running yet")
+	require.ErrorIs(t, s.AddBadRows(ctx, j.Lease, jobstore.BadRowsOf{}, 1, records), jobstore.ErrLost, "the job isn't running yet")
 	require.NoError(t, s.Claim(ctx, j.Lease))
 	for _, stranger := range []job.Lease{
 		{JobID: j.ID, Owner: "b:1", Term: 1}, {JobID: j.ID, Owner: "a:1", Term: 2}, {JobID: j.ID + 1, Owner: "a:1", Term: 1},
 	} {
-		require.ErrorIs(t, s.AddBadRows(ctx, stranger, 1, records), jobstore.ErrLost)
+		require.ErrorIs(t, s.AddBadRows(ctx, stranger, jobstore.BadRowsOf{}, 1, records), jobstore.ErrLost)
 	}
 	require.NoError(t, s.End(ctx, j.Lease, job.Outcome{Status: job.Failed}))
-	require.ErrorIs(t, s.AddBadRows(ctx, j.Lease, 1, records), jobstore.ErrLost, "the job has ended")
+	require.ErrorIs(t, s.AddBadRows(ctx, j.Lease, jobstore.BadRowsOf{}, 1, records), jobstore.ErrLost, "the job has ended")
 	c := connect(t, p)
 	_, got := badRowsOf(t, c, s, j.ID)
 	require.Empty(t, got)
@@ -138,7 +180,7 @@ func testBadRowsFenced(t *testing.T, p jobstore.Params) {
 	// A statement that can't be run leaves no count behind.
 	j = runningJob(t, s)
 	records[1].Column = strings.Repeat("c", 65)
-	require.Error(t, s.AddBadRows(ctx, j.Lease, 1, records))
+	require.Error(t, s.AddBadRows(ctx, j.Lease, jobstore.BadRowsOf{}, 1, records))
 	_, got = badRowsOf(t, c, s, j.ID)
 	require.Empty(t, got)
 	j, err = s.Get(ctx, j.ID)
@@ -165,7 +207,7 @@ func testBadRowsUpgrade(t *testing.T, p jobstore.Params) {
 	require.NoError(t, err)
 	require.Equal(t, before.Statement, j.Statement)
 	require.Zero(t, j.ErrorRows)
-	require.NoError(t, s.AddBadRows(ctx, j.Lease, 1, someBadRows(2)))
+	require.NoError(t, s.AddBadRows(ctx, j.Lease, jobstore.BadRowsOf{}, 1, someBadRows(2)))
 	seqs, _ := badRowsOf(t, c, s, j.ID)
 	require.Equal(t, []int64{1, 2}, seqs)
 }

@@ -120,5 +120,6 @@ func TestShowErrors(t *testing.T) {
 	require.NotEmpty(t, row["Recorded_Time"])
 	delete(row, "Recorded_Time")
 	require.Equal(t, map[string]string{"Seq": "1", "Class": "syntax", "File": "/d/a.csv", "Line": "1", "Offset": "0", "Column_Name": "é",
-		"Value": "v", "Error_Code": "1261", "Message": "m"}, row)
+		"Value": "v", "Error_Code": "1261", "Message": "m", "Table_Schema": row["Table_Schema"], "Table_Name": "a"}, row)
+	require.NotEmpty(t, row["Table_Schema"])
 }

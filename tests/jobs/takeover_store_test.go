@@ -64,7 +64,7 @@ func testPause(t *testing.T, p jobstore.Params) {
 	require.ErrorIs(t, err, jobstore.ErrTableBusy, "a paused job holds its table")
 	for _, late := range []error{
 		s.Pause(ctx, j.Lease, ""), s.Release(ctx, j.Lease, ""), s.End(ctx, j.Lease, job.Outcome{Status: job.Finished}), s.Claim(ctx, j.Lease),
-		s.SaveCheckpoint(ctx, j.Lease, []byte("late")), s.AddBadRows(ctx, j.Lease, 1, []badrows.Record{{}}),
+		s.SaveCheckpoint(ctx, j.Lease, []byte("late")), s.AddBadRows(ctx, j.Lease, jobstore.BadRowsOf{}, 1, []badrows.Record{{}}),
 	} {
 		require.ErrorIs(t, late, jobstore.ErrLost)
 	}
@@ -109,7 +109,7 @@ func testRetry(t *testing.T, p jobstore.Params) {
 	require.NoError(t, err)
 	require.False(t, done, "it runs")
 	require.NoError(t, s.SaveCheckpoint(ctx, j.Lease, []byte("c")))
-	require.NoError(t, s.AddBadRows(ctx, j.Lease, 1, []badrows.Record{{File: "f"}}))
+	require.NoError(t, s.AddBadRows(ctx, j.Lease, jobstore.BadRowsOf{}, 1, []badrows.Record{{File: "f"}}))
 	_, err = s.RequestCancel(ctx, j.ID, "u@%")
 	require.NoError(t, err)
 	_, err = s.Renew(ctx, j.Lease, job.Progress{Percent: 60, Rows: ptr(3)})
@@ -305,7 +305,7 @@ func testRemoveEnded(t *testing.T, p jobstore.Params) {
 	old, young, active := running(t, s, 1), running(t, s, 2), running(t, s, 3)
 	for _, j := range []job.Job{old, young, active} {
 		records := make([]badrows.Record, 2500)
-		require.NoError(t, s.AddBadRows(ctx, j.Lease, 1, records))
+		require.NoError(t, s.AddBadRows(ctx, j.Lease, jobstore.BadRowsOf{}, 1, records))
 		require.NoError(t, s.SaveCheckpoint(ctx, j.Lease, []byte("c")))
 	}
 	require.NoError(t, s.End(ctx, old.Lease, job.Outcome{Status: job.Failed}))

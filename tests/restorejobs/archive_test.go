@@ -109,7 +109,7 @@ func TestRestoreArchive(t *testing.T) {
 	require.True(t, strings.HasPrefix(items["source_size"], theirs["Size"]), items["source_size"])
 
 	for option, name := range map[string]string{
-		"CSV_SEPARATOR ';'": "CSV_SEPARATOR", "SKIP_SCHEMA_FILES TRUE": "SKIP_SCHEMA_FILES", "ON_DUPLICATE = replace": "ON_DUPLICATE", "character_set = 'gbk'": "CHARACTER_SET",
+		"CSV_SEPARATOR ';'": "CSV_SEPARATOR", "SKIP_SCHEMA_FILES TRUE": "SKIP_SCHEMA_FILES", "ON_DUPLICATE = replace": "ON_DUPLICATE", "character_set = 'gbk'": "CHARACTER_SET", "max_errors = 5": "MAX_ERRORS",
 		"STRICT_FORMAT TRUE CSV_NULL 'x'": "CSV_NULL, STRICT_FORMAT",
 	} {
 		b.fails(b.proxy, "RESTORE DATABASE `$_a` AS `$_d` FROM '"+made.Location+"' "+option, 8173, name+" can't be used with an archive of BR")

@@ -3,6 +3,7 @@ package restorejobs_test
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -229,7 +230,7 @@ func TestRestoreRefusesByName(t *testing.T) {
 	b.dump()
 	for option, name := range map[string]string{
 		"RESUME = 5": "RESUME", "CHECKPOINT = FALSE": "CHECKPOINT", "TIKV_IMPORTER = 'h:1'": "TIKV_IMPORTER",
-		"max_errors = 5": "MAX_ERRORS",
+		"BACKEND = tidb max_errors = 5": "MAX_ERRORS for rows that go in by SQL",
 
 		"WITH_SYS_TABLE TRUE": "WITH_SYS_TABLE = TRUE", "LAST_BACKUP '2026-01-02 03:04:05'": "LAST_BACKUP with a date",
 	} {
@@ -244,6 +245,39 @@ func TestRestoreRefusesByName(t *testing.T) {
 	b.fails(b.proxy, "RESTORE DATABASE `$_a` FROM '@dir' SNAPSHOT 5", 8166, "snapshot")
 	b.fails(b.proxy, "RESTORE DATABASE `$_a` FROM 'hdfs://b/x?credentials-file=SSSS'", 1235, "hdfs")
 	require.Empty(t, b.databases())
+}
+
+// TestRestoreLeavesOutBadRows: bad rows of all tables are recorded with their tables, up to a limit for all.
+func TestRestoreLeavesOutBadRows(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.dump()
+	b.file("$_a.t.0002.csv", "\"a\",\"b\"\n4,\"much more than twenty characters\"\n5\n6,\"six\"\n")
+	b.file("$_a.u.0001.csv", "\"a\"\nx\n")
+	_, err := b.proxy.ExecContext(t.Context(), b.own("RESTORE DATABASE `$_a` FROM '@dir' max_errors = 2"))
+	require.ErrorContains(t, err, "more than 2 rows can't be imported (max_errors = 2); the first: ")
+	require.Empty(t, b.databases())
+	failed := b.row("SHOW IMPORT JOBS WHERE Status = 'failed' AND Target_Table = '`$_a`'")
+	require.Contains(t, failed["Result_Message"], "more than 2 rows can't be imported (max_errors = 2)")
+
+	b.exec("RESTORE DATABASE `$_a` FROM '@dir' max_errors = 3")
+	require.Equal(t, [][]string{{"1"}, {"2"}, {"3"}, {"6"}}, b.rows(b.direct, "SELECT a FROM `$_a`.t ORDER BY a"))
+	done := b.row("SHOW IMPORT JOBS WHERE Status = 'finished' AND Target_Table = '`$_a`'")
+	id := done["Job_ID"]
+	require.Contains(t, done["Result_Message"], "rows left out and recorded: 3 (2 type, 1 syntax), shown by SHOW IMPORT JOB "+id+" ERRORS")
+	var recorded []string
+	for i, row := range b.table(b.proxy, "SHOW IMPORT JOB "+id+" ERRORS") {
+		require.Equal(t, strconv.Itoa(i+1), row["Seq"])
+		recorded = append(recorded, strings.Join([]string{row["Table_Schema"], row["Table_Name"], filepath.Base(row["File"]), row["Line"], row["Column_Name"], row["Value"]}, "|"))
+	}
+	require.ElementsMatch(t, []string{
+		b.own("$_a|t|$_a.t.0002.csv|2|b|much more than twenty characters"), b.own("$_a|t|$_a.t.0002.csv|3||5"), b.own("$_a|u|$_a.u.0001.csv|2|a|x"),
+	}, recorded)
+	told := map[string]string{}
+	for _, row := range b.table(b.proxy, "SHOW IMPORT JOB "+id+" TABLES") {
+		told[row["Table_Name"]] = row["Message"]
+	}
+	require.Equal(t, map[string]string{"t": "rows left out and recorded: 2", "u": "rows left out and recorded: 1", "v": "NULL"}, told)
 }
 
 // TestRestorePrivileges: RESTORE_ADMIN or SUPER, and FILE for what is on Sluice's machine.
@@ -283,7 +317,10 @@ func TestRestoreIsTakenOver(t *testing.T) {
 	t.Cleanup(func() { _ = first.Close() }) // it has been killed
 	b := benchOn(t, playground.Shared(t), first)
 	b.slowDump()
-	id := b.row("RESTORE DATABASE `$_a` FROM '@dir' DETACHED RATE_LIMIT = 1 MB/SECOND")["Job_ID"]
+	b.file("$_a.s-schema.sql", "CREATE TABLE `s` (`a` INT PRIMARY KEY);\n")
+	b.file("$_a.s.csv", "a\n1\nx\n")
+	b.file("$_a.t.0001.csv", "a,b\ny,z\n")
+	id := b.row("RESTORE DATABASE `$_a` FROM '@dir' DETACHED RATE_LIMIT = 1 MB/SECOND max_errors = 2")["Job_ID"]
 	b.started(id)
 	first.Kill()
 	heir.exec("ALTER IMPORT JOB " + id + " SET max_write_speed = '0'")
@@ -291,6 +328,11 @@ func TestRestoreIsTakenOver(t *testing.T) {
 	require.Equal(t, [][]string{{"12000", "71994000"}}, b.rows(b.direct, "SELECT COUNT(*), SUM(a) FROM `$_a`.t"))
 	_, err := b.direct.ExecContext(t.Context(), b.own("ADMIN CHECK TABLE `$_a`.t"))
 	require.NoError(t, err)
+	var recorded []string
+	for _, row := range heir.table(heir.proxy, "SHOW IMPORT JOB "+id+" ERRORS") {
+		recorded = append(recorded, row["Table_Name"]+" "+row["Value"])
+	}
+	require.ElementsMatch(t, []string{"s x", "t y"}, recorded)
 	events := heir.table(heir.proxy, "SHOW IMPORT JOB "+id+" EVENTS")
 	require.NotEmpty(t, events)
 }
