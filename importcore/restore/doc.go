@@ -5,6 +5,8 @@
 //	task.go       what is asked for; Restorer
 //	selection.go  which objects of the source, and where they go
 //	plan.go       Plan: the source and the target looked at
+//	choose.go     the objects of the source that a selection means, and their order
+//	contents.go   what a plan tells of itself
 //	schemas.go    schema files read; dumps in one file
 //	target.go     what exists already; all findings at once
 //	losses.go     what the target leaves out of definitions, or can't use: told before, or when the server says so
