@@ -2,6 +2,7 @@ package restores_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -44,7 +45,8 @@ func TestSmallTablesTogether(t *testing.T) {
 	sum := b.restore(task)
 	require.Equal(t, 29, sum.Tables)
 	require.EqualValues(t, 20*2+2+2+2+1+4+2+0+1+2, sum.Rows)
-	require.Empty(t, sum.Warnings)
+	// Other tests leave regions in this cluster, of which it may be told.
+	require.Empty(t, slices.DeleteFunc(sum.Warnings, func(text string) bool { return strings.Contains(text, "empty regions") }))
 	require.Less(t, w.saves, 16)
 	var names []string
 	for _, table := range sum.PerTable {
