@@ -26,6 +26,8 @@ const (
 	dumpVersion = 3
 	// rulesVersion is that of restores with FILES, which an older Sluice would not heed.
 	rulesVersion = 4
+	// systemVersion is that of restores with system tables, which an older Sluice would leave out.
+	systemVersion = 5
 )
 
 // errNoTask says that a job can't be run from its row.
@@ -53,6 +55,9 @@ func encodeSpec(s *Spec) (string, error) {
 		if len(s.Restore.Options.Files) > 0 {
 			d.Version = rulesVersion
 		}
+		if wantsSystemTables(&s.Restore.Options, &s.Options) {
+			d.Version = systemVersion
+		}
 	}
 	for _, a := range s.Assignments {
 		d.Assignments = append(d.Assignments, durableAssignment{Column: a.Column, Text: a.Text})
@@ -75,8 +80,8 @@ func decodeSpec(text string) (*Spec, error) {
 	if err := decoder.Decode(&d); err != nil {
 		return nil, fmt.Errorf("the job's row: %w", err)
 	}
-	if !slices.Contains([]int{durableVersion, restoreVersion, dumpVersion, rulesVersion}, d.Version) ||
-		(d.Version == restoreVersion || d.Version == rulesVersion) != (d.Restore != nil) {
+	restores := []int{restoreVersion, rulesVersion, systemVersion}
+	if !slices.Contains(restores, d.Version) && d.Version != durableVersion && d.Version != dumpVersion || slices.Contains(restores, d.Version) != (d.Restore != nil) {
 		return nil, fmt.Errorf("%w: version %d", errNoTask, d.Version)
 	}
 	s := d.Spec

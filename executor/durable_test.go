@@ -125,6 +125,14 @@ func TestDurableSpecOfARestore(t *testing.T) {
 	again, err = decodeSpec(durable)
 	require.NoError(t, err)
 	require.Equal(t, spec.Restore, again.Restore)
+	spec.Options.Specified = map[string]any{"with_sys_table": int64(1)}
+	spec.Restore.Options.WithSysTable = true
+	durable, err = encodeSpec(&spec)
+	require.NoError(t, err)
+	require.Contains(t, durable, `"Version":5`, "an older Sluice would leave the system tables out")
+	again, err = decodeSpec(durable)
+	require.NoError(t, err)
+	require.True(t, wantsSystemTables(&again.Restore.Options, &again.Options))
 	_, err = decodeSpec(`{"Version":2}`)
 	require.ErrorIs(t, err, errNoTask)
 	_, err = decodeSpec(`{"Version":1,"Restore":{}}`)

@@ -14,6 +14,8 @@ import (
 	"github.com/sluicedb/sluice/executor/job"
 	"github.com/sluicedb/sluice/executor/jobstore"
 	"github.com/sluicedb/sluice/executor/privilege"
+	"github.com/sluicedb/sluice/importcore/cluster/sqlconn"
+	"github.com/sluicedb/sluice/importcore/restore/systables"
 	"github.com/sluicedb/sluice/sqlext"
 )
 
@@ -132,6 +134,11 @@ func (e *Executor) restoreSpec(ctx context.Context, s Session, st *sqlext.Restor
 	if err := checkRestoreSupported(st, state.server); err != nil {
 		return nil, err
 	}
+	if wantsSystemTables(&st.Options, &st.Options.Job) && state.server == "" {
+		if err := checkSystemTables(ctx, s); err != nil {
+			return nil, err
+		}
+	}
 	what := &RestoreSpec{All: st.All, Databases: st.Databases, Options: st.Options}
 	what.Options.Job = sqlext.Options{}
 	if st.All {
@@ -153,6 +160,23 @@ func (e *Executor) restoreSpec(ctx context.Context, s Session, st *sqlext.Restor
 		Location: st.Location.Raw, Options: st.Options.Job, SQLMode: state.sqlMode, SysVars: state.sysVars, User: state.user, Account: state.account,
 		CurrentDB: state.db, IgnoreForeignKeys: !state.foreignKeys, TimeZone: state.timeZone, Restore: what,
 	}, nil
+}
+
+// wantsSystemTables tells whether a statement asks for accounts, privileges and bindings. Unlike TiDB's it has to say so.
+func wantsSystemTables(o *sqlext.RestoreOptions, given *sqlext.Options) bool {
+	_, ok := given.Specified["with_sys_table"]
+	return ok && o.WithSysTable
+}
+
+// checkSystemTables returns nil if the user may write to the system tables that a restore writes to: who may do that can make any account already.
+func checkSystemTables(ctx context.Context, s Session) error {
+	for _, table := range systables.Names() {
+		_, err := s.Query(ctx, systables.Probe(table))
+		if err != nil && sqlconn.Code(err) != errno.ErrNoSuchTable { // an older TiDB has not all of them
+			return err
+		}
+	}
+	return nil
 }
 
 // checkRestoreTargets refuses what would be written where no user's tables are.
@@ -195,14 +219,13 @@ func checkRestoreSupported(st *sqlext.Restore, server string) error {
 		return notSupportedYet("TIKV_IMPORTER")
 	case !o.Checkpoint:
 		return notSupportedYet("CHECKPOINT = FALSE")
+	case o.LastBackupTime != "":
+		return notSupportedYet("LAST_BACKUP with a date")
 	}
 	if o.Backend == sqlext.BackendTiDB || server != "" {
 		if err := checkOptionsBySQL(o); err != nil {
 			return err
 		}
-	}
-	if err := checkArchiveOptions(o); err != nil {
-		return err
 	}
 	if err := checkDiskQuota(&o.Job); err != nil {
 		return err
@@ -226,21 +249,6 @@ func checkOptionsBySQL(o *sqlext.RestoreOptions) error {
 	}
 	if o.Job.OnDuplicate == sqlext.DuplicateCapture {
 		return notSupportedYet("ON_DUPLICATE = CAPTURE for rows that go in by SQL")
-	}
-	return nil
-}
-
-// checkArchiveOptions refuses what restores from backups of BR don't do: system tables are left out.
-func checkArchiveOptions(o *sqlext.RestoreOptions) error {
-	for _, option := range []struct {
-		name, value string
-		asked       bool
-	}{
-		{"last_backup", " with a date", o.LastBackupTime != ""}, {"with_sys_table", " = TRUE", o.WithSysTable},
-	} {
-		if _, given := o.Job.Specified[option.name]; given && option.asked {
-			return notSupportedYet(strings.ToUpper(option.name) + option.value)
-		}
 	}
 	return nil
 }

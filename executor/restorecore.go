@@ -143,7 +143,7 @@ func restoreOptions(t *Task) restore.Options {
 		OnDuplicate: onDuplicate(t.Options.OnDuplicate), MaxErrors: t.Options.MaxErrors, Checksum: checksumLevel(t.Options.ChecksumTable), Analyze: analyzeLevel(o.Analyze), LoadStats: o.LoadStats, WaitTiFlashReady: o.WaitTiFlashReady,
 		ChecksumConcurrency: int(min(o.ChecksumConcurrency, maxConcurrency)), KeepCredentials: !o.SendCredentials, DisableImportMode: o.Online,
 		Concurrency: int(min(t.Options.Thread, maxConcurrency)), KeepPartial: t.Options.KeepPartial, SkipPrechecks: skippedPrechecks(&t.Options),
-		LastBackup: o.LastBackup, Files: fileRules(o.Files), DefaultFiles: o.DefaultFileRules,
+		SystemTables: wantsSystemTables(o, &t.Options), LastBackup: o.LastBackup, Files: fileRules(o.Files), DefaultFiles: o.DefaultFileRules,
 		ForDumps: given(t, dumpOptions), ForArchives: given(t, archiveOptions),
 	}
 }

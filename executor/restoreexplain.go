@@ -54,6 +54,10 @@ func (e *Executor) explainRestore(ctx context.Context, spec *Spec) (*Result, err
 	for _, o := range c.Sequences {
 		add("sequence", statusExact, nil, objectDetail([]restore.Name{o.From}, o.To, o.Exists))
 	}
+	if c.System != nil {
+		add("accounts", statusExact, intValue(int64(c.System.Accounts)), "")
+		add("bindings", statusExact, intValue(int64(c.System.Bindings)), "")
+	}
 	for _, f := range c.Skipped {
 		add("skipped_file", statusExact, nil, f.Path+": "+f.Reason)
 	}

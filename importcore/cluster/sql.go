@@ -24,3 +24,9 @@ func (c *Cluster) Query(ctx context.Context, sql string, args ...any) (*mysql.Re
 func quoteTable(db, table string) string {
 	return sqlconn.QuoteName(db) + "." + sqlconn.QuoteName(table)
 }
+
+// Transact lends f a session of the service account within a pessimistic transaction, which is committed when f returns nil and rolled back
+// otherwise.
+func (c *Cluster) Transact(ctx context.Context, f func(*sqlconn.Session) error) error {
+	return c.sql.Transact(ctx, f)
+}

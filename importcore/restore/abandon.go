@@ -103,6 +103,7 @@ func (a *abandoning) all(ctx context.Context) (fate string, err error) {
 	if err := a.policies(ctx); err != nil {
 		return "", err
 	}
+	a.system()
 	return a.fate(), nil
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/sluicedb/sluice/importcore/dump/schema"
 	"github.com/sluicedb/sluice/importcore/fault"
 	"github.com/sluicedb/sluice/importcore/precheck"
+	"github.com/sluicedb/sluice/importcore/restore/systables"
 	"github.com/sluicedb/sluice/importcore/source"
 )
 
@@ -27,6 +28,8 @@ type archived struct {
 	databases map[string]*archive.Database
 	// bySQL says that rows are decoded, and no ids matter.
 	bySQL bool
+	// accounts says that accounts and bindings are taken from the schema mysql.
+	accounts bool
 	// created are the ids that objects had which were made after the archive that this one continues.
 	created map[int64]bool
 	// texts make the definitions by the paths of the files that stand for them.
@@ -42,7 +45,7 @@ func (p *Plan) openArchive(ctx context.Context) error {
 	if err := p.checkChain(a); err != nil {
 		return err
 	}
-	p.archived = &archived{archive: a, bySQL: p.sql != nil, objects: map[Name]*archive.Table{}, databases: map[string]*archive.Database{}, texts: map[string]func() (string, error){}}
+	p.archived = &archived{archive: a, bySQL: p.sql != nil, accounts: p.task.Options.SystemTables, objects: map[Name]*archive.Table{}, databases: map[string]*archive.Database{}, texts: map[string]func() (string, error){}}
 	p.backupTS = a.EndTS
 	p.listing = p.archived.list()
 	if p.sql != nil {
@@ -56,6 +59,9 @@ func (p *Plan) checkOptions() error {
 	o := &p.task.Options
 	refuse := func(what string) error {
 		return fault.New(fault.User, codePrecheckFailed, "%s can't be used with %s", what, map[bool]string{true: "an archive of BR", false: "a dump"}[p.archived != nil])
+	}
+	if err := p.checkSystem(refuse); err != nil {
+		return err
 	}
 	switch {
 	case p.archived == nil && len(o.ForArchives) > 0:
@@ -88,7 +94,11 @@ func (a *archived) list() *dump.Listing {
 	out := &dump.Listing{}
 	for _, db := range a.archive.Databases {
 		if db.System {
-			out.Skipped = append(out.Skipped, dump.Skipped{Path: "database " + Name{DB: db.Name}.String(), Reason: "databases of the system are not restored"})
+			reason := "databases of the system are not restored"
+			if a.accounts && db.Name == systables.Schema {
+				reason = "of the system's tables only those of accounts, privileges and bindings are restored"
+			}
+			out.Skipped = append(out.Skipped, dump.Skipped{Path: "database " + Name{DB: db.Name}.String(), Reason: reason})
 			continue
 		}
 		a.databases[strings.ToLower(db.Name)] = db

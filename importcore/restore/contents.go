@@ -16,7 +16,9 @@ type Contents struct {
 	// Tables are in the order of the job.
 	Tables           []Table
 	Views, Sequences []Object
-	Skipped          []Skipped
+	// System is nil unless system tables are restored.
+	System  *System
+	Skipped []Skipped
 	// Bytes is the size of all data files.
 	Bytes int64
 }
@@ -63,6 +65,9 @@ func (p *Plan) Contents() Contents {
 	}
 	for _, d := range p.databases {
 		out.Databases = append(out.Databases, d.name)
+	}
+	if p.system != nil {
+		out.System = &System{len(p.system.Accounts), p.system.Bindings}
 	}
 	for _, t := range p.tables {
 		out.Tables = append(out.Tables, Table{From: t.from, To: t.to, Files: len(t.data), Bytes: t.bytes, Exists: t.exists})

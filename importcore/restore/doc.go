@@ -23,6 +23,7 @@
 //	made.go       what is certainly the job's: marks in its statements, ids
 //	archive.go    an archive of BR in the place of a dump: its objects listed like one's, their definitions
 //	archivedata.go  its tables, downloaded by the stores all at once (package archive/physical)
+//	system.go     accounts, privileges and bindings (package systables)
 //	state.go      the job's checkpoint
 //	abandon.go    what becomes of the target when the job doesn't end well
 //	progress.go   where the job is

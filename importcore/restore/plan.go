@@ -19,6 +19,7 @@ import (
 	"github.com/sluicedb/sluice/importcore/fault"
 	"github.com/sluicedb/sluice/importcore/format/compress"
 	"github.com/sluicedb/sluice/importcore/precheck"
+	"github.com/sluicedb/sluice/importcore/restore/systables"
 	"github.com/sluicedb/sluice/importcore/source"
 )
 
@@ -43,6 +44,7 @@ type Plan struct {
 	sequences []*defined
 	views     []*defined
 	policies  []*model.PolicyInfo // that the job makes
+	system    *systables.Tables   // nil unless accounts and bindings are restored
 	// moved are the targets of all objects that are restored, by their lower-case names in the source.
 	moved    map[Name]Name
 	skipped  []Skipped
@@ -208,6 +210,9 @@ func (p *Plan) prepare(ctx context.Context) error {
 		return err
 	}
 	if err := p.lookForLosses(ctx); err != nil {
+		return err
+	}
+	if err := p.chooseSystem(ctx); err != nil {
 		return err
 	}
 	p.order()

@@ -14,12 +14,13 @@ const (
 	stepSchema  = "schema"
 	stepData    = "data"
 	stepViews   = "views"
+	stepSystem  = "system"
 	stepDone    = "done"
 )
 
 // Progress is where a restore is.
 type Progress struct {
-	// Step is prepare, schema, data, views or done.
+	// Step is prepare, schema, data, views, system (only with system tables) or done.
 	Step string
 	// Steps are those between, in order: of schema and views the sizes are numbers of objects, of data bytes of the source.
 	Steps []StepProgress
@@ -66,6 +67,9 @@ func (g *progress) init(p *Plan) {
 		}
 	}
 	g.steps = []StepProgress{{Name: stepSchema, Size: int64(schemas)}, {Name: stepData, Size: g.total}, {Name: stepViews, Size: int64(len(p.views))}}
+	if p.system != nil {
+		g.steps = append(g.steps, StepProgress{Name: stepSystem, Size: 1})
+	}
 }
 
 // enter moves the job to a step.

@@ -119,6 +119,12 @@ func (e *explained) Error() string { return e.told.Error() }
 // Unwrap returns the completed fault first, so that errors.As finds all of the message.
 func (e *explained) Unwrap() []error { return []error{e.told, e.cause} }
 
+// step is a part of a job.
+type step struct {
+	name string
+	do   func(context.Context) error
+}
+
 // steps takes the job from where it is to its end.
 func (p *Plan) steps(ctx context.Context) error {
 	if p.task.Reserve != nil {
@@ -129,10 +135,11 @@ func (p *Plan) steps(ctx context.Context) error {
 	if err := p.keeper.save(ctx); err != nil {
 		return err
 	}
-	for _, step := range []struct {
-		name string
-		do   func(context.Context) error
-	}{{stepSchema, p.define}, {stepData, p.bringIn}, {stepViews, p.defineViews}} {
+	steps := []step{{stepSchema, p.define}, {stepData, p.bringIn}, {stepViews, p.defineViews}}
+	if p.system != nil {
+		steps = append(steps, step{stepSystem, p.bringInSystem})
+	}
+	for _, step := range steps {
 		p.progress.enter(step.name)
 		began := time.Now()
 		if err := step.do(p.fenced(ctx)); err != nil {

@@ -44,6 +44,8 @@ type state struct {
 	SQL *sqlState `json:"sql,omitempty"`
 	// Remarks are what the server said about the job's statements.
 	Remarks []remark `json:"remarks,omitempty"`
+	// System is set for a job that restores accounts and bindings.
+	System *systemState `json:"system,omitempty"`
 	// Ranges are the keys of tables from an archive that are in the cluster for good.
 	Ranges checkpoint.Ranges `json:"ranges,omitempty"`
 }

@@ -196,6 +196,9 @@ func (p *Plan) newState(basis checkpoint.Digest) *state {
 	if p.sql != nil {
 		s.SQL = &sqlState{Job: uuid.NewString()}
 	}
+	if p.system != nil {
+		s.System = &systemState{}
+	}
 	for _, d := range p.databases {
 		if !d.exists {
 			s.Databases = append(s.Databases, d.name)

@@ -115,6 +115,8 @@ type Options struct {
 	WaitTiFlashReady bool
 	// LoadStats brings in the statistics that an archive has; Analyze is then for tables without, unless it is required.
 	LoadStats bool
+	// SystemTables brings in accounts, privileges and bindings of an archive of everything.
+	SystemTables bool
 	// DisableImportMode leaves the stores in normal mode.
 	DisableImportMode bool
 	// Concurrency is how many small tables of a dump are imported, or key ranges of an archive downloaded, at a time; 0 is as many tables as

@@ -232,12 +232,12 @@ func TestRestoreRefusesByName(t *testing.T) {
 		"RESUME = 5": "RESUME", "CHECKPOINT = FALSE": "CHECKPOINT", "TIKV_IMPORTER = 'h:1'": "TIKV_IMPORTER",
 		"BACKEND = tidb max_errors = 5": "MAX_ERRORS for rows that go in by SQL",
 
-		"WITH_SYS_TABLE TRUE": "WITH_SYS_TABLE = TRUE", "LAST_BACKUP '2026-01-02 03:04:05'": "LAST_BACKUP with a date",
+		"LAST_BACKUP '2026-01-02 03:04:05'": "LAST_BACKUP with a date",
 	} {
 		b.fails(b.proxy, "RESTORE DATABASE `$_a` FROM '@dir' "+option, 1235, name)
 	}
 	for option, names := range map[string]string{
-		"SEND_CREDENTIALS_TO_TIKV TRUE WAIT_TIFLASH_READY FALSE": "SEND_CREDENTIALS_TO_TIKV, WAIT_TIFLASH_READY", "WITH_SYS_TABLE FALSE": "WITH_SYS_TABLE",
+		"SEND_CREDENTIALS_TO_TIKV TRUE WAIT_TIFLASH_READY FALSE": "SEND_CREDENTIALS_TO_TIKV, WAIT_TIFLASH_READY", "WITH_SYS_TABLE FALSE": "WITH_SYS_TABLE", "WITH_SYS_TABLE TRUE": "WITH_SYS_TABLE = TRUE",
 		"LOAD_STATS TRUE": "LOAD_STATS", "ENCRYPTION_METHOD 'plaintext'": "ENCRYPTION_METHOD",
 	} {
 		b.fails(b.proxy, "RESTORE DATABASE `$_a` FROM '@dir' "+option, 8173, names+" can't be used with a dump")
