@@ -7,6 +7,7 @@ import (
 	"math"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/pingcap/tidb/pkg/errno"
 	"github.com/pingcap/tidb/pkg/parser/charset"
@@ -112,11 +113,25 @@ func (b *badRows) end(ctx context.Context, err error) error {
 	if b.collector == nil {
 		return err
 	}
-	flushErr := b.collector.Flush(ctx)
+	flushErr := b.flush(ctx)
 	if err == nil {
 		err = flushErr
 	}
 	return err
+}
+
+// flushGrace is how long a job that has been stopped may take to keep what it has recorded.
+const flushGrace = 10 * time.Second
+
+// flush keeps what was recorded, also of a job that has been stopped, as by too many bad rows of another table: they are counted there. One that
+// is another's by now doesn't write any more.
+func (b *badRows) flush(ctx context.Context) error {
+	if ctx.Err() != nil && !errors.Is(context.Cause(ctx), ErrNotOwner) {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), flushGrace)
+		defer cancel()
+	}
+	return b.collector.Flush(ctx)
 }
 
 // rowFault marks an error as one of the data, to be ordered by place.

@@ -41,7 +41,7 @@ type Collector struct {
 	counted int64 // records that the limit is for, and which it knows of
 	first   []Record
 	counts  Counts
-	err     error // the sink's, lasting
+	err     error // the sink's, lasting, but for that of a context that has ended
 }
 
 // NewCollector returns a collector for one job that stops it at the first
@@ -255,14 +255,17 @@ func (c *Collector) take(ctx context.Context, r Record, limited bool) error {
 }
 
 // Flush brings what is held to the sink. It is called after the blocks, or
-// after the last Add of a step.
+// after the last Add of a step; if the context has ended before all of it was safe, once more with another one.
 func (c *Collector) Flush(ctx context.Context) error {
 	c.flushed = time.Now()
 	if len(c.batch) == 0 || c.err != nil {
 		return c.err
 	}
-	if c.err = c.sink.Put(ctx, c.stored+1, c.batch); c.err != nil {
-		return c.err
+	if err := c.sink.Put(ctx, c.stored+1, c.batch); err != nil {
+		if ctx.Err() == nil {
+			c.err = err
+		}
+		return err
 	}
 	c.stored += int64(len(c.batch))
 	clear(c.batch)

@@ -293,6 +293,47 @@ func TestWaitingEndsWithTheContext(t *testing.T) {
 	require.ErrorIs(t, err, cause)
 }
 
+// TestFlushOnceMore: records whose way to the sink was cut off get there with another context, each once.
+func TestFlushOnceMore(t *testing.T) {
+	t.Parallel()
+	for _, cut := range []int{0, 1} { // before the sink has them, or behind it
+		ctx, cancel := context.WithCancelCause(t.Context())
+		sink := &repeated{cut: cut, cancel: cancel}
+		c := NewCollector(1<<40, sink)
+		b := c.Block(0)
+		for n := range int64(3) {
+			require.NoError(t, b.Add(ctx, record(n)))
+		}
+		require.NoError(t, b.Done(ctx))
+		require.ErrorIs(t, c.Flush(ctx), errLost)
+		require.NoError(t, c.Flush(t.Context()))
+		require.NoError(t, c.Flush(t.Context()))
+		require.Equal(t, []Record{record(0), record(1), record(2)}, sink.records)
+	}
+}
+
+// repeated is a sink whose first Put is cut off by its context, and that keeps records by their numbers.
+type repeated struct {
+	memory
+	cut    int
+	cancel context.CancelCauseFunc
+}
+
+func (r *repeated) Put(ctx context.Context, first int64, records []Record) error {
+	here := r.cancel != nil
+	if here && r.cut == 0 {
+		r.cancel(errLost)
+	}
+	if ctx.Err() == nil {
+		r.records = append(r.records[:first-1], records...)
+	}
+	if here && r.cut == 1 {
+		r.cancel(errLost)
+	}
+	r.cancel = nil
+	return context.Cause(ctx)
+}
+
 func TestSinkErrorsLast(t *testing.T) {
 	t.Parallel()
 	boom := errors.New("boom")

@@ -138,7 +138,7 @@ type Sink interface {
 	// Put keeps records, in this order; first is the number of the first one in
 	// the job, counted from 1. Records and slice are the collector's again when
 	// Put returns. It is called by one goroutine at a time and waits until the
-	// records are safe. An error ends the job.
+	// records are safe. An error ends the job. If the context has ended they may come once more, and may be there already.
 	Put(ctx context.Context, first int64, records []Record) error
 	// Rewind forgets the records of the job behind the first keep ones: those that a
 	// run before this one has put after its last checkpoint. counts are those of what is kept.
