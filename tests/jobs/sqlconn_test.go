@@ -3,12 +3,15 @@ package jobs_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/go-mysql-org/go-mysql/client"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/sluicedb/sluice/importcore/cluster/sqlconn"
 	"github.com/sluicedb/sluice/importcore/fault"
@@ -71,6 +74,57 @@ func TestAServerThatHangs(t *testing.T) {
 	require.True(t, fault.IsRetryable(err))
 	require.NoError(t, use("SELECT 1"))
 	require.NoError(t, relay.Set(door.Open))
+}
+
+// TestDefinitionsWhileOthersChangeTheSchema: a definition that fails says why. TiDB itself says only that the schema has changed when that was done
+// by others at that moment, which is seen on other connections meanwhile.
+func TestDefinitionsWhileOthersChangeTheSchema(t *testing.T) {
+	t.Parallel()
+	p, schema := onTiDB(t), sqlconn.QuoteName(newSchema())
+	pool := sqlconn.New(sqlconn.Config{Addrs: p.Backends, User: p.User, Password: p.Password, Sessions: 8})
+	defer func() { require.NoError(t, pool.Close()) }()
+	exec := func(sql string) error {
+		return pool.Use(t.Context(), func(s *sqlconn.Session) error {
+			_, err := s.Exec(strings.ReplaceAll(sql, "$", schema))
+			return err
+		})
+	}
+	require.NoError(t, exec("CREATE DATABASE $"))
+	require.NoError(t, exec("CREATE TABLE $.t (a INT)"))
+	stop, others := make(chan struct{}), errgroup.Group{}
+	for i := range 3 {
+		others.Go(func() error {
+			for n := 0; ; n++ {
+				select {
+				case <-stop:
+					return nil
+				default:
+				}
+				if err := exec(fmt.Sprintf("CREATE TABLE $.other_%d_%d (a INT)", i, n)); err != nil {
+					return err
+				}
+			}
+		})
+	}
+	defer func() {
+		close(stop)
+		require.NoError(t, others.Wait())
+	}()
+	plain, err := client.Connect(p.Backends[0], p.User, p.Password, "")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, plain.Close()) }()
+	hidden, tries := 0, 0
+	for ; hidden < 2; tries++ {
+		_, err := plain.Execute("CREATE TABLE " + schema + ".t (a INT)")
+		if sqlconn.Code(err) == 8028 {
+			hidden++
+		} else {
+			require.EqualValues(t, 1050, sqlconn.Code(err), "%v", err)
+		}
+		err = exec("CREATE TABLE $.t (a INT)")
+		require.EqualValues(t, 1050, sqlconn.Code(err), "%v", err)
+	}
+	t.Logf("%d tries", tries)
 }
 
 func ask(t *testing.T, s *sqlconn.Session, sql string, args ...any) string {

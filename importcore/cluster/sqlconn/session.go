@@ -69,8 +69,27 @@ const packetHeader = 4
 
 var errNotAsked = errors.New("the server has not asked for the content of the statement")
 
-// do runs what is one statement for the server.
+// The schema that a statement was read with was out of date when it was to take effect, so it was undone (ErrInfoSchemaChanged in TiDB's manual). TiDB also
+// answers so in the place of any error of a definition that it has not begun with, such as that a table exists, if any other schema has changed meanwhile
+// (DDLExec.toErr of TiDB 8.5), and only says what is wrong when it is asked again.
+const (
+	codeSchemaChanged = 8028
+	schemaTries       = 10
+)
+
+// do runs what is one statement for the server. If that has undone it because the schema changed it is run again, unless it is one of a transaction,
+// which is undone as a whole.
 func (s *Session) do(f func() (*mysql.Result, error)) (*mysql.Result, error) {
+	for try := 1; ; try++ {
+		res, err := s.once(f)
+		if Code(err) != codeSchemaChanged || s.open || try == schemaTries {
+			return res, err
+		}
+	}
+}
+
+// once is one try of do.
+func (s *Session) once(f func() (*mysql.Result, error)) (*mysql.Result, error) {
 	if err := fence.Check(s.ctx); err != nil {
 		return nil, err
 	}
