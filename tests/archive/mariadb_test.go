@@ -31,6 +31,7 @@ import (
 	"github.com/sluicedb/sluice/tests/brarchive"
 	"github.com/sluicedb/sluice/tests/mariadb"
 	"github.com/sluicedb/sluice/tests/playground"
+	"github.com/sluicedb/sluice/tests/sqlrows"
 )
 
 // columnTypes have values that are easily lost or changed on the way.
@@ -143,17 +144,10 @@ func contents(t *testing.T, db, types *sql.DB, database, table string) []string 
 		}
 		columns, kinds = append(columns, name), append(kinds, kind)
 	}
-	rows, err := conn.QueryContext(t.Context(), "SELECT "+strings.Join(columns, ", ")+" FROM "+quoted(database, table))
+	_, cells, err := sqlrows.Cells(t.Context(), conn, "SELECT "+strings.Join(columns, ", ")+" FROM "+quoted(database, table))
 	require.NoError(t, err)
-	defer rows.Close()
 	var out []string
-	for rows.Next() {
-		values := make([]sql.NullString, len(columns))
-		into := make([]any, len(columns))
-		for i := range values {
-			into[i] = &values[i]
-		}
-		require.NoError(t, rows.Scan(into...))
+	for _, values := range cells {
 		texts := make([]string, len(columns))
 		for i, v := range values {
 			switch {
@@ -169,7 +163,6 @@ func contents(t *testing.T, db, types *sql.DB, database, table string) []string 
 		}
 		out = append(out, strings.Join(texts, "|"))
 	}
-	require.NoError(t, rows.Err())
 	slices.Sort(out)
 	return out
 }

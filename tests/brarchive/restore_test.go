@@ -10,6 +10,7 @@ import (
 
 	"github.com/sluicedb/sluice/tests/playground"
 	"github.com/sluicedb/sluice/tests/playground/fault"
+	"github.com/sluicedb/sluice/tests/sqlrows"
 	"github.com/stretchr/testify/require"
 )
 
@@ -47,26 +48,9 @@ func exec(t *testing.T, db *sql.DB, q string) {
 // query returns all cells of a result.
 func query(t *testing.T, db *sql.DB, q string) string {
 	t.Helper()
-	rows, err := db.QueryContext(t.Context(), q)
+	r, err := sqlrows.Query(t.Context(), db, q)
 	require.NoError(t, err, q)
-	defer func() { require.NoError(t, rows.Close()) }()
-	columns, err := rows.Columns()
-	require.NoError(t, err)
-	var out string
-	for rows.Next() {
-		cells := make([]sql.NullString, len(columns))
-		to := make([]any, len(columns))
-		for i := range cells {
-			to[i] = &cells[i]
-		}
-		require.NoError(t, rows.Scan(to...), q)
-		for _, c := range cells {
-			out += fmt.Sprintf("[%s]", c.String)
-		}
-		out += "\n"
-	}
-	require.NoError(t, rows.Err())
-	return out
+	return strings.Join(r.Lines(), "\n")
 }
 
 // The archives have the sums of each table, which RESTORE compares with the cluster's.

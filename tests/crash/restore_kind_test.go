@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicedb/sluice/tests/brarchive"
+	"github.com/sluicedb/sluice/tests/sqlrows"
 )
 
 // restoredDB is the database that a schema's restores make, liveDB the one that its archive is of.
@@ -209,27 +210,9 @@ func databaseContent(t *testing.T, db *sql.DB, name string) (content []string) {
 var nextID = regexp.MustCompile(` AUTO_INCREMENT=\d+`)
 
 // queryAll is a result's rows as text.
-func queryAll(t *testing.T, db *sql.DB, query string) (all [][]string) {
+func queryAll(t *testing.T, db *sql.DB, query string) [][]string {
 	t.Helper()
-	rows, err := db.QueryContext(t.Context(), query)
+	r, err := sqlrows.Query(t.Context(), db, query)
 	require.NoError(t, err, query)
-	defer rows.Close()
-	columns, err := rows.Columns()
-	require.NoError(t, err)
-	for rows.Next() {
-		cells, into := make([]sql.NullString, len(columns)), make([]any, len(columns))
-		for i := range cells {
-			into[i] = &cells[i]
-		}
-		require.NoError(t, rows.Scan(into...))
-		row := make([]string, len(cells))
-		for i, c := range cells {
-			if row[i] = c.String; !c.Valid {
-				row[i] = "NULL"
-			}
-		}
-		all = append(all, row)
-	}
-	require.NoError(t, rows.Err())
-	return all
+	return r.Rows
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sluicedb/sluice/tests/dataset"
 	"github.com/sluicedb/sluice/tests/instance"
+	"github.com/sluicedb/sluice/tests/sqlrows"
 )
 
 const tableName = "demo"
@@ -75,14 +76,14 @@ func watch(ctx context.Context, db *sql.DB, began time.Time) {
 			return
 		case <-ticker.C:
 		}
-		rows, err := query(ctx, db, "SHOW IMPORT JOBS")
-		if err != nil || len(rows.values) == 0 {
+		jobs, err := sqlrows.Query(ctx, db, "SHOW IMPORT JOBS")
+		if err != nil || len(jobs.Rows) == 0 {
 			continue
 		}
-		last := rows.values[len(rows.values)-1]
+		last := jobs.Maps()[len(jobs.Rows)-1]
 		fmt.Printf("   %4.0f s  job %s  %-9s %-10s %9s rows of %s\n", time.Since(began).Seconds(),
-			rows.cell(last, "Job_ID"), rows.cell(last, "Status"), rows.cell(last, "Phase"),
-			rows.cell(last, "Imported_Rows"), rows.cell(last, "Source_File_Size"))
+			last["Job_ID"], last["Status"], last["Phase"],
+			last["Imported_Rows"], last["Source_File_Size"])
 	}
 }
 
@@ -121,75 +122,24 @@ func verify(ctx context.Context, conn *sql.Conn, want dataset.Sums) error {
 	return nil
 }
 
-// grid is a result set as text.
-type grid struct {
-	columns []string
-	values  [][]string
-}
-
-func (g grid) cell(row []string, column string) string {
-	for i, name := range g.columns {
-		if name == column {
-			return row[i]
-		}
-	}
-	return ""
-}
-
-type querier interface {
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-}
-
-func query(ctx context.Context, q querier, stmt string) (grid, error) {
-	rows, err := q.QueryContext(ctx, stmt)
-	if err != nil {
-		return grid{}, err
-	}
-	defer func() { _ = rows.Close() }()
-	columns, err := rows.Columns()
-	if err != nil {
-		return grid{}, err
-	}
-	g := grid{columns: columns}
-	for rows.Next() {
-		cells := make([]sql.NullString, len(columns))
-		targets := make([]any, len(columns))
-		for i := range cells {
-			targets[i] = &cells[i]
-		}
-		if err := rows.Scan(targets...); err != nil {
-			return grid{}, err
-		}
-		row := make([]string, len(columns))
-		for i, c := range cells {
-			row[i] = c.String
-			if !c.Valid {
-				row[i] = "NULL"
-			}
-		}
-		g.values = append(g.values, row)
-	}
-	return g, rows.Err()
-}
-
 // show runs a statement and prints it with its rows, one line a column as \G does.
-func show(ctx context.Context, q querier, stmt string) error {
-	g, err := query(ctx, q, stmt)
+func show(ctx context.Context, q sqlrows.Queryer, stmt string) error {
+	r, err := sqlrows.Query(ctx, q, stmt)
 	if err != nil {
 		return fmt.Errorf("%s: %w", stmt, err)
 	}
 	fmt.Printf("\nmysql> %s\\G\n", stmt)
 	width := 0
-	for _, c := range g.columns {
+	for _, c := range r.Columns {
 		width = max(width, len(c))
 	}
-	for i, row := range g.values {
+	for i, row := range r.Rows {
 		fmt.Printf("%s %d. row %s\n", strings.Repeat("*", 27), i+1, strings.Repeat("*", 27))
-		for j, c := range g.columns {
+		for j, c := range r.Columns {
 			fmt.Printf("%*s: %s\n", width, c, row[j])
 		}
 	}
-	if len(g.values) == 0 {
+	if len(r.Rows) == 0 {
 		fmt.Println("OK")
 	}
 	return nil

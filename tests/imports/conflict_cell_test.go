@@ -10,6 +10,8 @@ import (
 
 	"github.com/go-sql-driver/mysql"
 	"github.com/stretchr/testify/require"
+
+	"github.com/sluicedb/sluice/tests/sqlrows"
 )
 
 // conflictTables are the tables of one shape, in a database of their own: judge,
@@ -218,7 +220,7 @@ func (b *conflictCell) expectedRows() (out [][]string) {
 }
 
 // sorted returns the records of a table, in an order that collations have no part in.
-func (b *conflictCell) sorted(q queryer, table string) [][]string {
+func (b *conflictCell) sorted(q sqlrows.Queryer, table string) [][]string {
 	b.t.Helper()
 	_, found, err := rows(b.t, q, "SELECT * FROM "+table+" USE INDEX ()")
 	require.NoError(b.t, err)

@@ -3,16 +3,12 @@
 package imports_test
 
 import (
-	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/go-sql-driver/mysql"
 	"github.com/stretchr/testify/require"
@@ -20,63 +16,22 @@ import (
 	"github.com/sluicedb/sluice/tests/dataset"
 	"github.com/sluicedb/sluice/tests/instance"
 	"github.com/sluicedb/sluice/tests/playground"
+	"github.com/sluicedb/sluice/tests/sqlrows"
 )
 
 func TestMain(m *testing.M) {
-	code := playground.Main(&closing{m}, playground.Options{Stores: 3})
-	os.Exit(code)
-}
-
-// closing runs the tests and then closes the Sluice that they shared, before
-// the cluster behind it goes.
-type closing struct{ m *testing.M }
-
-func (c *closing) Run() int {
-	code := c.m.Run()
-	sluice.Lock()
-	defer sluice.Unlock()
-	if sluice.instance != nil {
-		if err := sluice.instance.Close(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return max(code, 1)
-		}
-	}
-	return code
-}
-
-// sluice is the process in front of the shared cluster.
-var sluice struct {
-	sync.Mutex
-	instance *instance.Instance
+	os.Exit(playground.Main(instance.Main{M: m}, playground.Options{Stores: 3}))
 }
 
 // shared returns the Sluice that most tests use.
 func shared(t *testing.T) (*playground.Cluster, *instance.Instance) {
 	t.Helper()
 	cluster := playground.Shared(t)
-	sluice.Lock()
-	defer sluice.Unlock()
-	if sluice.instance == nil {
-		sluice.instance = startSluice(t, cluster)
-	}
-	in := sluice.instance
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Log(in.LogTail(40))
-		}
-	})
-	return cluster, in
+	return cluster, instance.Shared(t, sluiceOptions(cluster))
 }
 
-func startSluice(t *testing.T, cluster *playground.Cluster) *instance.Instance {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute) // a cold build with -race
-	defer cancel()
-	in, err := instance.Start(ctx, instance.Options{
-		TiDB: cluster.TiDB, Race: true, Import: "memory-budget = \"192MiB\"\nthreads = 4",
-	})
-	require.NoError(t, err)
-	return in
+func sluiceOptions(cluster *playground.Cluster) instance.Options {
+	return instance.Options{TiDB: cluster.TiDB, Race: true, Import: "memory-budget = \"192MiB\"\nthreads = 4"}
 }
 
 // bench is one test's database, seen through the proxy and straight.
@@ -111,14 +66,7 @@ func benchOn(t *testing.T, cluster *playground.Cluster, in *instance.Instance) *
 func ownBench(t *testing.T, opts playground.Options) *bench {
 	t.Helper()
 	cluster := playground.ForTest(t, opts)
-	in := startSluice(t, cluster)
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Log(in.LogTail(40))
-		}
-		require.NoError(t, in.Close())
-	})
-	return benchOn(t, cluster, in)
+	return benchOn(t, cluster, instance.ForTest(t, sluiceOptions(cluster)))
 }
 
 // demoFile writes a source file for the demo table and returns what a SELECT
@@ -151,38 +99,14 @@ func (b *bench) file(name, text string) string {
 	return path
 }
 
-// queryer is what *sql.DB, *sql.Conn and *sql.Tx have in common.
-type queryer interface {
-	QueryContext(context.Context, string, ...any) (*sql.Rows, error)
-}
-
-// rows returns a result as text, NULL for nil.
-func rows(t *testing.T, q queryer, query string, args ...any) (columns []string, values [][]string, err error) {
+// rows returns a result as text, NULL as "NULL".
+func rows(t *testing.T, q sqlrows.Queryer, query string, args ...any) (columns []string, values [][]string, err error) {
 	t.Helper()
-	res, err := q.QueryContext(t.Context(), query, args...)
+	r, err := sqlrows.Query(t.Context(), q, query, args...)
 	if err != nil {
 		return nil, nil, err
 	}
-	defer func() { require.NoError(t, res.Close()) }()
-	columns, err = res.Columns()
-	require.NoError(t, err)
-	for res.Next() {
-		cells := make([]sql.NullString, len(columns))
-		into := make([]any, len(columns))
-		for i := range cells {
-			into[i] = &cells[i]
-		}
-		require.NoError(t, res.Scan(into...))
-		row := make([]string, len(columns))
-		for i, c := range cells {
-			row[i] = c.String
-			if !c.Valid {
-				row[i] = "NULL"
-			}
-		}
-		values = append(values, row)
-	}
-	return columns, values, res.Err()
+	return r.Columns, r.Rows, nil
 }
 
 // query is rows through the proxy, without an error.

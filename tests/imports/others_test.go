@@ -13,6 +13,7 @@ import (
 	"github.com/sluicedb/sluice/tests/instance"
 	"github.com/sluicedb/sluice/tests/playground"
 	"github.com/sluicedb/sluice/tests/playground/fault"
+	"github.com/sluicedb/sluice/tests/sqlrows"
 )
 
 // TestRowsOfOthersAreNotEmptied: whatever others do to the table while a job
@@ -254,7 +255,7 @@ func TestTwoSluicesAtOnce(t *testing.T) {
 		var errs [2]error
 		var both sync.WaitGroup
 		start := make(chan struct{})
-		for i, proxy := range []queryer{b.proxy, second} {
+		for i, proxy := range []sqlrows.Queryer{b.proxy, second} {
 			both.Go(func() {
 				<-start
 				var values [][]string

@@ -20,6 +20,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -72,6 +73,7 @@ type Instance struct {
 	opts        Options
 	cmd         *exec.Cmd
 	exited      chan struct{}
+	killed      atomic.Bool // by Kill or Crash
 	err         error
 }
 
@@ -192,6 +194,7 @@ func (in *Instance) SortDir() string { return filepath.Join(in.Dir, "sort") }
 
 func (in *Instance) launch(ctx context.Context) error {
 	in.exited, in.err = make(chan struct{}), nil
+	in.killed.Store(false)
 	in.cmd = exec.Command(in.bin, "--config", in.config, "--print-ready")
 	in.cmd.Env = append(os.Environ(), in.opts.Env...)
 	// If this process is killed, Sluice must not survive it.
@@ -349,13 +352,16 @@ func (in *Instance) Logged(text string) ([]string, error) {
 }
 
 // Crash is Kill for those who can't wait for the end, such as OnLog.
-func (in *Instance) Crash() { _ = in.cmd.Process.Kill() }
+func (in *Instance) Crash() {
+	in.killed.Store(true)
+	_ = in.cmd.Process.Kill()
+}
 
 // Close stops Sluice, if that has not been done, and removes its directory.
 func (in *Instance) Close() error { return errors.Join(in.Stop(), os.RemoveAll(in.Dir)) }
 
 // Stop asks Sluice to stop, waits for it and keeps its directory, from which others may go on with its jobs, until
-// Close. A process that had to be killed, or that ended with an error, is reported.
+// Close. A process that had to be killed, or that ended with an error, is reported, unless Kill or Crash ended it.
 func (in *Instance) Stop() error {
 	_ = in.cmd.Process.Signal(syscall.SIGTERM)
 	var err error
@@ -363,7 +369,7 @@ func (in *Instance) Stop() error {
 	defer timer.Stop()
 	select {
 	case <-in.exited:
-		if in.err != nil {
+		if in.err != nil && !in.killed.Load() {
 			err = fmt.Errorf("sluice: %w\n%s", in.err, in.LogTail(20))
 		}
 	case <-timer.C:

@@ -24,6 +24,7 @@ import (
 	"github.com/sluicedb/sluice/importcore/source"
 	"github.com/sluicedb/sluice/tests/mariadb"
 	"github.com/sluicedb/sluice/tests/playground"
+	"github.com/sluicedb/sluice/tests/sqlrows"
 )
 
 func TestMain(m *testing.M) {
@@ -81,29 +82,9 @@ func (s *server) rows(query string) []string {
 
 func rowsOf(t testing.TB, db *sql.DB, query string) []string {
 	t.Helper()
-	res, err := db.QueryContext(t.Context(), query)
+	r, err := sqlrows.Query(t.Context(), db, query)
 	require.NoError(t, err, query)
-	defer res.Close()
-	columns, err := res.Columns()
-	require.NoError(t, err)
-	all := []string{}
-	for res.Next() {
-		values := make([]sql.NullString, len(columns))
-		into := make([]any, len(columns))
-		for i := range values {
-			into[i] = &values[i]
-		}
-		require.NoError(t, res.Scan(into...))
-		texts := make([]string, len(columns))
-		for i, v := range values {
-			if texts[i] = v.String; !v.Valid {
-				texts[i] = "NULL"
-			}
-		}
-		all = append(all, strings.Join(texts, "|"))
-	}
-	require.NoError(t, res.Err())
-	return all
+	return r.Lines()
 }
 
 // open opens a target at the server, or at a relay to it.

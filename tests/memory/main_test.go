@@ -14,6 +14,7 @@ import (
 
 	"github.com/sluicedb/sluice/tests/instance"
 	"github.com/sluicedb/sluice/tests/playground"
+	"github.com/sluicedb/sluice/tests/sqlrows"
 )
 
 func TestMain(m *testing.M) {
@@ -126,39 +127,19 @@ func (b *bench) file(name string, write func(f *os.File) error) string {
 // text returns one row of text, asked from TiDB itself.
 func (b *bench) text(query string, args ...any) []string {
 	b.t.Helper()
-	rows, err := b.direct.QueryContext(b.t.Context(), query, args...)
+	r, err := sqlrows.Query(b.t.Context(), b.direct, query, args...)
 	require.NoError(b.t, err, query)
-	defer func() { require.NoError(b.t, rows.Close()) }()
-	columns, err := rows.Columns()
-	require.NoError(b.t, err)
-	require.True(b.t, rows.Next(), "%s: no row: %v", query, rows.Err())
-	cells, into := make([]sql.NullString, len(columns)), make([]any, len(columns))
-	for i := range cells {
-		into[i] = &cells[i]
-	}
-	require.NoError(b.t, rows.Scan(into...))
-	out := make([]string, len(columns))
-	for i := range cells {
-		out[i] = cells[i].String
-	}
-	return out
+	require.Len(b.t, r.Rows, 1, query)
+	return r.Rows[0]
 }
 
 // start begins a detached import and returns the job's id.
 func (b *bench) start(stmt string) string {
 	b.t.Helper()
-	rows, err := b.db.QueryContext(b.t.Context(), stmt)
+	r, err := sqlrows.Query(b.t.Context(), b.db, stmt)
 	require.NoError(b.t, err, stmt)
-	defer func() { require.NoError(b.t, rows.Close()) }()
-	columns, err := rows.Columns()
-	require.NoError(b.t, err)
-	require.True(b.t, rows.Next(), "%v", rows.Err())
-	cells, into := make([]sql.NullString, len(columns)), make([]any, len(columns))
-	for i := range cells {
-		into[i] = &cells[i]
-	}
-	require.NoError(b.t, rows.Scan(into...))
-	return cells[0].String
+	require.Len(b.t, r.Rows, 1, stmt)
+	return r.Rows[0][0]
 }
 
 // jobTimeout is long enough for any machine.

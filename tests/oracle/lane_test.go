@@ -16,6 +16,7 @@ import (
 
 	"github.com/sluicedb/sluice/tests/instance"
 	"github.com/sluicedb/sluice/tests/playground"
+	"github.com/sluicedb/sluice/tests/sqlrows"
 )
 
 // lane is what one shape at a time is judged on: a database with a session
@@ -187,31 +188,17 @@ func (l *lane) exec(t *testing.T, stmt string) {
 // query returns a result as text; NULL is nil.
 func (l *lane) query(t *testing.T, c *sql.Conn, stmt string) ([]string, [][]value, error) {
 	t.Helper()
-	result, err := c.QueryContext(t.Context(), stmt)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer result.Close()
-	columns, err := result.Columns()
-	require.NoError(t, err)
-	var rows [][]value
-	for result.Next() {
-		cells, into := make([]sql.NullString, len(columns)), make([]any, len(columns))
-		for i := range cells {
-			into[i] = &cells[i]
-		}
-		if err := result.Scan(into...); err != nil {
-			return nil, nil, err
-		}
-		row := make([]value, len(columns))
-		for i, c := range cells {
-			if c.Valid {
-				row[i] = text(c.String)
+	columns, cells, err := sqlrows.Cells(t.Context(), c, stmt)
+	rows := make([][]value, len(cells))
+	for i, row := range cells {
+		rows[i] = make([]value, len(row))
+		for c, cell := range row {
+			if cell.Valid {
+				rows[i][c] = text(cell.String)
 			}
 		}
-		rows = append(rows, row)
 	}
-	return columns, rows, result.Err()
+	return columns, rows, err
 }
 
 // mustQuery is query on TiDB without an error.

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/sluicedb/sluice/tests/playground"
+	"github.com/sluicedb/sluice/tests/sqlrows"
 )
 
 func TestMain(m *testing.M) {
@@ -36,27 +37,7 @@ func exec(t *testing.T, db execer, statements ...string) {
 // rows returns a result as text, NULL as "NULL".
 func rows(t *testing.T, db *sql.DB, query string) [][]string {
 	t.Helper()
-	res, err := db.QueryContext(t.Context(), query)
+	r, err := sqlrows.Query(t.Context(), db, query)
 	require.NoError(t, err, query)
-	defer res.Close()
-	columns, err := res.Columns()
-	require.NoError(t, err)
-	out := [][]string{}
-	for res.Next() {
-		cells, targets := make([]sql.NullString, len(columns)), make([]any, len(columns))
-		for i := range cells {
-			targets[i] = &cells[i]
-		}
-		require.NoError(t, res.Scan(targets...))
-		row := make([]string, len(columns))
-		for i, cell := range cells {
-			row[i] = "NULL"
-			if cell.Valid {
-				row[i] = cell.String
-			}
-		}
-		out = append(out, row)
-	}
-	require.NoError(t, res.Err(), query)
-	return out
+	return r.Rows
 }

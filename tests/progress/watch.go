@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/sluicedb/sluice/tests/sqlrows"
 )
 
 // warmUps are the rows of jobs that run before, as parts of the watched ones': from them Sluice learns what the
@@ -191,29 +193,17 @@ func killAndLeave(_ context.Context, b *bench, w *watched) error {
 }
 
 // show returns the only row of a result by column name; NULL is "".
-func show(ctx context.Context, db *sql.DB, stmt string) (_ map[string]string, err error) {
-	rows, err := db.QueryContext(ctx, stmt)
-	if err != nil {
+func show(ctx context.Context, db *sql.DB, stmt string) (map[string]string, error) {
+	columns, cells, err := sqlrows.Cells(ctx, db, stmt)
+	switch {
+	case err != nil:
 		return nil, fmt.Errorf("%s: %w", strings.Fields(stmt)[0], err)
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	columns, err := rows.Columns()
-	if err != nil {
-		return nil, err
-	}
-	if !rows.Next() {
-		return nil, errors.Join(fmt.Errorf("%s: no row", stmt), rows.Err())
-	}
-	cells, into := make([]sql.NullString, len(columns)), make([]any, len(columns))
-	for i := range cells {
-		into[i] = &cells[i]
-	}
-	if err := rows.Scan(into...); err != nil {
-		return nil, err
+	case len(cells) != 1:
+		return nil, fmt.Errorf("%s: %d rows, not one", stmt, len(cells))
 	}
 	row := map[string]string{}
 	for i, c := range columns {
-		row[c] = cells[i].String
+		row[c] = cells[0][i].String
 	}
-	return row, rows.Err()
+	return row, nil
 }

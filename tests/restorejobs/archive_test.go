@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicedb/sluice/tests/brarchive"
+	"github.com/sluicedb/sluice/tests/instance"
 	"github.com/sluicedb/sluice/tests/playground"
 )
 
@@ -191,8 +192,7 @@ func TestRestoreEncryptedArchive(t *testing.T) {
 func TestEncryptedRestoreIsTakenOver(t *testing.T) {
 	t.Parallel()
 	heir := newBench(t)
-	first := start(t, playground.Shared(t))
-	t.Cleanup(func() { _ = first.Close() }) // it has been killed
+	first := instance.ForTest(t, sluiceAt(playground.Shared(t)))
 	b := benchOn(t, playground.Shared(t), first)
 	_, err := b.direct.ExecContext(t.Context(), b.own("CREATE DATABASE `$_a`"))
 	require.NoError(t, err)

@@ -81,9 +81,7 @@ func TestRestoreFromObjectStores(t *testing.T) {
 func TestRestoreWhileTheStoreIsAway(t *testing.T) {
 	t.Parallel()
 	pg := playground.Shared(t)
-	in, err := instance.Start(t.Context(), instance.Options{TiDB: pg.TiDB, Import: "memory-budget = \"224MiB\"\n[storage]\npatience = \"1s\""})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, in.Close()) })
+	in := instance.ForTest(t, instance.Options{TiDB: pg.TiDB, Import: "memory-budget = \"224MiB\"\n[storage]\npatience = \"1s\""})
 	b := benchOn(t, pg, in)
 	store := s3store.Start(t)
 	b.dump()

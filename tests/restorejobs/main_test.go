@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -18,56 +17,16 @@ import (
 
 	"github.com/sluicedb/sluice/tests/instance"
 	"github.com/sluicedb/sluice/tests/playground"
+	"github.com/sluicedb/sluice/tests/sqlrows"
 )
 
-func TestMain(m *testing.M) { os.Exit(playground.Main(&closing{m}, playground.Options{Stores: 3})) }
-
-// closing runs the tests and then closes the Sluice that they shared.
-type closing struct{ m *testing.M }
-
-func (c *closing) Run() int {
-	code := c.m.Run()
-	sluice.Lock()
-	defer sluice.Unlock()
-	if sluice.instance != nil {
-		if err := sluice.instance.Close(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return max(code, 1)
-		}
-	}
-	return code
+func TestMain(m *testing.M) {
+	os.Exit(playground.Main(instance.Main{M: m}, playground.Options{Stores: 3}))
 }
 
-// sluice is the process in front of the shared cluster.
-var sluice struct {
-	sync.Mutex
-	instance *instance.Instance
-}
-
-func shared(t *testing.T) *instance.Instance {
-	t.Helper()
-	cluster := playground.Shared(t)
-	sluice.Lock()
-	defer sluice.Unlock()
-	if sluice.instance == nil {
-		sluice.instance = start(t, cluster)
-	}
-	in := sluice.instance
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Log(in.LogTail(40))
-		}
-	})
-	return in
-}
-
-func start(t *testing.T, cluster *playground.Cluster) *instance.Instance {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute) // a cold build with -race
-	defer cancel()
-	in, err := instance.Start(ctx, instance.Options{TiDB: cluster.TiDB, Race: true, Import: "memory-budget = \"224MiB\"\nthreads = 4"})
-	require.NoError(t, err)
-	return in
+// sluiceAt says how the Sluice in front of a cluster runs.
+func sluiceAt(cluster *playground.Cluster) instance.Options {
+	return instance.Options{TiDB: cluster.TiDB, Race: true, Import: "memory-budget = \"224MiB\"\nthreads = 4"}
 }
 
 // bench is one test's dump and its databases, whose names begin with name.
@@ -83,8 +42,8 @@ type bench struct {
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	in := shared(t)
-	return benchOn(t, playground.Shared(t), in)
+	cluster := playground.Shared(t)
+	return benchOn(t, cluster, instance.Shared(t, sluiceAt(cluster)))
 }
 
 func benchOn(t *testing.T, cluster *playground.Cluster, in *instance.Instance) *bench {
@@ -160,46 +119,19 @@ func (b *bench) row(stmt string) map[string]string {
 // table runs a statement and returns its rows by column. NULL is "NULL".
 func (b *bench) table(db *sql.DB, stmt string) []map[string]string {
 	b.t.Helper()
-	columns, rows := b.query(db, stmt)
-	out := make([]map[string]string, len(rows))
-	for i, row := range rows {
-		out[i] = map[string]string{}
-		for c, name := range columns {
-			out[i][name] = row[c]
-		}
-	}
-	return out
+	return b.query(db, stmt).Maps()
 }
 
 func (b *bench) rows(db *sql.DB, stmt string) [][]string {
 	b.t.Helper()
-	_, rows := b.query(db, stmt)
-	return rows
+	return b.query(db, stmt).Rows
 }
 
-func (b *bench) query(db *sql.DB, stmt string) (columns []string, out [][]string) {
+func (b *bench) query(db *sql.DB, stmt string) *sqlrows.Result {
 	b.t.Helper()
-	rows, err := db.QueryContext(context.WithoutCancel(b.t.Context()), b.own(stmt))
+	r, err := sqlrows.Query(context.WithoutCancel(b.t.Context()), db, b.own(stmt))
 	require.NoError(b.t, err, stmt)
-	defer func() { require.NoError(b.t, rows.Close()) }()
-	columns, err = rows.Columns()
-	require.NoError(b.t, err)
-	for rows.Next() {
-		values, to := make([]sql.NullString, len(columns)), make([]any, len(columns))
-		for i := range values {
-			to[i] = &values[i]
-		}
-		require.NoError(b.t, rows.Scan(to...))
-		row := make([]string, len(columns))
-		for i, v := range values {
-			if row[i] = v.String; !v.Valid {
-				row[i] = "NULL"
-			}
-		}
-		out = append(out, row)
-	}
-	require.NoError(b.t, rows.Err(), stmt)
-	return columns, out
+	return r
 }
 
 // fails makes sure that a statement fails with a code and all of some texts.

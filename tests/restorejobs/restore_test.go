@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluicedb/sluice/tests/instance"
 	"github.com/sluicedb/sluice/tests/playground"
 )
 
@@ -18,8 +19,9 @@ func TestRestore(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.dump()
-	columns, rows := b.query(b.proxy, "RESTORE DATABASE `$_a` FROM 'local://@dir' CONCURRENCY = 2 CHECKSUM = TRUE")
-	require.Equal(t, []string{"Destination", "Size", "BackupTS", "Cluster TS", "Queue Time", "Execution Time"}, columns)
+	restored := b.query(b.proxy, "RESTORE DATABASE `$_a` FROM 'local://@dir' CONCURRENCY = 2 CHECKSUM = TRUE")
+	require.Equal(t, []string{"Destination", "Size", "BackupTS", "Cluster TS", "Queue Time", "Execution Time"}, restored.Columns)
+	rows := restored.Rows
 	require.Len(t, rows, 1)
 	require.Equal(t, "local://"+b.dir, rows[0][0])
 	require.NotEqual(t, "0", rows[0][1])
@@ -43,7 +45,7 @@ func TestRestore(t *testing.T) {
 	require.Equal(t, "100", jobs[0]["Progress_Pct"])
 	id := jobs[0]["Job_ID"]
 
-	columns, _ = b.query(b.proxy, "SHOW RESTORES LIKE 'none'")
+	columns := b.query(b.proxy, "SHOW RESTORES LIKE 'none'").Columns
 	require.Equal(t, []string{"Id", "Destination", "State", "Progress", "Queue_time", "Execution_time", "Finish_time", "Connection", "Message"}, columns[:9])
 	restore := b.row("SHOW RESTORES WHERE Id = " + id + " AND Progress > 99.5 AND Queue_time <= Finish_time AND Connection > 0 AND Cluster_TS > Tables")
 	require.Equal(t, "finished", restore["State"])
@@ -313,8 +315,7 @@ func TestRestorePrivileges(t *testing.T) {
 func TestRestoreIsTakenOver(t *testing.T) {
 	t.Parallel()
 	heir := newBench(t)
-	first := start(t, playground.Shared(t))
-	t.Cleanup(func() { _ = first.Close() }) // it has been killed
+	first := instance.ForTest(t, sluiceAt(playground.Shared(t)))
 	b := benchOn(t, playground.Shared(t), first)
 	b.slowDump()
 	b.file("$_a.s-schema.sql", "CREATE TABLE `s` (`a` INT PRIMARY KEY);\n")

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicedb/sluice/tests/brarchive"
+	"github.com/sluicedb/sluice/tests/instance"
 	"github.com/sluicedb/sluice/tests/peers"
 	"github.com/sluicedb/sluice/tests/playground"
 )
@@ -152,9 +153,7 @@ func roundTrips(t *testing.T, from *bench) {
 	bin, err := peers.BuildBR(t.Context())
 	require.NoError(t, err)
 	cluster := playground.ForTest(t, playground.Options{Stores: 3})
-	sluice := start(t, cluster)
-	t.Cleanup(func() { require.NoError(t, sluice.Close()) })
-	empty := benchOn(t, cluster, sluice)
+	empty := benchOn(t, cluster, instance.ForTest(t, sluiceAt(cluster)))
 	const live = "everything"
 	tables := brarchive.Every(t, from.direct, live)
 	before := from.othersOf(from.direct, live, tables)

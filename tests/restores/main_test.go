@@ -21,6 +21,7 @@ import (
 	"github.com/sluicedb/sluice/importcore/restore"
 	"github.com/sluicedb/sluice/tests/mariadb"
 	"github.com/sluicedb/sluice/tests/playground"
+	"github.com/sluicedb/sluice/tests/sqlrows"
 )
 
 func TestMain(m *testing.M) {
@@ -85,31 +86,11 @@ func (b *bench) rows(query string) []string {
 }
 
 // rowsFrom is rows of another server.
-func (b *bench) rowsFrom(db *sql.DB, query string) (list []string) {
+func (b *bench) rowsFrom(db *sql.DB, query string) []string {
 	b.t.Helper()
-	rows, err := db.QueryContext(b.t.Context(), b.own(query))
+	r, err := sqlrows.Query(b.t.Context(), db, b.own(query))
 	require.NoError(b.t, err, query)
-	defer func() { require.NoError(b.t, rows.Close()) }()
-	columns, err := rows.Columns()
-	require.NoError(b.t, err)
-	for rows.Next() {
-		values := make([]sql.NullString, len(columns))
-		into := make([]any, len(columns))
-		for i := range values {
-			into[i] = &values[i]
-		}
-		require.NoError(b.t, rows.Scan(into...))
-		var text []string
-		for _, v := range values {
-			if !v.Valid {
-				v.String = "NULL"
-			}
-			text = append(text, v.String)
-		}
-		list = append(list, strings.Join(text, "|"))
-	}
-	require.NoError(b.t, rows.Err())
-	return list
+	return r.Lines()
 }
 
 // task restores everything that the folder holds.

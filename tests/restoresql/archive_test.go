@@ -22,7 +22,7 @@ func TestArchive(t *testing.T) {
 	maria := newBench(t, onMariaDB(t))
 	maria.fails(maria.proxy, "RESTORE DATABASE `$_a` AS `$_b`"+from, 8173, "`$_b`.`odd`: the expression in index expression_index")
 	require.Empty(t, maria.databases())
-	all, _ := maria.rows(maria.proxy, "RESTORE DATABASE `$_a` AS `$_b`"+from+" FILTER = '!*.odd'")
+	all := maria.query(maria.proxy, "RESTORE DATABASE `$_a` AS `$_b`"+from+" FILTER = '!*.odd'").Maps()
 	require.Equal(t, fmt.Sprint(made.BackupTS), all[0]["BackupTS"])
 	require.Equal(t, []string{`1|x|1577934245.678|{"k": [1]}|101`, "2|NULL|NULL|NULL|NULL", `3|ü|NULL|"s"|3`},
 		maria.column(maria.direct, "SELECT a, b, UNIX_TIMESTAMP(c), d, HEX(e) FROM `$_b`.t ORDER BY a"))

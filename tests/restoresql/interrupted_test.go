@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/sluicedb/sluice/tests/instance"
 )
 
 // onBoth runs a test in front of each kind of server; backend is the option that has rows go in by SQL.
@@ -73,8 +75,7 @@ func TestCancelled(t *testing.T) {
 func TestKilled(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *server, backend string) {
 		heir := newBench(t, s)
-		first := start(t, s)
-		t.Cleanup(func() { _ = first.Close() }) // it has been killed
+		first := instance.ForTest(t, sluiceAt(s))
 		b := benchOn(t, s, first)
 		b.manyRows()
 		heir.exec("CREATE DATABASE `$_a`", "CREATE TABLE `$_a`.t (a INT, b VARCHAR(2000), UNIQUE KEY (a))")

@@ -21,32 +21,11 @@ import (
 	"github.com/sluicedb/sluice/tests/instance"
 	"github.com/sluicedb/sluice/tests/mariadb"
 	"github.com/sluicedb/sluice/tests/playground"
+	"github.com/sluicedb/sluice/tests/sqlrows"
 )
 
 func TestMain(m *testing.M) {
-	os.Exit(playground.Main(&closing{mariadb.Main{M: m}}, playground.Options{}))
-}
-
-// closing runs the tests and then closes the Sluices that they shared.
-type closing struct{ m mariadb.Runner }
-
-func (c *closing) Run() int {
-	code := c.m.Run()
-	sluices.Lock()
-	defer sluices.Unlock()
-	for _, in := range sluices.of {
-		if err := in.Close(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			code = max(code, 1)
-		}
-	}
-	return code
-}
-
-// sluices are the processes that tests share, by the address of what is behind them.
-var sluices struct {
-	sync.Mutex
-	of map[string]*instance.Instance
+	os.Exit(playground.Main(instance.Main{M: mariadb.Main{M: m}}, playground.Options{}))
 }
 
 // server is what is behind a Sluice.
@@ -124,26 +103,12 @@ type bench struct {
 
 func newBench(t *testing.T, s *server) *bench {
 	t.Helper()
-	sluices.Lock()
-	defer sluices.Unlock()
-	in := sluices.of[s.addr]
-	if in == nil {
-		in = start(t, s)
-		if sluices.of == nil {
-			sluices.of = map[string]*instance.Instance{}
-		}
-		sluices.of[s.addr] = in
-	}
-	return benchOn(t, s, in)
+	return benchOn(t, s, instance.Shared(t, sluiceAt(s)))
 }
 
-func start(t *testing.T, s *server) *instance.Instance {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute) // a cold build with -race
-	defer cancel()
-	in, err := instance.Start(ctx, instance.Options{TiDB: s.addr, Race: true, Import: "memory-budget = \"224MiB\"\nthreads = 4"})
-	require.NoError(t, err)
-	return in
+// sluiceAt says how the Sluice in front of a server runs.
+func sluiceAt(s *server) instance.Options {
+	return instance.Options{TiDB: s.addr, Race: true, Import: "memory-budget = \"224MiB\"\nthreads = 4"}
 }
 
 func benchOn(t *testing.T, s *server, in *instance.Instance) *bench {
@@ -153,9 +118,6 @@ func benchOn(t *testing.T, s *server, in *instance.Instance) *bench {
 	require.NoError(t, err)
 	b := &bench{t: t, name: name, sluice: in, proxy: proxy, direct: s.open(t), dir: t.TempDir()}
 	t.Cleanup(func() {
-		if t.Failed() {
-			t.Log(in.LogTail(40))
-		}
 		for _, db := range b.databases() {
 			_, err := b.direct.ExecContext(context.WithoutCancel(t.Context()), "DROP DATABASE `"+db+"`")
 			require.NoError(t, err)
@@ -190,36 +152,18 @@ func (b *bench) exec(statements ...string) {
 	}
 }
 
-// rows runs a statement and returns its rows by column. NULL is "NULL".
-func (b *bench) rows(db *sql.DB, stmt string) (out []map[string]string, columns []string) {
+// query runs a statement and returns its rows.
+func (b *bench) query(db *sql.DB, stmt string) *sqlrows.Result {
 	b.t.Helper()
-	rows, err := db.QueryContext(context.WithoutCancel(b.t.Context()), b.own(stmt))
+	r, err := sqlrows.Query(context.WithoutCancel(b.t.Context()), db, b.own(stmt))
 	require.NoError(b.t, err, stmt)
-	defer func() { require.NoError(b.t, rows.Close()) }()
-	columns, err = rows.Columns()
-	require.NoError(b.t, err)
-	for rows.Next() {
-		values, to := make([]sql.NullString, len(columns)), make([]any, len(columns))
-		for i := range values {
-			to[i] = &values[i]
-		}
-		require.NoError(b.t, rows.Scan(to...))
-		row := map[string]string{}
-		for i, v := range values {
-			if row[columns[i]] = v.String; !v.Valid {
-				row[columns[i]] = "NULL"
-			}
-		}
-		out = append(out, row)
-	}
-	require.NoError(b.t, rows.Err(), stmt)
-	return out, columns
+	return r
 }
 
 // row is the one row of a statement's answer, through the proxy.
 func (b *bench) row(stmt string) map[string]string {
 	b.t.Helper()
-	all, _ := b.rows(b.proxy, stmt)
+	all := b.query(b.proxy, stmt).Maps()
 	require.Len(b.t, all, 1, stmt)
 	return all[0]
 }
@@ -227,16 +171,7 @@ func (b *bench) row(stmt string) map[string]string {
 // column is a statement's rows, fields separated by "|".
 func (b *bench) column(db *sql.DB, stmt string) []string {
 	b.t.Helper()
-	all, columns := b.rows(db, stmt)
-	out := make([]string, len(all))
-	for i, row := range all {
-		var fields []string
-		for _, c := range columns {
-			fields = append(fields, row[c])
-		}
-		out[i] = strings.Join(fields, "|")
-	}
-	return out
+	return b.query(db, stmt).Lines()
 }
 
 // fails makes sure that a statement fails with a code and all of some texts.

@@ -28,7 +28,7 @@ func TestMariaDB(t *testing.T) {
 	require.Contains(t, b.column(b.proxy, "SELECT VERSION()")[0], "MariaDB")
 	b.dump()
 	items := map[string]int{}
-	all, _ := b.rows(b.proxy, "EXPLAIN RESTORE DATABASE `$_a` FROM '@dir'")
+	all := b.query(b.proxy, "EXPLAIN RESTORE DATABASE `$_a` FROM '@dir'").Maps()
 	for _, row := range all {
 		require.NotEqual(t, "critical", row["Status"], row)
 		items[row["Item"]]++
@@ -37,7 +37,8 @@ func TestMariaDB(t *testing.T) {
 	require.Equal(t, 1, items["sequence"])
 	require.Empty(t, b.databases())
 
-	all, columns := b.rows(b.proxy, "RESTORE DATABASE `$_a` FROM 'local://@dir' CHECKSUM = TRUE")
+	restored := b.query(b.proxy, "RESTORE DATABASE `$_a` FROM 'local://@dir' CHECKSUM = TRUE")
+	all, columns := restored.Maps(), restored.Columns
 	require.Equal(t, []string{"Destination", "Size", "BackupTS", "Cluster TS", "Queue Time", "Execution Time"}, columns)
 	require.Equal(t, "0", all[0]["Cluster TS"])
 	require.Equal(t, []string{"1|x|2", "2|NULL|3", "3|z|4"}, b.column(b.direct, "SELECT * FROM `$_a`.t ORDER BY a"))
@@ -47,13 +48,13 @@ func TestMariaDB(t *testing.T) {
 	b.exec("INSERT INTO `$_a`.u (c) VALUES (NULL)")
 	require.Equal(t, []string{"50"}, b.column(b.direct, "SELECT MAX(a) FROM `$_a`.u"))
 
-	jobs, _ := b.rows(b.proxy, "SHOW IMPORT JOBS WHERE Target_Table = '`$_a`'")
+	jobs := b.query(b.proxy, "SHOW IMPORT JOBS WHERE Target_Table = '`$_a`'").Maps()
 	require.Len(t, jobs, 1)
 	require.Equal(t, "finished", jobs[0]["Status"])
 	require.Equal(t, "5", jobs[0]["Imported_Rows"])
 	id := jobs[0]["Job_ID"]
 	require.Equal(t, "finished", b.row("SHOW RESTORES LIKE '" + id + "'")["State"])
-	tables, _ := b.rows(b.proxy, "SHOW IMPORT JOB "+id+" TABLES")
+	tables := b.query(b.proxy, "SHOW IMPORT JOB "+id+" TABLES").Maps()
 	require.Len(t, tables, 4)
 
 	// Tables that hold rows take more, unless keys collide.

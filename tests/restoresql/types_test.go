@@ -22,7 +22,7 @@ func TestExistingTable(t *testing.T) {
 		require.Equal(t, []string{"0"}, b.column(b.direct, "SELECT COUNT(*) FROM `$_a`.t"))
 
 		b.exec("RESTORE DATABASE `$_a` FROM '@dir' SKIP_SCHEMA_FILES = TRUE" + backend)
-		jobs, _ := b.rows(b.proxy, "SHOW IMPORT JOBS WHERE Target_Table = '`$_a`' AND Status = 'finished'")
+		jobs := b.query(b.proxy, "SHOW IMPORT JOBS WHERE Target_Table = '`$_a`' AND Status = 'finished'").Maps()
 		require.Len(t, jobs, 1)
 		require.Contains(t, jobs[0]["Result_Message"], b.own("table `$_a`.`t`: the server has warned"))
 		require.Contains(t, jobs[0]["Result_Message"], "'b'")
@@ -31,7 +31,7 @@ func TestExistingTable(t *testing.T) {
 		b.exec("DROP TABLE `$_a`.t", "CREATE TABLE `$_a`.t (z INT DEFAULT 9, v TEXT, g INT AS (a + 1), d DOUBLE, c DATETIME(6), a BIGINT, b DECIMAL(12,4)) CHARSET=utf8mb4")
 		b.exec("RESTORE DATABASE `$_a` FROM '@dir'" + backend)
 		require.Equal(t, []string{"9|x  |2|0.1|2024-01-02 03:04:05.678000|1|1.0050"}, b.column(b.direct, "SELECT * FROM `$_a`.t"))
-		jobs, _ = b.rows(b.proxy, "SHOW IMPORT JOBS WHERE Target_Table = '`$_a`' AND Status = 'finished'")
+		jobs = b.query(b.proxy, "SHOW IMPORT JOBS WHERE Target_Table = '`$_a`' AND Status = 'finished'").Maps()
 		require.Len(t, jobs, 2)
 		require.False(t, strings.Contains(jobs[0]["Result_Message"], "warned") && strings.Contains(jobs[1]["Result_Message"], "warned"))
 	})
