@@ -244,9 +244,6 @@ func checkOptionsBySQL(o *sqlext.RestoreOptions) error {
 			return notSupportedYet(strings.ToUpper(name) + " for rows that go in by SQL")
 		}
 	}
-	if o.Job.MaxErrors != 0 {
-		return notSupportedYet("MAX_ERRORS for rows that go in by SQL")
-	}
 	if o.Job.OnDuplicate == sqlext.DuplicateCapture {
 		return notSupportedYet("ON_DUPLICATE = CAPTURE for rows that go in by SQL")
 	}

@@ -70,8 +70,8 @@ func (c *Collector) Resume(ctx context.Context, p Progress) error {
 // are Resume's.
 func (c *Collector) Keep(counted int64) error {
 	c.counted = counted
-	if counted > 0 && c.limit.count(counted) > c.limit.most {
-		return newLimitError(c.limit.most, c.first)
+	if counted > 0 && c.limit.Count(counted) > c.limit.most {
+		return c.Exceeded()
 	}
 	return nil
 }
@@ -228,14 +228,29 @@ func (c *Collector) Add(ctx context.Context, r Record) error { return c.take(ctx
 // Note is Add for a record that the user has asked for: it never passes the limit.
 func (c *Collector) Note(ctx context.Context, r Record) error { return c.take(ctx, r, false) }
 
+// Known is Note for a record that the limit has counted already.
+func (c *Collector) Known(ctx context.Context, r Record) error {
+	c.remember(r)
+	c.counted++
+	return c.take(ctx, r, false)
+}
+
+// Exceeded is the error of a job with more bad rows than it may have. It describes the first ones that the collector was given.
+func (c *Collector) Exceeded() *LimitError { return newLimitError(c.limit.most, c.first) }
+
+// remember keeps a record for the job's error, if it is one of the first.
+func (c *Collector) remember(r Record) {
+	if len(c.first) < maxFirst {
+		c.first = append(c.first, r)
+	}
+}
+
 func (c *Collector) take(ctx context.Context, r Record, limited bool) error {
 	var all int64 // bad rows of the job
 	if limited {
-		if len(c.first) < maxFirst {
-			c.first = append(c.first, r)
-		}
-		if all = c.limit.count(1); all > c.limit.most+1 { // another one has recorded the one too many
-			return newLimitError(c.limit.most, c.first)
+		c.remember(r)
+		if all = c.limit.Count(1); all > c.limit.most+1 { // another one has recorded the one too many
+			return c.Exceeded()
 		}
 		c.counted++
 	}
@@ -246,7 +261,7 @@ func (c *Collector) take(ctx context.Context, r Record, limited bool) error {
 		if err := c.Flush(ctx); err != nil {
 			return err
 		}
-		return newLimitError(c.limit.most, c.first)
+		return c.Exceeded()
 	}
 	if len(c.batch) >= batchRecords || c.bytes >= batchBytes {
 		return c.Flush(ctx)

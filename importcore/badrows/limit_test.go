@@ -86,3 +86,22 @@ func TestSharedLimitGoesOn(t *testing.T) {
 	require.Empty(t, over.First)
 	require.EqualError(t, err, "more than 5 rows can't be imported (max_errors = 5)")
 }
+
+// TestKnown: a record that the limit has counted already is kept and described, and not counted once more.
+func TestKnown(t *testing.T) {
+	t.Parallel()
+	all, sink := NewLimit(1), &memory{}
+	require.EqualValues(t, 2, all.Count(2))
+	c := NewShared(all, sink)
+	for line := range int64(7) {
+		require.NoError(t, c.Known(t.Context(), Record{File: "f", Line: line + 1}))
+	}
+	require.NoError(t, c.Flush(t.Context()))
+	require.EqualValues(t, 7, len(sink.records))
+	require.EqualValues(t, 7, c.Counted())
+	require.EqualValues(t, 1, all.Count(-1))
+	err := c.Exceeded()
+	require.EqualValues(t, 1, err.Limit)
+	require.Len(t, err.First, maxFirst)
+	require.ErrorContains(t, err, "line 5")
+}

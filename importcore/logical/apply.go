@@ -86,15 +86,17 @@ func (l *lane) try(ctx context.Context, s *sqlconn.Session, block fedBlock, unsu
 	return &next, l.ledger.advance(s, l.row, next.state.encode())
 }
 
-// allowed ends the import when more rows are to be left out than may be.
+// allowed counts the rows that a try of the batch leaves out, as far as an earlier try hasn't, and ends the import when there are too many.
 func (l *lane) allowed(out *outcome) error {
-	if len(out.rejects) == 0 {
-		return nil
-	}
-	l.rejected.Lock()
-	defer l.rejected.Unlock()
-	if l.rejected.n+int64(len(out.rejects)) > l.task.MaxErrors {
-		return &tooMany{rejects: out.rejects}
+	for len(l.counted) < len(out.rejects) {
+		most := l.task.ErrorLimit.Most()
+		all := l.leftOut(1)
+		if all <= most+1 { // or another one has the one too many
+			l.counted = append(l.counted, out.rejects[len(l.counted)])
+		}
+		if all > most {
+			return &tooMany{}
+		}
 	}
 	return nil
 }
@@ -104,9 +106,8 @@ func (l *lane) keep(before Counts, out outcome) {
 	did := l.row.state.Counts // and not out's: an earlier try may have been the one
 	did.Rows, did.Bytes, did.Ignored, did.Replaced = did.Rows-before.Rows, did.Bytes-before.Bytes, did.Ignored-before.Ignored, did.Replaced-before.Replaced
 	did.Rejected, did.Warnings = did.Rejected-before.Rejected, did.Warnings-before.Warnings
-	l.rejected.Lock()
-	l.rejected.n += did.Rejected
-	l.rejected.Unlock()
+	l.leftOut(did.Rejected - int64(len(l.counted))) // an earlier try may have met others
+	l.counted = nil
 	l.samples.Lock()
 	if room := maxSamples - len(l.samples.texts); room > 0 {
 		l.samples.texts = append(l.samples.texts, out.samples[:min(room, len(out.samples))]...)
@@ -136,11 +137,13 @@ func (l *lane) insert(s *sqlconn.Session, block fedBlock, lo, hi int, out *outco
 	case hi-lo == 1:
 		return l.badRow(block, lo, err, out)
 	}
-	from, to := lo, (lo+hi)/2
+	parts := [][2]int{{lo, (lo + hi) / 2}, {(lo + hi) / 2, hi}}
 	if n := rowNamed(serverText(err)); n > 0 && n <= hi-lo {
-		from, to = lo+n-1, lo+n
+		// Of many bad rows each would cost the text of all behind it, if these weren't divided too.
+		from, to := lo+n-1, lo+n
+		parts = [][2]int{{lo, from}, {from, to}, {to, (to + hi) / 2}, {(to + hi) / 2, hi}}
 	}
-	for _, part := range [][2]int{{lo, from}, {from, to}, {to, hi}} {
+	for _, part := range parts {
 		if err := l.insert(s, block, part[0], part[1], out); err != nil {
 			return err
 		}
@@ -221,7 +224,7 @@ func (l *lane) badRow(block fedBlock, at int, serverErr error, out *outcome) err
 			}
 		}
 	}
-	if l.task.MaxErrors <= 0 || isDuplicate(code) {
+	if !l.task.leavesOut() || isDuplicate(code) {
 		return &rowFault{f}
 	}
 	out.rejects = append(out.rejects, reject{

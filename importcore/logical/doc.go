@@ -55,7 +55,8 @@
 //
 // A statement that fails because of a row is divided, in its transaction, until the row is found: where the server
 // names it ("at row 5") at once. It ends the job with file, line, offset, column and value; with MaxErrors it is noted in
-// sluice.logical_rejects, in the transaction that leaves it out, and given to the task's sink when all rows are in.
+// sluice.logical_rejects, in the transaction that leaves it out, and given to the task's sink whenever an import ends. Imports may share
+// a limit; each counts what the ledger says that earlier runs have left out.
 //
 // # Memory
 //

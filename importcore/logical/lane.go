@@ -20,6 +20,8 @@ type lane struct {
 	reader format.RowReader
 	forms  map[*Layout]*form
 	batch  batch
+	// counted are the rows that the present batch leaves out, as far as the task's limit knows of them.
+	counted []reject
 	// again finds rows of the present block once more; nil until one is looked for.
 	again format.RowReader
 }
@@ -170,7 +172,7 @@ func (l *lane) unreadable(block fedBlock, row int32, err error) error {
 	}
 	bad := (*format.BadRow)(nil)
 	isBad := errors.As(err, &bad)
-	if l.task.MaxErrors <= 0 || !isBad && !readsOn(err) {
+	if !l.task.leavesOut() || !isBad && !readsOn(err) {
 		return &rowFault{err}
 	}
 	record := badrows.New((*column)(nil).badClass(f.Code), f, bytes.TrimRight(l.reader.Row(), "\r\n"))

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strconv"
 
-	"github.com/sluicedb/sluice/importcore/badrows"
 	"github.com/sluicedb/sluice/importcore/cluster/sqlconn"
 	"github.com/sluicedb/sluice/importcore/fault"
 )
@@ -235,29 +234,4 @@ func (l *ledger) addRejects(s *sqlconn.Session, rejects []reject) error {
 		}
 	}
 	return nil
-}
-
-// rejects returns the rows that were left out, up to limit of them, in the order of the files.
-func (l *ledger) rejects(ctx context.Context, limit int64) ([]reject, error) {
-	var found []reject
-	err := l.pool.Use(ctx, func(s *sqlconn.Session) error {
-		res, err := s.Exec("SELECT file, row_number_in_file, record FROM " + rejectTable + l.where +
-			" ORDER BY file, row_number_in_file LIMIT " + strconv.FormatInt(limit, 10))
-		if err != nil {
-			return err
-		}
-		found = nil
-		for i := range res.RowNumber() {
-			file, err1 := res.GetInt(i, 0)
-			row, err2 := res.GetInt(i, 1)
-			text, err3 := res.GetString(i, 2)
-			r := reject{file: int(file), row: row, record: badrows.Record{}}
-			if err := errors.Join(err1, err2, err3, json.Unmarshal([]byte(text), &r.record)); err != nil {
-				return err
-			}
-			found = append(found, r)
-		}
-		return nil
-	})
-	return found, err
 }

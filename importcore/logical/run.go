@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -29,10 +30,16 @@ type run struct {
 		sync.Mutex
 		texts []string
 	}
-	rejected struct { // rows left out for good, all lanes
-		sync.Mutex
-		n int64
-	}
+	// claimed tells that the ledger is this run's.
+	claimed bool
+	// counted is how many bad rows of the table the task's limit knows of by this run.
+	counted atomic.Int64
+}
+
+// leftOut counts bad rows and returns how many the limit knows of.
+func (r *run) leftOut(n int64) int64 {
+	r.counted.Add(n)
+	return r.task.ErrorLimit.Count(n)
 }
 
 // Import brings a table's rows in, or what is left of them after an earlier Import of the same job, on any machine. When it
@@ -53,9 +60,10 @@ func (t *Target) Import(ctx context.Context, task Task) (*Summary, error) {
 		err := r.all(ctx, sum)
 		sum.WarningSamples = r.samples.texts
 		if !errors.Is(err, errMoved) {
-			return sum, err
+			return sum, r.end(ctx, err)
 		}
 		task.Begun = true
+		r.leftOut(-r.counted.Load()) // the next run counts what the ledger says then
 	}
 }
 
@@ -65,6 +73,7 @@ func (r *run) all(ctx context.Context, sum *Summary) error {
 	if err != nil {
 		return err
 	}
+	r.claimed = true
 	states := make([]laneState, 0, len(rows))
 	for _, row := range rows {
 		states = append(states, row.state)
@@ -74,12 +83,13 @@ func (r *run) all(ctx context.Context, sum *Summary) error {
 	if r.task.Claimed != nil {
 		r.task.Claimed(done.counts)
 	}
-	if !rows[0].state.Complete {
-		if err := r.lanes(ctx, rows, done, sum); err != nil {
-			return err
-		}
+	if r.leftOut(done.counts.Rejected) > r.task.ErrorLimit.Most() {
+		return &tooMany{}
 	}
-	return r.handOver(ctx, nil)
+	if rows[0].state.Complete {
+		return nil
+	}
+	return r.lanes(ctx, rows, done, sum)
 }
 
 func (r *run) claim(ctx context.Context) (rows []laneRow, err error) {
@@ -95,7 +105,6 @@ func (r *run) claim(ctx context.Context) (rows []laneRow, err error) {
 
 // lanes runs the lanes from what is done to the end.
 func (r *run) lanes(ctx context.Context, rows []laneRow, done progress, sum *Summary) error {
-	r.rejected.n = done.counts.Rejected
 	r.pool = format.NewBlockPool(max(r.task.BatchBytes*blockParts/blockOf, minBlockBytes), r.task.Lanes+1, r.task.Room)
 	f := newFeeder(r, done)
 	lanes := make([]*lane, 0, r.task.Lanes)
@@ -118,11 +127,12 @@ func (r *run) lanes(ctx context.Context, rows []laneRow, done progress, sum *Sum
 	if err == nil {
 		err = r.bad.err
 	}
-	var many *tooMany
-	switch {
-	case errors.As(err, &many):
-		return r.handOver(ctx, many.rejects)
-	case err != nil:
+	if err != nil {
+		if many := (*tooMany)(nil); errors.As(err, &many) {
+			for _, l := range lanes {
+				many.rejects = append(many.rejects, l.counted...)
+			}
+		}
 		return err
 	}
 	return r.target.patiently(ctx, func() error {

@@ -74,7 +74,9 @@ type Task struct {
 	OnDuplicate OnDuplicate
 	// MaxErrors is how many bad rows are left out and recorded before the import fails.
 	MaxErrors int64
-	// BadRows gets the records of rows that are left out, when all rows are in or there are too many; required with MaxErrors.
+	// ErrorLimit, if it is set, is MaxErrors for several imports together, which all have it.
+	ErrorLimit *badrows.Limit
+	// BadRows gets the records of rows that are left out whenever Import ends; required with MaxErrors.
 	BadRows badrows.Sink
 	// Lanes, BatchBytes and BatchRows; 0 means the default. BatchBytes is lessened to what the server takes.
 	Lanes, BatchBytes, BatchRows int
@@ -103,7 +105,11 @@ func (t Task) withDefaults(maxPacket int) (Task, error) {
 		return t, fault.New(fault.Sluice, 0, "a job's name has 1 to 64 characters")
 	case t.Table == nil || t.Source == nil:
 		return t, fault.New(fault.Sluice, 0, "an import needs a table and a source")
-	case t.MaxErrors > 0 && t.BadRows == nil:
+	}
+	if t.ErrorLimit == nil {
+		t.ErrorLimit = badrows.NewLimit(t.MaxErrors)
+	}
+	if t.leavesOut() && t.BadRows == nil {
 		return t, fault.New(fault.Sluice, 0, "MaxErrors needs BadRows")
 	}
 	if t.Lanes <= 0 {
@@ -126,3 +132,6 @@ func (t Task) withDefaults(maxPacket int) (Task, error) {
 	}
 	return t, nil
 }
+
+// leavesOut tells whether bad rows may be left out.
+func (t *Task) leavesOut() bool { return t.ErrorLimit.Most() > 0 }

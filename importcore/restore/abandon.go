@@ -221,7 +221,7 @@ func (a *abandoning) tables(ctx context.Context) error {
 		}
 		group.Go(fault.Contain(func() error {
 			if a.sql != nil {
-				return a.tableBySQL(ctx, o)
+				return a.tableBySQL(ctx, i, o)
 			}
 			return a.table(ctx, i, o)
 		}))

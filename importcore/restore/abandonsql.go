@@ -14,7 +14,7 @@ import (
 
 // tableBySQL puts one table right whose rows went in by SQL: rows of the job can't be told from others' there. So a table that
 // the job has made is dropped if it holds no more rows than went in, and any other keeps them.
-func (a *abandoning) tableBySQL(ctx context.Context, o *object) error {
+func (a *abandoning) tableBySQL(ctx context.Context, i int, o *object) error {
 	job := a.state.SQL.Job
 	in, known, err := a.sql.target.Brought(ctx, job, o.DB, o.Name)
 	if err != nil {
@@ -25,7 +25,7 @@ func (a *abandoning) tableBySQL(ctx context.Context, o *object) error {
 	}
 	if !o.Own {
 		a.keepsRows(o, in, known)
-		return nil
+		return a.tellLeftOut(ctx, i, o, &in)
 	}
 	id, exists, err := a.server.TableID(ctx, o.DB, o.Name)
 	if err != nil || !exists {
@@ -64,6 +64,14 @@ func (a *abandoning) keepsRows(o *object, in logical.Counts, known bool) {
 		a.kept = true
 		a.left = append(a.left, fmt.Sprintf("table %s with %d rows that the job has brought in", o.name(), rows))
 	})
+}
+
+// tellLeftOut records the rows that were left out of a table which keeps the others, should an earlier owner of the job not have come to it.
+func (a *abandoning) tellLeftOut(ctx context.Context, i int, o *object, in *logical.Counts) error {
+	if in.Rejected == 0 || a.task.BadRows == nil {
+		return nil
+	}
+	return a.sql.target.HandOver(ctx, a.state.SQL.Job, o.DB, o.Name, a.task.BadRows(i+1, o.name()))
 }
 
 // dropUnlessMore drops a table that the job has made, unless it holds more rows than went in. Where the server can, nobody else writes meanwhile.
@@ -107,7 +115,7 @@ func (a *abandoning) forgotten(ctx context.Context, o *object) error {
 	if err := a.sql.target.ForgetTable(ctx, a.state.SQL.Job, o.DB, o.Name); err != nil {
 		return err
 	}
-	a.did(func() { o.Made, o.ID, o.Done, o.Rows = false, 0, false, 0 })
+	a.did(func() { o.Made, o.ID, o.Done, o.Rows, o.BadRows = false, 0, false, 0, 0 })
 	return nil
 }
 

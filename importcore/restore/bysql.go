@@ -182,7 +182,8 @@ func (p *Plan) forget(ctx context.Context) {
 }
 
 // importTableBySQL brings a table's rows in, or what is left of them.
-func (p *Plan) importTableBySQL(ctx context.Context, t *table, s share) (rows int64, err error) {
+func (p *Plan) importTableBySQL(ctx context.Context, i int, s share) (rows int64, err error) {
+	t := p.tables[i]
 	if err := p.checkSame(ctx, t); err != nil {
 		return 0, err
 	}
@@ -205,6 +206,9 @@ func (p *Plan) importTableBySQL(ctx context.Context, t *table, s share) (rows in
 		Job: p.saved.SQL.Job, Table: into, Source: from.Source, Basis: from.basis, OnDuplicate: strategies[p.task.Options.OnDuplicate],
 		Lanes: s.connections, BatchBytes: s.batch(), Room: format.LimitedRoom(int(s.memory / rowPart)),
 	}
+	if o := &p.task.Options; o.MaxErrors > 0 && p.task.BadRows != nil {
+		task.ErrorLimit, task.BadRows = p.errors, p.task.BadRows(i+1, t.to)
+	}
 	counting := p.progress.count(t.bytes)
 	task.Claimed, task.Committed = counting.begin, counting.add
 	sum, err := target.Import(ctx, task)
@@ -213,6 +217,7 @@ func (p *Plan) importTableBySQL(ctx context.Context, t *table, s share) (rows in
 		return 0, ledgerError(err)
 	}
 	p.toldBySQL(t, into, sum)
+	p.keeper.change(func() { t.state.BadRows = sum.Rejected })
 	if err = from.compareSource(&sum.Counts); err == nil {
 		err = p.compareCount(ctx, t, into, &sum.Counts)
 	}

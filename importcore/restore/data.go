@@ -169,15 +169,14 @@ func (p *Plan) imported(t *table, rows int64, err error) error {
 }
 
 func (p *Plan) importTable(ctx context.Context, i int, s share) (rows int64, err error) {
-	t := p.tables[i]
 	if p.sql != nil {
-		return p.importTableBySQL(ctx, t, s)
+		return p.importTableBySQL(ctx, i, s)
 	}
 	plan, err := p.r.core.Plan(ctx, p.importTask(i, s))
 	if err != nil {
 		return 0, err
 	}
-	return p.importPlanned(ctx, t, plan)
+	return p.importPlanned(ctx, p.tables[i], plan)
 }
 
 // importPlanned imports a table by its plan.

@@ -69,8 +69,9 @@ func (p *Plan) dumpedRows(ctx context.Context, t *table, into *logical.Table) (*
 	o, mode := &p.task.Options, p.task.Session.SQLMode
 	cfg := tablefiles.Config{
 		Store: store, Files: tableFiles(t.data), CSV: o.CSV, Header: o.CSVHeader, Layout: layoutOf(t, into),
-		SQL: sqldump.Config{NoBackslashEscapes: mode.HasNoBackslashEscapesMode(), ANSIQuotes: mode.HasANSIQuotesMode()},
+		SQL: sqldump.Config{NoBackslashEscapes: mode.HasNoBackslashEscapesMode(), ANSIQuotes: mode.HasANSIQuotesMode(), Recover: o.MaxErrors > 0},
 	}
+	cfg.CSV.Recover = o.MaxErrors > 0
 	files, err := tablefiles.Open(ctx, cfg)
 	if err != nil {
 		return nil, err
