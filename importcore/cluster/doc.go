@@ -10,6 +10,7 @@
 //	committs.go    a timestamp that nobody else commits at
 //	look.go        looking at what is in regions: sums, part by part
 //	others.go      was anything in a table written by others than one ingest?
+//	savestats.go   statistics of many tables at once, statistics.go of one
 //	truncate.go    emptying a table
 //	rewritten.go   what was restored from an archive: checksums, timestamps
 //	partitions.go  what is special about a part of a table: emptying, checksum

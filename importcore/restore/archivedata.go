@@ -96,6 +96,7 @@ func (p *Plan) planDownloads(ctx context.Context, tables []*table) (*physical.Pl
 		if infos[i].ID != t.state.ID {
 			return nil, replaced("table " + t.to.String())
 		}
+		t.info = infos[i]
 		targets[i] = physical.Target{From: p.archived.objects[lower(t.from[0])], DB: t.to.DB, To: infos[i], Base: !t.state.Own}
 	}
 	return physical.NewPlan(p.archived.archive, targets)

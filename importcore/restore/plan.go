@@ -84,7 +84,8 @@ type table struct {
 	made   *schema.Table
 	ported ported
 	exists bool
-	base   int64 // the id of a table whose changes the source has
+	base   int64            // the id of a table whose changes the source has
+	info   *model.TableInfo // as it is in the target when an archive's pairs are brought in
 	state  *object
 }
 

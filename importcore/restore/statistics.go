@@ -5,22 +5,32 @@ import (
 	"errors"
 	"fmt"
 
+	"go.uber.org/zap"
+
 	"github.com/sluicedb/sluice/importcore"
 	"github.com/sluicedb/sluice/importcore/archive"
+	"github.com/sluicedb/sluice/importcore/archive/tablestats"
 	"github.com/sluicedb/sluice/importcore/cluster"
 	"github.com/sluicedb/sluice/importcore/precheck"
 )
 
+const (
+	// smallStats is up to which size, in bytes, a text of statistics is brought in together with others.
+	smallStats = 256 << 10
+	// statsTogether is how many bytes of these go together.
+	statsTogether = 1 << 20
+)
+
 // statistics gives tables of an archive statistics: the archive's, or new ones to those that it has none for, or that the options want them for.
 func (p *Plan) statistics(ctx context.Context, tables []*table) error {
+	loaded, err := p.loadStats(ctx, tables)
+	if err != nil {
+		return err
+	}
 	var bare []*table
 	level := p.task.Options.Analyze
 	for _, t := range tables {
-		loaded, err := p.loadStats(ctx, t)
-		if err != nil {
-			return inTable(t.to, err, "")
-		}
-		if (!loaded || level == importcore.AnalyzeRequired) && level != importcore.AnalyzeOff && p.archivedRows(t) > 0 {
+		if (!loaded[t] || level == importcore.AnalyzeRequired) && level != importcore.AnalyzeOff && p.archivedRows(t) > 0 {
 			bare = append(bare, t)
 		}
 	}
@@ -43,23 +53,88 @@ func (p *Plan) statistics(ctx context.Context, tables []*table) error {
 	return nil
 }
 
-// loadStats brings in the archive's statistics of a table. Only an error after which the job can't go on is returned: rows are whole without them.
-func (p *Plan) loadStats(ctx context.Context, t *table) (loaded bool, err error) {
+// loadStats brings in the archive's statistics of tables, and returns those that have them now. Only an error after which the job can't go on is returned:
+// rows are whole without them.
+func (p *Plan) loadStats(ctx context.Context, tables []*table) (loaded map[*table]bool, err error) {
 	if !p.task.Options.LoadStats {
-		return false, nil
+		return nil, nil
 	}
-	c := p.r.core.Cluster()
-	err = p.archived.archive.Stats(ctx, p.archived.objects[lower(t.from[0])], t.to.DB, t.to.Table, func(text []byte) error { return c.LoadStats(ctx, text) })
+	l := &statsLoader{p: p, loaded: make(map[*table]bool, len(tables))}
+	for _, t := range tables {
+		err := p.archived.archive.Stats(ctx, p.archived.objects[lower(t.from[0])], t.to.DB, t.to.Table, func(text []byte) error { return l.take(ctx, t, text) })
+		if errors.Is(err, archive.ErrNoStats) {
+			continue
+		}
+		if err := l.note(ctx, t, err); err != nil {
+			return nil, err
+		}
+	}
+	return l.loaded, l.flush(ctx)
+}
+
+// statsLoader brings in statistics, those of small tables together.
+type statsLoader struct {
+	p      *Plan
+	loaded map[*table]bool
+	waits  []waitingStats
+	size   int // of their texts
+}
+
+// waitingStats are statistics that are brought in with others, and the same as LOAD STATS takes it.
+type waitingStats struct {
+	of   *table
+	text []byte
+	list []cluster.Statistics
+}
+
+// take takes a text of a table's statistics.
+func (l *statsLoader) take(ctx context.Context, t *table, text []byte) error {
+	if t.state.Own && len(text) <= smallStats { // others' tables may have statistics
+		if list, err := tablestats.Read(text, t.info); err == nil {
+			l.waits, l.size = append(l.waits, waitingStats{t, text, list}), l.size+len(text)
+			if l.size >= statsTogether {
+				return l.flush(ctx)
+			}
+			return nil
+		}
+	}
+	return l.p.r.core.Cluster().LoadStats(ctx, text)
+}
+
+// flush brings in what waits: each by LOAD STATS if that doesn't work for all together.
+func (l *statsLoader) flush(ctx context.Context) error {
+	var all []cluster.Statistics
+	for _, w := range l.waits {
+		all = append(all, w.list...)
+	}
+	waits := l.waits
+	l.waits, l.size = nil, 0
+	c := l.p.r.core.Cluster()
+	err := c.SaveStatistics(ctx, all)
+	if err == nil || l.p.ends(ctx, err) {
+		return err
+	}
+	l.p.log().Info("statistics are loaded table by table", zap.Int("tables", len(waits)), zap.Error(err))
+	for _, w := range waits {
+		if err := l.note(ctx, w.of, c.LoadStats(ctx, w.text)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// note notes what became of a table's statistics.
+func (l *statsLoader) note(ctx context.Context, t *table, err error) error {
+	_, again := l.loaded[t]
+	l.loaded[t] = err == nil && (!again || l.loaded[t])
 	switch {
 	case err == nil:
-		return true, nil
-	case errors.Is(err, archive.ErrNoStats):
-		return false, nil
-	case p.ends(ctx, err):
-		return false, err
+		return nil
+	case l.p.ends(ctx, err):
+		return inTable(t.to, err, "")
 	}
-	p.warn(t, []string{fmt.Sprintf("the rows are restored, but not the archive's statistics: %v", err)})
-	return false, nil
+	l.p.warn(t, []string{fmt.Sprintf("the rows are restored, but not the archive's statistics: %v", err)})
+	return nil
 }
 
 // ends tells whether an error of something that can be left undone is one after which the job can't go on.

@@ -25,7 +25,10 @@ func (b *bench) profiled(ctx context.Context, name string, on target, in *instan
 		return err
 	}
 	file := func(kind string) string { return filepath.Join(b.profile, name+"."+kind) }
-	for _, stmt := range []string{"SET GLOBAL tidb_enable_stmt_summary = OFF", "SET GLOBAL tidb_enable_stmt_summary = ON"} { // which empties it
+	for _, stmt := range []string{
+		"SET GLOBAL tidb_stmt_summary_internal_query = ON",                                      // TiDB's own too
+		"SET GLOBAL tidb_enable_stmt_summary = OFF", "SET GLOBAL tidb_enable_stmt_summary = ON", // which empties it
+	} {
 		if _, err := on.db.ExecContext(ctx, stmt); err != nil {
 			return err
 		}
@@ -76,6 +79,9 @@ func takeProfile(ctx context.Context, status, path string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, resp.Body.Close()) }()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("profile of %s: %s", status, resp.Status)
+	}
 	f, err := os.Create(path)
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package restores_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicedb/sluice/importcore"
+	"github.com/sluicedb/sluice/importcore/restore"
 	"github.com/sluicedb/sluice/tests/brarchive"
 )
 
@@ -63,21 +65,48 @@ func TestArchiveStatistics(t *testing.T) {
 	want := b.statistics(live, b.rows("SELECT TIDB_PARSE_TSO(" + fmt.Sprint(made.BackupTS) + ")")[0])
 
 	task.Options.LoadStats, task.Options.Analyze = true, importcore.AnalyzeOptional
-	sum := b.restore(task)
-	for _, w := range sum.Warnings {
-		require.NotContains(t, w, "statistics")
-	}
-	have := b.statistics(b.own("$_again"), "")
-	for name, stats := range want {
-		if name != "auto_rand" {
-			require.ElementsMatch(t, stats, have[name], name)
+	same := func(sum *restore.Summary) {
+		t.Helper()
+		for _, w := range sum.Warnings {
+			require.NotContains(t, w, "statistics")
+		}
+		have := b.statistics(b.own("$_again"), "")
+		for name, stats := range want {
+			if name != "auto_rand" {
+				require.ElementsMatch(t, stats, have[name], name)
+			}
 		}
 	}
+	same(b.restore(task))
+	have := b.statistics(b.own("$_again"), "")
 	require.Contains(t, want, "by_hash/p3")
+	require.Equal(t, "1", b.rows("SELECT COUNT(DISTINCT version) FROM mysql.stats_histograms WHERE stats_ver > 0 AND table_id IN (SELECT tidb_table_id FROM information_schema.tables " +
+		"WHERE table_schema = '$_again' AND table_name = 'int_clustered')")[0], "its columns' statistics were not loaded one by one")
 	require.Contains(t, strings.Join(have["auto_rand"], "\n"), "histogram|", "the archive has no statistics of it, so it was analysed")
 	require.Eventually(t, func() bool { // a server's view of the statistics follows what is stored
 		return len(b.rows("SHOW STATS_META WHERE Db_name = '$_again' AND Table_name = 'int_clustered' AND Row_count = 1000")) > 0
 	}, time.Minute, 50*time.Millisecond, "the server knows them")
+	b.exec("DROP DATABASE `$_again`")
+
+	// A job that dies when tables have their statistics, and that isn't noted yet, brings these in once more.
+	died := task
+	w := &world{cause: errDied}
+	died.Checkpoints = w
+	ctx, kill := context.WithCancelCause(t.Context())
+	w.kill = kill
+	died.Events = func(e restore.Event) {
+		if e.State == restore.TableDone {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.dieAt = 1
+		}
+	}
+	_, err := b.run(ctx, died)
+	kill(nil)
+	require.ErrorIs(t, err, errDied)
+	w.dieAt, died.Events = 0, nil
+	require.Contains(t, strings.Join(b.statistics(b.own("$_again"), "")["int_clustered"], "\n"), "histogram|")
+	same(b.restore(died))
 	b.exec("DROP DATABASE `$_again`")
 
 	task.Options.LoadStats, task.Options.Analyze = false, importcore.AnalyzeOff
@@ -91,7 +120,7 @@ func TestArchiveStatistics(t *testing.T) {
 	require.NoError(t, err)
 	data[len(data)/2] ^= 4
 	require.NoError(t, os.WriteFile(victim, data, 0o600))
-	sum = b.restore(task)
+	sum := b.restore(task)
 	require.Contains(t, strings.Join(sum.Warnings, "\n"), filepath.Base(victim))
 	have = b.statistics(b.own("$_again"), "")
 	for name, stats := range want {

@@ -23,6 +23,7 @@ import (
 	kvstore "github.com/pingcap/tidb/pkg/store"
 	"github.com/pingcap/tidb/pkg/store/copr"
 	"github.com/pingcap/tidb/pkg/store/driver"
+	"github.com/pingcap/tidb/pkg/util/cpuprofile"
 	"github.com/pingcap/tidb/pkg/util/disk"
 	"github.com/pingcap/tidb/pkg/util/logutil"
 	"github.com/pingcap/tidb/pkg/util/metricsutil"
@@ -131,6 +132,9 @@ func (s *Server) open(ctx context.Context) error {
 		return fmt.Errorf("TiKV driver: %w", err)
 	}
 	executor.Start()
+	if err := cpuprofile.StartCPUProfiler(); err != nil { // without it the status port's profiles are empty
+		return fmt.Errorf("profiler of TiDB: %w", err)
+	}
 	resourcemanager.InstanceResourceManager.Start()
 	copr.GlobalMPPFailedStoreProber.Run()
 	mppcoordmanager.InstanceMPPCoordinatorManager.Run()
@@ -263,6 +267,7 @@ func (s *Server) close() error {
 		}
 	}
 	resourcemanager.InstanceResourceManager.Stop()
+	cpuprofile.StopCPUProfiler()
 	executor.Stop()
 	disk.CleanUp()
 	return errors.Join(append(errs, s.doors.close())...)
