@@ -19,11 +19,14 @@ import (
 
 // Abandon gives up a job that was paused or interrupted: what it has made is dropped, tables that were there before are
 // emptied again, by the rules of importcore's clean-up. fate says what became of it, and what is left; "" if nothing was
-// touched. Nobody else may be running the job.
+// touched. Nobody else may be running the job. The checkpoint goes, unless only that makes it possible to end what was begun.
 func (r *Restorer) Abandon(ctx context.Context, task Task) (fate string, err error) {
 	s, err := load(ctx, task.Checkpoints)
 	if err != nil || s == nil {
 		return "", err
+	}
+	if half := s.halfChanged(); half != "" {
+		return half, nil
 	}
 	a := abandoning{r: r, task: &task, state: s}
 	if s.SQL != nil {

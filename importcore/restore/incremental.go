@@ -207,16 +207,18 @@ func (p *Plan) advance(exec cluster.Exec) error {
 	return nil
 }
 
-// halfChanged says which tables that were there may hold a part of the archive's changes; "" if none does.
+// halfChanged says which tables that were there may hold a part of the archive's changes, and what becomes of these: nothing but the job itself can
+// bring in the rest, so it keeps its checkpoint and what it has made. "" if no table does.
 func (s *state) halfChanged() string {
 	var names []string
 	for _, o := range s.Objects {
-		if !o.Own && o.Sent && !o.Done {
+		if !o.Own && o.Sent {
 			names = append(names, o.name().String())
 		}
 	}
 	if len(names) == 0 {
 		return ""
 	}
-	return "tables may hold a part of the archive's changes: " + strings.TrimSpace(enumerate(names))
+	return "tables may hold a part of the archive's changes: " + strings.TrimSpace(enumerate(names)) +
+		": RETRY IMPORT JOB brings in the others, and none twice; all that the job has made stays"
 }

@@ -80,7 +80,7 @@ func (p *Plan) failed(ctx context.Context, err error) error {
 		return left(err, "what was restored so far stays (keep_partial)")
 	}
 	if half := p.saved.halfChanged(); half != "" && p.task.Checkpoints != nil {
-		return left(err, half+": RETRY IMPORT JOB brings in the others, and none twice; all that the job has made stays")
+		return left(err, half)
 	}
 	a := abandoning{r: p.r, server: p.server, sql: p.sql, task: &p.task, state: p.saved}
 	fate, giveUpErr := a.all(context.WithoutCancel(ctx))

@@ -18,7 +18,8 @@ import (
 var faultCluster = playground.Options{Stores: 3, RegionSplitSize: 1 << 20, RegionSplitKeys: 5_000, TxnTotalSizeLimit: 1 << 30}
 
 // faultKinds are the kinds of jobs that go through all troubles.
-var faultKinds = []string{"plain", "filled, replace", "bad rows", "capture", "disk quota", "RESTORE dump", "RESTORE archive"}
+var faultKinds = []string{"plain", "filled, replace", "bad rows", "capture", "disk quota", "RESTORE dump", "RESTORE archive", "RESTORE dump by SQL",
+	"RESTORE archive by SQL", "RESTORE incremental archive"}
 
 // TestKilledTransactions: sessions of such a cluster that are killed in transactions, within statements and between
 // them, end alone.
@@ -123,7 +124,7 @@ type faultCase struct {
 func (c *faultCase) run() {
 	t := c.T
 	before := c.newestJob(t)
-	c.prepare(t, c.db, c.schema)
+	c.ready(t)
 	held := (&killCase{processBench: c.processBench, T: t}).steering()
 	addrs := []string{c.pg.TiDB}
 	if c.second { // the one that can be away without its status port

@@ -18,6 +18,8 @@ type processKind struct {
 	source func(t *testing.T, db *sql.DB, schema string) string
 	// prepare makes the tables in a schema as they are before the job.
 	prepare func(t *testing.T, db *sql.DB, schema string)
+	// base brings in what the job continues, once the tables are prepared; nil if that is nothing.
+	base func(t *testing.T, b *processBench)
 	// statement is the job's; detached is one that doesn't wait for the job's end.
 	statement func(schema, location string, detached bool) string
 	// content is what the tables hold after the job, checked with the cluster's own means.
@@ -26,6 +28,8 @@ type processKind struct {
 	tables []string
 	// restores says that the job makes a database, whose name is restoredDB's.
 	restores bool
+	// onto says that objects of that database are there before the job. None of them goes when it is given up.
+	onto bool
 	// alone says that the job's rows are all that its table holds, so that the job knows its checksum.
 	alone bool
 	// needsRuns says that the job can't do without its sort directory once it has begun to ingest.

@@ -69,10 +69,21 @@ func (r *tally) killed(kind string, what ...string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.kills++
+	r.countLocked(kind, append([]string{"kills"}, what...)...)
+}
+
+// count counts what else there is to say of a kill that is counted already.
+func (r *tally) count(kind string, what ...string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.countLocked(kind, what...)
+}
+
+func (r *tally) countLocked(kind string, what ...string) {
 	if r.counts[kind] == nil {
 		r.kinds, r.counts[kind] = append(r.kinds, kind), map[string]int{}
 	}
-	for _, w := range append([]string{"kills"}, what...) {
+	for _, w := range what {
 		r.counts[kind][w]++
 	}
 }

@@ -55,6 +55,7 @@ type processBench struct {
 	start    float64 // of the sequence of moments
 	moments  []moment
 	want     outcome
+	found    []string // objects that are there before the job, with a kind that is onto others
 }
 
 func newProcessBench(t *testing.T, pg *playground.Cluster, k processKind, number uint64) *processBench {
@@ -67,9 +68,28 @@ func newProcessBench(t *testing.T, pg *playground.Cluster, k processKind, number
 	return b
 }
 
+// ready makes what a job finds.
+func (b *processBench) ready(t *testing.T) {
+	b.prepare(t, b.db, b.schema)
+	if b.base != nil {
+		b.base(t, b)
+	}
+	if b.onto {
+		b.found = b.objects(t)
+	}
+}
+
+// objects are the names of all that the target has.
+func (b *processBench) objects(t *testing.T) (names []string) {
+	for _, object := range queryAll(t, b.db, "SHOW TABLES FROM `"+b.target()+"`") {
+		names = append(names, object[0])
+	}
+	return names
+}
+
 // undisturbed runs the job that others are compared with, and notes the moments of its life.
 func (b *processBench) undisturbed() {
-	b.prepare(b.T, b.db, b.schema)
+	b.ready(b.T)
 	n := b.startNode(b.T)
 	defer n.close(b.T)
 	countRequests(b.T, b.pg)
