@@ -232,7 +232,7 @@ var modes = []struct {
 	{mysql.ModeStrictAllTables, "STRICT_ALL_TABLES"},
 	{mysql.ModeNoZeroDate, "NO_ZERO_DATE"},
 	{mysql.ModeNoZeroInDate, "NO_ZERO_IN_DATE"},
-	{mysql.ModeInvalidDates, "ALLOW_INVALID_DATES"},
+	{mysql.ModeAllowInvalidDates, "ALLOW_INVALID_DATES"},
 	{mysql.ModeErrorForDivisionByZero, "ERROR_FOR_DIVISION_BY_ZERO"},
 	{mysql.ModeNoAutoValueOnZero, "NO_AUTO_VALUE_ON_ZERO"},
 	{mysql.ModeNoUnsignedSubtraction, "NO_UNSIGNED_SUBTRACTION"},

@@ -46,7 +46,7 @@ func (s *rowSettings) session(own logical.Session) logical.Session {
 		own.TimeZone = s.timeZone
 	}
 	if s.exact {
-		own.SQLMode = mysql.ModeStrictTransTables | mysql.ModeStrictAllTables | mysql.ModeInvalidDates
+		own.SQLMode = mysql.ModeStrictTransTables | mysql.ModeStrictAllTables | mysql.ModeAllowInvalidDates
 	}
 	own.SQLMode |= mysql.ModeNoAutoValueOnZero
 	return own
