@@ -7,13 +7,14 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/sluicedb/sluice/tests/instance"
 )
 
 // errors are the rows that a job has recorded: table, file, line, column and value.
 func (b *bench) errors(id string) (list []string) {
 	b.t.Helper()
-	all, _ := b.rows(b.proxy, "SHOW IMPORT JOB "+id+" ERRORS")
-	for _, row := range all {
+	for _, row := range b.query(b.proxy, "SHOW IMPORT JOB "+id+" ERRORS").Maps() {
 		list = append(list, strings.Join([]string{row["Table_Name"], strings.TrimPrefix(filepath.Base(row["File"]), b.name+"_a."), row["Line"], row["Column_Name"], row["Value"]}, "|"))
 	}
 	return list
@@ -81,8 +82,7 @@ func places(errors []string) (list []string) {
 func TestMaxErrorsKilled(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *server, backend string) {
 		heir := newBench(t, s)
-		first := start(t, s)
-		t.Cleanup(func() { _ = first.Close() }) // it has been killed
+		first := instance.ForTest(t, sluiceAt(s))
 		b := benchOn(t, s, first)
 		want := b.badRows()
 		heir.exec("CREATE DATABASE `$_a`", "CREATE TABLE `$_a`.t (a INT, b VARCHAR(2000), UNIQUE KEY (a))")
