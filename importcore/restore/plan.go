@@ -84,9 +84,11 @@ type table struct {
 	made   *schema.Table
 	ported ported
 	exists bool
-	base   int64            // the id of a table whose changes the source has
-	info   *model.TableInfo // as it is in the target when an archive's pairs are brought in
-	state  *object
+	// columns are the names of those of a table that exists.
+	columns []string
+	base    int64            // the id of a table whose changes the source has
+	info    *model.TableInfo // as it is in the target when an archive's pairs are brought in
+	state   *object
 }
 
 // defined is a view or a sequence.
@@ -214,6 +216,9 @@ func (p *Plan) prepare(ctx context.Context) error {
 		return err
 	}
 	if err := p.chooseSystem(ctx); err != nil {
+		return err
+	}
+	if err := p.checkHeaders(ctx); err != nil {
 		return err
 	}
 	p.order()

@@ -93,6 +93,9 @@ func (p *Plan) lookAtTablesBySQL(ctx context.Context, existing []*table) error {
 			p.finding(precheck.Schema, "%v", wrong[i])
 			continue
 		}
+		for _, c := range found[i].Types() {
+			t.columns = append(t.columns, c.Name)
+		}
 		if odd := computed(t.made, found[i]); len(odd) > 0 {
 			p.finding(precheck.Schema, "table %s exists and doesn't fit the source's: its columns aren't generated, which are there: %s", t.to, enumerate(odd))
 		}

@@ -153,6 +153,9 @@ func (p *Plan) lookAtTables(ctx context.Context, existing []*table, own map[Name
 			if t.made != nil {
 				differ[i] = t.made.Differences(info)
 			}
+			for _, c := range info.Cols() {
+				t.columns = append(t.columns, c.Name.O)
+			}
 			if o := own[lower(t.to)]; o != nil && (o.Done || len(o.Import) > 0) || len(t.data) == 0 {
 				return nil
 			}

@@ -116,9 +116,21 @@ func TestHeaders(t *testing.T) {
 			require.Equal(t, []string{"1|x|7", "2|y|7"}, b.column(b.direct, "SELECT * FROM `$_a`.t ORDER BY id"), kind.options)
 			b.exec("DROP DATABASE `$_a`")
 		}
+
+		// What is wrong with the headers of any table is told before one is made.
 		b.file("$_a.t.csv", "id,x\n1,2\n")
-		b.fails(b.proxy, "RESTORE DATABASE `$_a` FROM '@dir'"+backend, 1054, "'x'")
+		b.file("$_a.u-schema.sql", "CREATE TABLE u (id INT PRIMARY KEY, g INT AS (id + 1));\n")
+		b.file("$_a.u.csv", "g,ID\n2,1\n")
+		b.file("$_a.v-schema.sql", "CREATE TABLE v (id INT);\n")
+		b.file("$_a.v.csv", "id,Id\n1,2\n")
+		message := b.fails(b.proxy, "RESTORE DATABASE `$_a` FROM '@dir'"+backend, 1054, "Unknown column 'x'", "$_a.t.csv, line 1", "csv_header: Column 'Id' specified twice", "$_a.v.csv, line 1")
+		require.NotContains(t, message, "restore job")
 		require.Empty(t, b.databases())
+		b.exec("CREATE DATABASE `$_a`", "CREATE TABLE `$_a`.u (id INT PRIMARY KEY, g INT AS (id + 1))", "RESTORE TABLE `$_a`.u FROM '@dir'"+backend)
+		require.Equal(t, []string{"1|2"}, b.column(b.direct, "SELECT * FROM `$_a`.u"))
+		b.file("$_a.u.csv", "id,more\n2,1\n")
+		b.exec("TRUNCATE TABLE `$_a`.u")
+		b.fails(b.proxy, "RESTORE TABLE `$_a`.u FROM '@dir' SKIP_SCHEMA_FILES = TRUE"+backend, 1054, "Unknown column 'more'", "$_a.u.csv, line 1")
 	})
 }
 
