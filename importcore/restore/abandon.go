@@ -63,6 +63,8 @@ type abandoning struct {
 	// exists are the objects that are there when the clean-up begins.
 	exists  map[Name]cluster.Object
 	history history
+	// marked are those that say so themselves, on a server without a history.
+	marked map[Name]bool
 
 	mu      sync.Mutex
 	dropped int
@@ -115,6 +117,9 @@ func (a *abandoning) settle(ctx context.Context) error {
 	if !slices.ContainsFunc(a.state.Objects, func(o *object) bool { return o.Own && o.ID == 0 }) {
 		return nil
 	}
+	if a.r.core == nil {
+		return a.sql.settled(ctx, a.state.Mark)
+	}
 	_, err := a.history.has(ctx, a.server, a.state.Mark, func(*cluster.Made) bool { return false })
 	return err
 }
@@ -131,6 +136,9 @@ func (a *abandoning) look(ctx context.Context) error {
 	a.exists = make(map[Name]cluster.Object, len(objects))
 	for _, o := range objects {
 		a.exists[lower(Name{o.DB, o.Name})] = o
+	}
+	if err == nil && a.r.core == nil {
+		a.marked, err = a.sql.marked(ctx, a.state)
 	}
 	return err
 }
@@ -165,7 +173,7 @@ func (a *abandoning) mine(ctx context.Context, o *object, id int64) (bool, error
 		return o.Own && o.ID == id, nil
 	}
 	if a.r.core == nil {
-		return o.Made, nil // it is not known of one that was made when the job was interrupted
+		return o.Made || a.marked[lower(o.name())], nil
 	}
 	return a.history.hasID(ctx, a.server, a.state.Mark, id)
 }
@@ -371,7 +379,7 @@ func (a *abandoning) databases(ctx context.Context) error {
 // madeDatabase tells whether the job has made a database.
 func (a *abandoning) madeDatabase(ctx context.Context, db string) (bool, error) {
 	if a.r.core == nil {
-		return slices.ContainsFunc(a.state.SQL.Databases, func(made string) bool { return strings.EqualFold(made, db) }), nil
+		return true, nil // it was not there when the job began, and is empty
 	}
 	return a.history.has(ctx, a.server, a.state.Mark, func(m *cluster.Made) bool { return m.Databases[strings.ToLower(db)] })
 }

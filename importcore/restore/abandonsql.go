@@ -37,7 +37,7 @@ func (a *abandoning) tableBySQL(ctx context.Context, i int, o *object) error {
 		return err
 	case !mine && a.r.core == nil:
 		a.did(func() {
-			a.left = append(a.left, fmt.Sprintf("table %s, which others have made, or the job right before it was interrupted", o.name()))
+			a.left = append(a.left, fmt.Sprintf("table %s, which others have made", o.name()))
 		})
 		return nil
 	case !mine:

@@ -82,10 +82,14 @@ func (p *Plan) define(ctx context.Context) error {
 	if err := p.defineTables(ctx); err != nil {
 		return err
 	}
-	return p.keeper.save(ctx)
+	if err := p.keeper.save(ctx); err != nil {
+		return err
+	}
+	return p.unmark(ctx)
 }
 
-// defineDatabase creates a database, unless it is there. Where the server can't be asked later who has made it, that is noted now.
+// defineDatabase creates a database, unless it is there. Where the server can't be asked later who has made it, one that appears between the checks and now is others',
+// unless the job has been run before: then it may be its own.
 func (p *Plan) defineDatabase(exec cluster.Exec, d *database) error {
 	sql := d.sql
 	if p.foreign() {
@@ -95,10 +99,13 @@ func (p *Plan) defineDatabase(exec cluster.Exec, d *database) error {
 	p.remark(Name{DB: d.name}, remarks)
 	switch {
 	case p.foreign() && sqlconn.Code(err) == errno.ErrDBCreateExists:
+		if !p.resumed {
+			p.keeper.change(func() {
+				p.saved.Databases = slices.DeleteFunc(p.saved.Databases, func(db string) bool { return db == d.name })
+			})
+		}
 	case err != nil:
 		return definingError(err, Name{DB: d.name}, d.schema)
-	case p.foreign():
-		p.keeper.change(func() { p.saved.SQL.Databases = append(p.saved.SQL.Databases, d.name) })
 	}
 	return nil
 }
@@ -136,11 +143,17 @@ func (p *Plan) defineOne(ctx context.Context, exec cluster.Exec, d *defined) err
 		if _, err := exec(p.collate(d)); err != nil {
 			return err
 		}
+		if p.foreign() {
+			return p.defineView(ctx, exec, d)
+		}
 	}
 	var id int64
 	for i, sql := range d.sql {
 		if i == 0 {
 			var err error
+			if sql, err = p.withMark(sql); err != nil {
+				return err
+			}
 			if id, err = p.make(ctx, exec, d.state, sql, d.schema); err != nil {
 				return err
 			}
@@ -184,7 +197,12 @@ func (p *Plan) defineViews(ctx context.Context) error {
 	if len(p.views) == 0 {
 		return nil
 	}
-	return p.server.Define(ctx, p.setup(), func(exec cluster.Exec) error { return p.defineAll(ctx, exec, p.views) })
+	return p.server.Define(ctx, p.setup(), func(exec cluster.Exec) error {
+		if p.foreign() {
+			return p.defineForeignViews(ctx, exec)
+		}
+		return p.defineAll(ctx, exec, p.views)
+	})
 }
 
 // defineTables creates tables, several at a time.
@@ -259,7 +277,11 @@ func (p *Plan) defineTable(ctx context.Context, exec cluster.Exec, t *table) err
 	if err := p.prepareSession(exec, t.from[0]); err != nil {
 		return definingError(err, t.to, t.schemas[0])
 	}
-	id, err := p.make(ctx, exec, t.state, t.made.SQL, t.schemas[0])
+	sql, err := p.withMark(t.made.SQL)
+	if err != nil {
+		return err
+	}
+	id, err := p.make(ctx, exec, t.state, sql, t.schemas[0])
 	if err != nil {
 		return err
 	}

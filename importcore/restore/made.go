@@ -2,7 +2,6 @@ package restore
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -17,7 +16,8 @@ import (
 //
 // That an object of the right name is there doesn't say that the job has made it: others may have, after the prechecks, or
 // in the place of the job's. The job goes by the ids of what its CREATE statements made. One that it could not note, because
-// the process died or the answer was lost, is found in the cluster's history of changes of the schema, by a mark in the statement's text.
+// the process died or the answer was lost, is found in the cluster's history of changes of the schema, by a mark in the statement's text. What a
+// server without a history and without ids has for it is in marks.go.
 
 // marked returns a CREATE statement with the job's mark in it.
 func (s *state) marked(sql string) string {
@@ -62,12 +62,13 @@ func (p *Plan) adopt(ctx context.Context, o *object) (id int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if ok && p.foreign() && p.resumed {
-		if ok, err = p.adoptUnknown(ctx, o); ok || err != nil {
+	if ok && p.foreign() {
+		marked, err := p.sql.marked(ctx, p.saved)
+		if err != nil {
 			return 0, err
 		}
-	}
-	if ok {
+		ok = marked[lower(o.name())]
+	} else if ok {
 		if ok, err = p.history.hasID(ctx, c, p.saved.Mark, id); err != nil {
 			return 0, err
 		}
@@ -77,22 +78,6 @@ func (p *Plan) adopt(ctx context.Context, o *object) (id int64, err error) {
 			strings.ToLower(o.Kind.String()), o.name())
 	}
 	return id, nil
-}
-
-// adoptUnknown is adopt on a server without a history: an earlier run of the job may have made the object right before it was interrupted, or others have. It is
-// taken as one that was there: a table if it is empty, and it is not the job's to drop.
-func (p *Plan) adoptUnknown(ctx context.Context, o *object) (ok bool, err error) {
-	if o.Kind == cluster.KindTable {
-		if n, err := p.sql.countRows(ctx, o.name()); n > 0 || err != nil {
-			return false, err
-		}
-	}
-	p.keeper.change(func() {
-		o.Own = false
-		p.warnings = append(p.warnings, fmt.Sprintf("%s %s was there when the job went on: it had made it, or others have, and it stays as it is",
-			strings.ToLower(o.Kind.String()), o.name()))
-	})
-	return true, nil
 }
 
 // checkMade looks whether all that the job has made so far, and the tables that it found, are still there: an error names those that aren't.

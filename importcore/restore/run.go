@@ -77,6 +77,9 @@ func (p *Plan) keeps(ctx context.Context, err error) bool {
 // failed gives the job up and says what is left.
 func (p *Plan) failed(ctx context.Context, err error) error {
 	if p.task.Options.KeepPartial {
+		if unmarkErr := p.unmark(context.WithoutCancel(ctx)); unmarkErr != nil {
+			p.log().Warn("tables may have the job's mark in the place of their comments", zap.Error(unmarkErr))
+		}
 		return left(err, "what was restored so far stays (keep_partial)")
 	}
 	if half := p.saved.halfChanged(); half != "" && p.task.Checkpoints != nil {

@@ -55,8 +55,6 @@ type sqlState struct {
 	// Job is its name in the ledger on the server, and Begun tells that the ledger knows it.
 	Job   string `json:"job"`
 	Begun bool   `json:"begun,omitempty"`
-	// Databases are those that the job is known to have made, on a server without a history of its schema.
-	Databases []string `json:"databases,omitempty"`
 }
 
 // object is the state of one table, view or sequence.
