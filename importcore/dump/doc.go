@@ -24,7 +24,7 @@
 //
 // Case doesn't matter. Sub-folders are read, and their names mean nothing. %XX in the names of
 // databases and tables is undone once. Files may be compressed, schema files too. A table's name
-// may hold dots, a database's not.
+// may hold dots, a database's not. mydumper calls the files of databases and tables with other names mydumper_ and a number, see Masked.
 //
 // # One file
 //

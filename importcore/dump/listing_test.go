@@ -109,9 +109,12 @@ func show(l *dump.Listing) string {
 
 func TestPosition(t *testing.T) {
 	for text, want := range map[string]uint64{
-		"Started dump at: 2026-01-02 03:04:05\nSHOW MASTER STATUS:\n\tLog: tidb-binlog\n\tPos: 415195906970746880\n\tGTID:\n\nFinished dump at: x\n": 415195906970746880,
-		"SHOW MASTER STATUS:\n\tLog: mysql-bin.000001\n\tPos: 7502\n":                                                                                0,
-		"SHOW MASTER STATUS:\n\tLog: tidb-binlog\n\tPos: not a number\n":                                                                             0,
+		"Started dump at: 2026-01-02 03:04:05\nSHOW MASTER STATUS:\n\tLog: tidb-binlog\n\tPos: 415195906970746880\n\tGTID:\n\nFinished dump at: x\n":                                              415195906970746880,
+		"SHOW MASTER STATUS:\n\tLog: mysql-bin.000001\n\tPos: 7502\n":                                                                                                                             0,
+		"SHOW MASTER STATUS:\n\tLog: tidb-binlog\n\tPos: not a number\n":                                                                                                                          0,
+		"# Started dump at: 2026-01-02 03:04:05\n[config]\nquote_character = BACKTICK\n\n[source]\nFile = tidb-binlog\nPosition = 415195906970746880\n\n[`a`.`t`]\nreal_table_name=t\nrows = 5\n": 415195906970746880,
+		"[master]\nFile = mysql-bin.000001\nPosition = 7502\n":                                                                                                                                    0,
+		"[source]\nSOURCE_LOG_FILE = \"tidb-binlog\"\nSOURCE_LOG_POS = 415195906970746880\n":                                                                                                      415195906970746880,
 		"": 0,
 	} {
 		if got := dump.Position(text); got != want {

@@ -172,6 +172,15 @@ func (n Name) named(db, object string) Name {
 	return n
 }
 
+// maskedPrefix is how mydumper begins the names of files that can't have the names of what is in them; behind it is a number.
+const maskedPrefix = "mydumper_"
+
+// Masked tells whether the name of a database or of an object in a file's name may stand for another one, which the schema file has.
+func Masked(name string) bool {
+	number, ok := strings.CutPrefix(name, maskedPrefix)
+	return ok && isNumber(number)
+}
+
 // unescape undoes %XX, once; what is no valid escape stands for itself.
 func unescape(name string) string {
 	if plain, err := url.PathUnescape(name); err == nil {

@@ -36,3 +36,12 @@ func FuzzParseName(f *testing.F) {
 func escape(name string) string {
 	return strings.NewReplacer(".", "%2E", "+", "%2B").Replace(url.PathEscape(name))
 }
+
+// TestMasked: mydumper's stand-ins for names are a prefix and a number.
+func TestMasked(t *testing.T) {
+	for name, want := range map[string]bool{"mydumper_0": true, "mydumper_123": true, "mydumper_": false, "mydumper_1a": false, "amydumper_1": false, "": false} {
+		if got := dump.Masked(name); got != want {
+			t.Errorf("%q: %t", name, got)
+		}
+	}
+}

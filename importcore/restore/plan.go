@@ -170,7 +170,7 @@ func (r *Restorer) look(ctx context.Context, task Task) (_ *Plan, err error) {
 		if err := p.openArchive(ctx); err != nil {
 			return nil, err
 		}
-	} else if err := p.readWhole(ctx); err != nil {
+	} else if err := errors.Join(p.unmask(ctx), p.readWhole(ctx)); err != nil {
 		return nil, err
 	}
 	return p, p.prepare(ctx)
