@@ -30,7 +30,7 @@ func (t *Table) Differences(existing *model.TableInfo) (found []string) {
 		}
 		at = max(at, i)
 		if have := &existing.Columns[i].FieldType; !takes(have, c.Tp) {
-			found = append(found, fmt.Sprintf("column %s is %s, and %s in the dump", name.O, have.String(), c.Tp.String()))
+			found = append(found, fmt.Sprintf("column %s is %s, and %s in the dump", name.O, typeText(have), typeText(c.Tp)))
 		}
 	}
 	for _, have := range existing.Columns {
@@ -40,6 +40,14 @@ func (t *Table) Differences(existing *model.TableInfo) (found []string) {
 		}
 	}
 	return found
+}
+
+// typeText is a type in messages. The parser shows the width that a YEAR without one has as -1.
+func typeText(t *types.FieldType) string {
+	if t.GetType() == mysql.TypeYear {
+		return "year(4)"
+	}
+	return t.String()
 }
 
 // Generated tells whether a column takes no values, because it is computed.
@@ -113,7 +121,7 @@ func (t *Table) DiffersFrom(other *Table) string {
 	for i, c := range t.Columns {
 		o := other.Columns[i]
 		if c.Name.Name.L != o.Name.Name.L || Generated(c) != Generated(o) || !takes(c.Tp, o.Tp) {
-			return fmt.Sprintf("column %d is %s %s, and elsewhere %s %s", i+1, c.Name.Name.O, c.Tp.String(), o.Name.Name.O, o.Tp.String())
+			return fmt.Sprintf("column %d is %s %s, and elsewhere %s %s", i+1, c.Name.Name.O, typeText(c.Tp), o.Name.Name.O, typeText(o.Tp))
 		}
 	}
 	return ""

@@ -36,7 +36,7 @@ func (t *Table) Losses(existing []Existing) (found []string) {
 		}
 		// TiDB writes the backslashes of an ENUM as they are, others escape them.
 		if !fits(0) && !(strings.Contains(have.Type, `\`) && fits(mysql.ModeNoBackslashEscapes)) {
-			found = append(found, fmt.Sprintf("column %s is %s, and %s in the source", c.Name.Name.O, have.Type, c.Tp.String()))
+			found = append(found, fmt.Sprintf("column %s is %s, and %s in the source", c.Name.Name.O, have.Type, typeText(c.Tp)))
 		} else if from := t.charsetOf(c); lacksCharacters(have.Charset, from) {
 			found = append(found, fmt.Sprintf("column %s has the character set %s, and %s in the source", c.Name.Name.O, have.Charset, from))
 		}

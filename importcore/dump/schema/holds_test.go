@@ -24,7 +24,7 @@ func TestLosses(t *testing.T) {
 		{"DECIMAL(10,3)", "decimal(10,4)", "", false}, {"DECIMAL(10,3)", "double", "", false}, {"DECIMAL(9,0)", "decimal(9,0) unsigned", "", false},
 		{"FLOAT", "float", "", true}, {"FLOAT", "double", "", true}, {"DOUBLE", "float", "", false}, {"DOUBLE", "double(10,2)", "", false}, {"DOUBLE(9,1)", "double(10,2)", "", true},
 		{"DATE", "datetime", "", true}, {"DATETIME", "date", "", false}, {"DATETIME(3)", "datetime(2)", "", false}, {"DATETIME(3)", "datetime(6)", "", true},
-		{"DATETIME", "timestamp", "", false}, {"TIMESTAMP", "datetime", "", false}, {"TIME(1)", "time", "", false}, {"YEAR", "year(4)", "", true},
+		{"DATETIME", "timestamp", "", false}, {"TIMESTAMP", "datetime", "", false}, {"TIME(1)", "time", "", false}, {"YEAR", "year(4)", "", true}, {"YEAR", "tinyint(4)", "", false},
 		{"CHAR(5)", "char(5)", "utf8mb4", true}, {"CHAR(5)", "varchar(5)", "utf8mb4", true}, {"VARCHAR(5)", "char(5)", "utf8mb4", false},
 		{"VARCHAR(5)", "varchar(4)", "utf8mb4", false}, {"VARCHAR(5)", "varchar(6)", "utf8mb4", true}, {"VARCHAR(64)", "tinytext", "utf8mb4", false},
 		{"VARCHAR(63)", "tinytext", "utf8mb4", true}, {"VARCHAR(255)", "tinytext", "latin1", false}, {"TEXT", "mediumtext", "utf8mb4", true}, {"TEXT", "tinytext", "utf8mb4", false},
@@ -49,6 +49,7 @@ func TestLosses(t *testing.T) {
 		}
 		require.Len(t, losses, 1, "%s into %s %s", c.from, c.have, c.set)
 		require.Contains(t, losses[0], "column a ")
+		require.NotContains(t, losses[0], "-1", "a width that isn't given")
 	}
 	f := &schema.File{Path: "d.t-schema.sql", Text: "CREATE TABLE t (a DECIMAL(10,3), b VARCHAR(3))"}
 	table, err := schema.ReadTable(f, schema.Object{DB: "d", Name: "t"}, func(o schema.Object) schema.Object { return o })
