@@ -213,7 +213,7 @@ func TestProcessDies(t *testing.T) {
 	b.exec("CREATE TABLE t "+cleanupTable, "CREATE TABLE waiting LIKE t")
 	victim, err := instance.Start(t.Context(), instance.Options{TiDB: b.cluster.TiDB, Race: true, Import: `memory-budget = "160MiB"`})
 	require.NoError(t, err)
-	defer func() { require.ErrorContains(t, victim.Close(), "killed") }()
+	defer func() { require.NoError(t, victim.Close()) }()
 	b.inject(fault.Rule{RPC: rpcWrite, Kind: fault.Hold})
 	proxy, err := victim.Open("root", "", b.name)
 	require.NoError(t, err)
