@@ -252,6 +252,26 @@ func (s *Store) tableNumbers(c *sqlconn.Session, id int64) (numbers map[string]i
 	if err != nil {
 		return nil, 0, err
 	}
+	return scanNumbers(r)
+}
+
+// heldNumbers returns the numbers of those of some tables that a running restore has, by their keys. The other tables, of which there may be
+// tens of thousands, aren't read.
+func (s *Store) heldNumbers(c *sqlconn.Session, id int64, tables []job.Table) (numbers map[string]int64, err error) {
+	args := []any{id}
+	for i := range tables {
+		args = append(args, tables[i].NameKey())
+	}
+	r, err := c.Exec("SELECT seq, table_schema, table_name FROM "+s.schema+".job_tables WHERE job_id = ? AND active = 1 AND name_key IN ("+
+		placeholders(len(tables))+") ORDER BY seq", args...)
+	if err != nil {
+		return nil, err
+	}
+	numbers, _, err = scanNumbers(r)
+	return numbers, err
+}
+
+func scanNumbers(r *mysql.Result) (numbers map[string]int64, last int64, err error) {
 	numbers = make(map[string]int64, r.RowNumber())
 	for i := range r.RowNumber() {
 		sc := rowScanner{r: r, row: i}
@@ -274,11 +294,11 @@ func (s *Store) SetTables(ctx context.Context, l job.Lease, tables []job.Table) 
 		if err := s.lock(c, l); err != nil {
 			return err
 		}
-		numbers, _, err := s.tableNumbers(c, l.JobID)
-		if err != nil {
-			return err
-		}
 		for chunk := range slices.Chunk(tables, tablesChunk) {
+			numbers, err := s.heldNumbers(c, l.JobID, chunk)
+			if err != nil {
+				return err
+			}
 			var args []any
 			for i := range chunk {
 				t := &chunk[i]
@@ -291,7 +311,7 @@ func (s *Store) SetTables(ctx context.Context, l job.Lease, tables []job.Table) 
 			}
 			// Each row is there, and so only updated.
 			rows := strings.TrimSuffix(strings.Repeat("(?, ?, ?, ?, ?, ?, ?, ?), ", len(args)/8), ", ")
-			_, err := c.Exec("INSERT INTO "+s.schema+".job_tables (job_id, seq, table_schema, table_name, state, imported_rows, source_bytes, message) VALUES "+
+			_, err = c.Exec("INSERT INTO "+s.schema+".job_tables (job_id, seq, table_schema, table_name, state, imported_rows, source_bytes, message) VALUES "+
 				rows+" ON DUPLICATE KEY UPDATE state = VALUES(state), imported_rows = VALUES(imported_rows), source_bytes = VALUES(source_bytes), "+
 				"message = VALUES(message)", args...)
 			if err != nil {

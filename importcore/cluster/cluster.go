@@ -80,7 +80,7 @@ type Cluster struct {
 
 const (
 	// sessions is how many connections to TiDB there are at most: the many that create tables, and some for everything else.
-	sessions       = 32
+	sessions       = 80
 	pdSource       = "sluice"
 	pdTimeout      = 10 * time.Second
 	statusTimeout  = 20 * time.Second

@@ -19,9 +19,9 @@ import (
 	"github.com/sluicedb/sluice/importcore/fault"
 )
 
-// definers is how many sessions create tables at a time: TiDB's owner of such changes takes up all that wait when it looks, and
-// the servers learn of these together.
-const definers = 16
+// definers is how many sessions create tables at a time: TiDB's owner of such changes takes up all that wait when it looks, makes up to 8 of them by one
+// job (tidb_enable_fast_create_table), and has 10 workers for such jobs.
+const definers = 64
 
 // foreignDefiners are as many as gain something where a CREATE TABLE is the work of one server. Each may ask it something meanwhile by another
 // session of the same target, which has to have so many.

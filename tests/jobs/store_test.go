@@ -25,17 +25,17 @@ var schemas atomic.Int64
 func newSchema() string { return fmt.Sprintf("sluice`%d", schemas.Add(1)) }
 
 // database is a server that the store's suite runs on.
-type database func(t *testing.T) jobstore.Params
+type database func(t testing.TB) jobstore.Params
 
-func onTiDB(t *testing.T) jobstore.Params {
+func onTiDB(t testing.TB) jobstore.Params {
 	return jobstore.Params{Backends: []string{playground.Shared(t).TiDB}, User: "root"}
 }
 
-func onMariaDB(t *testing.T) jobstore.Params {
+func onMariaDB(t testing.TB) jobstore.Params {
 	return jobstore.Params{Backends: []string{mariadb.Shared(t).Socket}, User: mariadb.User, Password: mariadb.Password}
 }
 
-func open(t *testing.T, p jobstore.Params, schema, owner string, lease time.Duration) *jobstore.Store {
+func open(t testing.TB, p jobstore.Params, schema, owner string, lease time.Duration) *jobstore.Store {
 	t.Helper()
 	p.Schema, p.Owner, p.Lease = schema, owner, lease
 	s, err := jobstore.Open(t.Context(), p)
