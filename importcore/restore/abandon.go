@@ -361,6 +361,16 @@ func (a *abandoning) databases(ctx context.Context) error {
 			a.did(func() { a.left = append(a.left, "database "+Name{DB: db}.String()+", which isn't empty") })
 			continue
 		}
+		programs, err := a.holdsPrograms(ctx, db)
+		if err != nil {
+			return err
+		}
+		if programs {
+			a.did(func() {
+				a.left = append(a.left, "database "+Name{DB: db}.String()+", which holds routines or events that are not the job's")
+			})
+			continue
+		}
 		mine, err := a.madeDatabase(ctx, db)
 		if err != nil {
 			return err

@@ -83,6 +83,17 @@ func (a *abandoning) dropUnlessMore(ctx context.Context, o *object, in int64) (d
 				return err
 			}
 		}
+		triggers, err := a.foreignTriggers(s, o)
+		if err != nil {
+			return err
+		}
+		if triggers > 0 { // they would go with it
+			a.did(func() {
+				a.kept = true
+				a.left = append(a.left, fmt.Sprintf("table %s, with %d triggers that are not the job's", o.name(), triggers))
+			})
+			return nil
+		}
 		n, err := countIn(s, o.name())
 		if err != nil {
 			return err
@@ -108,6 +119,35 @@ func (a *abandoning) dropUnlessMore(ctx context.Context, o *object, in int64) (d
 		a.did(func() { a.dropped++ })
 	}
 	return dropped, err
+}
+
+// foreignTriggers counts the triggers of a table that the job has made: it makes none itself. TiDB has none.
+func (a *abandoning) foreignTriggers(s *sqlconn.Session, o *object) (n int64, err error) {
+	if a.r.core != nil {
+		return 0, nil
+	}
+	res, err := s.Exec("SELECT COUNT(*) FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = ? AND EVENT_OBJECT_TABLE = ?", o.DB, o.Name)
+	if err != nil {
+		return 0, err
+	}
+	return res.GetInt(0, 0)
+}
+
+// holdsPrograms tells whether a database of a server that isn't TiDB holds routines or events, which aren't among its objects: the job makes none.
+func (a *abandoning) holdsPrograms(ctx context.Context, db string) (holds bool, err error) {
+	if a.r.core != nil {
+		return false, nil
+	}
+	err = a.sql.target.Use(ctx, func(s *sqlconn.Session) error {
+		res, err := s.Exec("SELECT (SELECT COUNT(*) FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = ?) + (SELECT COUNT(*) FROM information_schema.EVENTS WHERE EVENT_SCHEMA = ?)", db, db)
+		if err != nil {
+			return err
+		}
+		n, err := res.GetInt(0, 0)
+		holds = n > 0
+		return err
+	})
+	return holds, asked(err, "look for routines and events")
 }
 
 // forgotten notes that a table of the job's isn't there any more: should the job be tried again, it is made anew.

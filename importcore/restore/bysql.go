@@ -45,7 +45,7 @@ type bySQL struct {
 	mu struct {
 		sync.Mutex
 		folder source.Folder // nil until rows are read
-		files  source.Store
+		files  *compress.Store
 		open   map[string]*logical.Target // by what rows ask of their session
 	}
 }
@@ -131,7 +131,7 @@ func (b *bySQL) source(ctx context.Context) (source.Folder, error) {
 }
 
 // store gives the text of the source's files.
-func (b *bySQL) store(ctx context.Context) (source.Store, error) {
+func (b *bySQL) store(ctx context.Context) (*compress.Store, error) {
 	if _, err := b.source(ctx); err != nil {
 		return nil, err
 	}

@@ -77,7 +77,13 @@ func (p *Plan) bringIn(ctx context.Context) (err error) {
 	p.errors = p.errorLimit()
 	small, large := p.shares()
 	if slices.ContainsFunc(p.tables, (*table).part) {
-		p.shared = compress.NewShared(ctx, p.unpacked, small.lanes)
+		texts := p.unpacked
+		if p.sql != nil {
+			if texts, err = p.sql.store(ctx); err != nil {
+				return err
+			}
+		}
+		p.shared = compress.NewShared(ctx, texts, small.lanes)
 		defer func() { err = errors.Join(err, p.shared.Close()) }()
 	}
 	for _, s := range []share{small, large} {

@@ -14,6 +14,7 @@ import (
 	"github.com/sluicedb/sluice/importcore/format/sqldump"
 	"github.com/sluicedb/sluice/importcore/logical"
 	"github.com/sluicedb/sluice/importcore/logical/tablefiles"
+	"github.com/sluicedb/sluice/importcore/source"
 )
 
 // rowSource is the rows of one table of the plan as what goes into a server by SQL. If the Source is an io.Closer, it is closed
@@ -62,9 +63,13 @@ func (p *Plan) rowsOf(ctx context.Context, t *table, into *logical.Table) (*rowS
 
 // dumpedRows are the rows of a table's data files.
 func (p *Plan) dumpedRows(ctx context.Context, t *table, into *logical.Table) (*rowSource, error) {
-	store, err := p.sql.store(ctx)
+	texts, err := p.sql.store(ctx)
 	if err != nil {
 		return nil, err
+	}
+	store := source.Store(texts)
+	if t.part() {
+		store = p.shared
 	}
 	o, mode := &p.task.Options, p.task.Session.SQLMode
 	cfg := tablefiles.Config{

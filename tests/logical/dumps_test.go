@@ -1,11 +1,16 @@
 package logical_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"fmt"
+	"math/rand/v2"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -15,8 +20,10 @@ import (
 	"github.com/sluicedb/sluice/importcore/format/sqldump"
 	"github.com/sluicedb/sluice/importcore/logical"
 	"github.com/sluicedb/sluice/importcore/logical/tablefiles"
+	"github.com/sluicedb/sluice/importcore/restore"
 	"github.com/sluicedb/sluice/importcore/source"
 	"github.com/sluicedb/sluice/tests/mariadb"
+	"github.com/sluicedb/sluice/tests/s3store"
 )
 
 // dumped makes a database with a table of each type, and others, and returns it with the names of its tables.
@@ -114,4 +121,40 @@ func loadDump(t *testing.T, to *server, path string) {
 		require.NoError(t, err, name)
 		require.NotZero(t, sum.Rows)
 	}
+}
+
+// TestPackedDumpIsReadOnce: the tables of a compressed dump in one file share its streams, where each unpacked it from its beginning.
+func TestPackedDumpIsReadOnce(t *testing.T) {
+	t.Parallel()
+	to := onMariaDB(t)
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	const tables = 40
+	random := rand.New(rand.NewPCG(1, 2))
+	for i := range tables {
+		_, err := fmt.Fprintf(w, "CREATE TABLE t%d (id INT, v TEXT);\nINSERT INTO t%d VALUES ", i, i)
+		require.NoError(t, err)
+		for n := range 400 {
+			_, err := fmt.Fprintf(w, "%s(%d,'%x%x')", strings.Repeat(",", min(n, 1)), n, random.Uint64(), random.Uint64())
+			require.NoError(t, err)
+		}
+		_, err = w.Write([]byte(";\n"))
+		require.NoError(t, err)
+	}
+	require.NoError(t, w.Close())
+	store := s3store.Start(t)
+	store.Put(to.name+".sql.gz", packed.Bytes())
+	var reads atomic.Int64
+	store.OnRequest(func(r *http.Request) s3store.Fault {
+		if s3store.IsRead(r) {
+			reads.Add(1)
+		}
+		return s3store.None
+	})
+	task := restoreTask(store.WithKeys(to.name + ".sql.gz"))
+	task.Selection = restore.Selection{Databases: []string{to.name}}
+	_, err := restored(t.Context(), to.restorer(), task)
+	require.NoError(t, err)
+	require.Equal(t, []string{"400|79800"}, to.rows(fmt.Sprintf("SELECT COUNT(*), SUM(id) FROM t%d", tables-1)))
+	require.Less(t, reads.Load(), int64(2*tables+30), "a look at the file for each head and each table's rows, and a few streams")
 }

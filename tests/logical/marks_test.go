@@ -236,3 +236,41 @@ func TestMadeByOthers(t *testing.T) {
 		}
 	}
 }
+
+// TestProgramsStay: what others put into what a job has made, and no list of tables shows, is kept when the job is given up.
+func TestProgramsStay(t *testing.T) {
+	t.Parallel()
+	s := onMariaDB(t)
+	db := s.name + "_p"
+	t.Cleanup(func() { _, _ = s.db.ExecContext(context.WithoutCancel(t.Context()), "DROP DATABASE IF EXISTS "+db) })
+	r := s.restorer()
+	for _, c := range []struct{ sql, left, see string }{
+		{"CREATE PROCEDURE `" + db + "`.p () SELECT 1", "database `" + db + "`, which holds routines or events", "SELECT routine_name FROM information_schema.routines WHERE routine_schema = '" + db + "'"},
+		{"CREATE EVENT `" + db + "`.e ON SCHEDULE EVERY 1 DAY DO SELECT 1", "database `" + db + "`, which holds routines or events", "SELECT event_name FROM information_schema.events WHERE event_schema = '" + db + "'"},
+		{"CREATE TRIGGER `" + db + "`.g BEFORE INSERT ON `" + db + "`.u FOR EACH ROW SET NEW.id = NEW.id", "table `" + db + "`.`u`, with 1 triggers that are not the job's", "SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = '" + db + "'"},
+		{"SELECT 1", "", ""},
+	} {
+		task := restoreTask(markedDump(t, db))
+		ctx, cancel := context.WithCancelCause(t.Context())
+		task.Events = func(e restore.Event) {
+			if e.State == restore.TableRunning && ctx.Err() == nil {
+				_, err := s.db.ExecContext(context.WithoutCancel(t.Context()), c.sql)
+				if err != nil {
+					t.Error(err)
+				}
+				cancel(importcore.ErrPaused)
+			}
+		}
+		_, err := restored(ctx, r, task)
+		require.ErrorIs(t, err, importcore.ErrPaused)
+		fate, err := r.Abandon(t.Context(), task)
+		require.NoError(t, err)
+		if c.left == "" {
+			require.NotContains(t, fate, "left behind")
+			continue
+		}
+		require.Contains(t, fate, c.left)
+		require.Len(t, s.rows(c.see), 1)
+		s.exec("DROP DATABASE " + db)
+	}
+}
