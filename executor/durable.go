@@ -28,6 +28,8 @@ const (
 	rulesVersion = 4
 	// systemVersion is that of restores with system tables, which an older Sluice would leave out.
 	systemVersion = 5
+	// compactVersion is that of restores that are compacted at the end, which an older Sluice would not do.
+	compactVersion = 6
 )
 
 // errNoTask says that a job can't be run from its row.
@@ -58,6 +60,9 @@ func encodeSpec(s *Spec) (string, error) {
 		if wantsSystemTables(&s.Restore.Options, &s.Options) {
 			d.Version = systemVersion
 		}
+		if s.Restore.Options.Compact {
+			d.Version = compactVersion
+		}
 	}
 	for _, a := range s.Assignments {
 		d.Assignments = append(d.Assignments, durableAssignment{Column: a.Column, Text: a.Text})
@@ -80,7 +85,7 @@ func decodeSpec(text string) (*Spec, error) {
 	if err := decoder.Decode(&d); err != nil {
 		return nil, fmt.Errorf("the job's row: %w", err)
 	}
-	restores := []int{restoreVersion, rulesVersion, systemVersion}
+	restores := []int{restoreVersion, rulesVersion, systemVersion, compactVersion}
 	if !slices.Contains(restores, d.Version) && d.Version != durableVersion && d.Version != dumpVersion || slices.Contains(restores, d.Version) != (d.Restore != nil) {
 		return nil, fmt.Errorf("%w: version %d", errNoTask, d.Version)
 	}

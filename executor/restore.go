@@ -235,7 +235,7 @@ func checkRestoreSupported(st *sqlext.Restore, server string) error {
 
 // physicalOptions are about TiDB's stores and the files that are made for them: there are none when rows go in by SQL.
 var physicalOptions = []string{"disk_quota", "max_latency", "rate_limit", "online", "send_credentials_to_tikv", "tikv_importer", "checksum_concurrency",
-	"load_stats", "wait_tiflash_ready"}
+	"compact", "load_stats", "wait_tiflash_ready"}
 
 // checkOptionsBySQL refuses what can't be done with rows that go in by SQL.
 func checkOptionsBySQL(o *sqlext.RestoreOptions) error {

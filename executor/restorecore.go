@@ -140,7 +140,7 @@ func restoreOptions(t *Task) restore.Options {
 	return restore.Options{
 		CSV: restoreCSV(o, t.Options.CharacterSet), CSVHeader: o.CSVHeader == sqlext.CSVHeaderColumns, SkipSchemaFiles: o.SkipSchemaFiles,
 		BySQL:       o.Backend == sqlext.BackendTiDB,
-		OnDuplicate: onDuplicate(t.Options.OnDuplicate), MaxErrors: t.Options.MaxErrors, Checksum: checksumLevel(t.Options.ChecksumTable), Analyze: analyzeLevel(o.Analyze), LoadStats: o.LoadStats, WaitTiFlashReady: o.WaitTiFlashReady,
+		OnDuplicate: onDuplicate(t.Options.OnDuplicate), MaxErrors: t.Options.MaxErrors, Checksum: checksumLevel(t.Options.ChecksumTable), Analyze: analyzeLevel(o.Analyze), LoadStats: o.LoadStats, Compact: o.Compact, WaitTiFlashReady: o.WaitTiFlashReady,
 		ChecksumConcurrency: int(min(o.ChecksumConcurrency, maxConcurrency)), KeepCredentials: !o.SendCredentials, DisableImportMode: o.Online,
 		Concurrency: int(min(t.Options.Thread, maxConcurrency)), KeepPartial: t.Options.KeepPartial, SkipPrechecks: skippedPrechecks(&t.Options),
 		SystemTables: wantsSystemTables(o, &t.Options), LastBackup: o.LastBackup, Files: fileRules(o.Files), DefaultFiles: o.DefaultFileRules,

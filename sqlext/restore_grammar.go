@@ -1,6 +1,7 @@
 package sqlext
 
 import (
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -15,7 +16,7 @@ import (
 //	[EXPLAIN] RESTORE {DATABASE | SCHEMA} {* | name [AS name] [, ...]} FROM 'location' [option ...]
 //	[EXPLAIN] RESTORE TABLE [db.]name [AS [db.]name] [, ...] FROM 'location' [option ...]
 //
-// and these options, between TiDB's own: FILTER [=] 'rules', ROUTE [=] 'rules', FILES [=] 'rules', DETACHED, DRY_RUN or DRY RUN, and
+// and these options, between TiDB's own: FILTER [=] 'rules', ROUTE [=] 'rules', FILES [=] 'rules', COMPACT [[=] {TRUE | FALSE}], DETACHED, DRY_RUN or DRY RUN, and
 // options of IMPORT INTO that hold for a whole job (sharedOptions). All of it is cut out, TiDB's parser reads the rest.
 
 // sharedOptions are options of IMPORT INTO that RESTORE has under the same name.
@@ -38,6 +39,7 @@ type restoreCut struct {
 	filter  *string
 	route   *string
 	files   *string
+	compact *bool
 }
 
 // restoreCutter walks through a text once. blanked is the text with blanks where something was cut out.
@@ -144,6 +146,9 @@ func (c *restoreCutter) options() {
 		case name == "files":
 			c.once(name, &c.cut.files)
 			c.blank(at)
+		case name == "compact":
+			c.compact()
+			c.blank(at)
 		case name == "dry" && c.s.word("RUN"):
 			c.shared("dry_run")
 			c.blank(at)
@@ -168,6 +173,19 @@ func (c *restoreCutter) once(name string, to **string) {
 		c.syntaxError(at)
 	}
 	*to = text
+}
+
+// compact takes the flag, which may have a truth value.
+func (c *restoreCutter) compact() {
+	if c.cut.compact != nil {
+		c.err = newError(errno.ErrDuplicateOption, "compact")
+		return
+	}
+	equals := c.s.symbol('=')
+	on, given := c.truth()
+	c.want(given || !equals)
+	on = on || !given
+	c.cut.compact = &on
 }
 
 // shared takes an option of IMPORT INTO. A flag may have a truth value here, as TiDB's options of RESTORE have.
@@ -279,6 +297,11 @@ func (o *RestoreOptions) setCut(cut *restoreCut) (text string, err *Error) {
 		}
 		o.Job.Specified["files"] = *cut.files
 		text += " FILES = " + quoteText(*cut.files)
+	}
+	if cut.compact != nil {
+		o.Compact = *cut.compact
+		o.Job.Specified["compact"] = map[bool]int64{true: 1}[o.Compact] // as TiDB's truth values
+		text += " COMPACT = " + strings.ToUpper(strconv.FormatBool(o.Compact))
 	}
 	return text, nil
 }

@@ -68,6 +68,8 @@ type RestoreOptions struct {
 	WaitTiFlashReady bool
 	// WithSysTable (default true) restores users, bindings and the like from a backup that has them.
 	WithSysTable bool
+	// Compact has TiKV compact what was restored.
+	Compact bool
 	// LoadStats (default true) restores statistics that a backup has.
 	LoadStats bool
 	// LastBackup is the timestamp (TSO) at which the target was when an incremental backup began, 0 = not given;

@@ -63,6 +63,9 @@ func (p *Plan) checkOptions() error {
 	if err := p.checkSystem(refuse); err != nil {
 		return err
 	}
+	if err := p.checkCompact(); err != nil {
+		return err
+	}
 	switch {
 	case p.archived == nil && len(o.ForArchives) > 0:
 		return refuse(strings.Join(o.ForArchives, ", "))

@@ -15,12 +15,13 @@ const (
 	stepData    = "data"
 	stepViews   = "views"
 	stepSystem  = "system"
+	stepCompact = "compact"
 	stepDone    = "done"
 )
 
 // Progress is where a restore is.
 type Progress struct {
-	// Step is prepare, schema, data, views, system (only with system tables) or done.
+	// Step is prepare, schema, data, views, system (only with system tables), compact (only if that is asked for) or done.
 	Step string
 	// Steps are those between, in order: of schema and views the sizes are numbers of objects, of data bytes of the source.
 	Steps []StepProgress
@@ -69,6 +70,9 @@ func (g *progress) init(p *Plan) {
 	g.steps = []StepProgress{{Name: stepSchema, Size: int64(schemas)}, {Name: stepData, Size: g.total}, {Name: stepViews, Size: int64(len(p.views))}}
 	if p.system != nil {
 		g.steps = append(g.steps, StepProgress{Name: stepSystem, Size: 1})
+	}
+	if p.task.Options.Compact {
+		g.steps = append(g.steps, StepProgress{Name: stepCompact, Size: 1})
 	}
 }
 

@@ -142,6 +142,9 @@ func (p *Plan) steps(ctx context.Context) error {
 	if p.system != nil {
 		steps = append(steps, step{stepSystem, p.bringInSystem})
 	}
+	if p.task.Options.Compact {
+		steps = append(steps, step{stepCompact, p.compact})
+	}
 	for _, step := range steps {
 		p.progress.enter(step.name)
 		began := time.Now()

@@ -117,6 +117,8 @@ type Options struct {
 	LoadStats bool
 	// SystemTables brings in accounts, privileges and bindings of an archive of everything.
 	SystemTables bool
+	// Compact has the stores compact what was restored, at the end.
+	Compact bool
 	// DisableImportMode leaves the stores in normal mode.
 	DisableImportMode bool
 	// Concurrency is how many small tables of a dump are imported, or key ranges of an archive downloaded, at a time; 0 is as many tables as

@@ -38,6 +38,7 @@ type importer struct {
 		speed        *rate.Limiter // keeps to it; nil = none
 		suspendedTil time.Time
 		partitions   []partitionRange
+		compacted    [][2][]byte // raw keys, the ends exclusive
 		files        map[fileName]*sstFile
 		busy         map[fileName]bool // being ingested
 	}
@@ -71,9 +72,26 @@ func (im *importer) SetDownloadSpeedLimit(_ context.Context, req *import_sstpb.S
 	return &import_sstpb.SetDownloadSpeedLimitResponse{}, nil
 }
 
-// Compact implements import_sstpb.ImportSSTServer. The engine compacts by
-// itself.
-func (im *importer) Compact(context.Context, *import_sstpb.CompactRequest) (*import_sstpb.CompactResponse, error) {
+// dataPrefix stands before all keys of regions in TiKV's engine, which a Compact names as they are there.
+const dataPrefix = 'z'
+
+// Compact implements import_sstpb.ImportSSTServer. The range is recorded only: the engine compacts by itself. TiKV
+// compacts nothing between keys that its engine can't have, and says nothing; here that is an error.
+func (im *importer) Compact(_ context.Context, req *import_sstpb.CompactRequest) (*import_sstpb.CompactResponse, error) {
+	var keys [2][]byte
+	for i, key := range [][]byte{req.GetRange().GetStart(), req.GetRange().GetEnd()} {
+		if len(key) == 0 || key[0] != dataPrefix {
+			return nil, status.Errorf(codes.Unknown, "Engine(\"%x is no data key\")", key)
+		}
+		raw, err := decodeKey(key[1:])
+		if err != nil {
+			return nil, status.Errorf(codes.Unknown, "Engine(%q)", err)
+		}
+		keys[i] = raw
+	}
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	im.mu.compacted = append(im.mu.compacted, keys)
 	return &import_sstpb.CompactResponse{}, nil
 }
 
@@ -162,6 +180,17 @@ func (c *Cluster) SpeedLimit(storeID uint64) (uint64, error) {
 	s.imports.mu.Lock()
 	defer s.imports.mu.Unlock()
 	return s.imports.mu.speedLimit, nil
+}
+
+// Compacted returns the ranges of raw keys, the ends exclusive, that a store was asked to compact.
+func (c *Cluster) Compacted(storeID uint64) ([][2][]byte, error) {
+	s := c.store(storeID)
+	if s == nil {
+		return nil, fmt.Errorf("tikv: no store %d", storeID)
+	}
+	s.imports.mu.Lock()
+	defer s.imports.mu.Unlock()
+	return slices.Clone(s.imports.mu.compacted), nil
 }
 
 // Imported returns how many SSTs were written to or downloaded by a store, and how many requests

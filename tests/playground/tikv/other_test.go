@@ -163,6 +163,22 @@ func TestStatusPort(t *testing.T) {
 	require.JSONEq(t, "[]", get("/force_partition_ranges"))
 }
 
+func TestCompact(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 1)
+	one := b.Stores()[0].ID
+	key := func(raw string) []byte { return append([]byte{dataPrefix}, encodeKey([]byte(raw))...) }
+	_, err := b.sst(one).Compact(b.ctx, &import_sstpb.CompactRequest{Range: &import_sstpb.Range{Start: key("a"), End: key("b")}, OutputLevel: -1})
+	require.NoError(t, err)
+	for _, r := range []*import_sstpb.Range{nil, {Start: key("a")}, {Start: []byte("a"), End: []byte("b")}, {Start: []byte("za"), End: []byte("zb")}} {
+		_, err := b.sst(one).Compact(b.ctx, &import_sstpb.CompactRequest{Range: r})
+		require.Error(t, err, "%v", r)
+	}
+	compacted, err := b.Compacted(one)
+	require.NoError(t, err)
+	require.Equal(t, [][2][]byte{{[]byte("a"), []byte("b")}}, compacted)
+}
+
 func TestSizeText(t *testing.T) {
 	t.Parallel()
 	for n, want := range map[int64]string{

@@ -171,10 +171,14 @@ func (c *cluster) state() (playground.State, error) {
 		if err != nil {
 			return playground.State{}, err
 		}
+		compacted, err := c.tikv.Compacted(store.ID)
+		if err != nil {
+			return playground.State{}, err
+		}
 		status, _ := view.StoreStatus(store.ID)
 		state.Stores = append(state.Stores, playground.StoreState{
 			ID: store.ID, ImportMode: mode == import_sstpb.SwitchMode_Import, SpeedLimit: limit, Leaders: status.LeaderCount,
-			Written: written, Ingested: ingested,
+			Written: written, Ingested: ingested, Compacted: compacted,
 		})
 	}
 	return state, nil
