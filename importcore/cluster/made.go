@@ -43,6 +43,25 @@ func (c *Cluster) MadeWith(ctx context.Context, mark string) (*Made, error) {
 	}
 }
 
+// Settle waits until TiDB has come to the end of all changes of the schema whose statements held mark, as MadeWith does for what is made.
+func (c *Cluster) Settle(ctx context.Context, mark string) error {
+	for began, pause := time.Now(), settlePause; ; pause = min(2*pause, mostSettlePause) {
+		jobs, err := c.queryStrings(ctx, "SELECT CONCAT('its job ', JOB_ID, ' (', JOB_TYPE, ', ', STATE, ')') FROM information_schema.DDL_JOBS "+
+			"WHERE STATE NOT IN ('synced', 'cancelled', 'rollback done') AND JOB_TYPE NOT LIKE '%subjob%' AND LOCATE(?, QUERY) > 0", mark)
+		if err != nil || len(jobs) == 0 {
+			return failed(err, "look through the history of the schema")
+		}
+		if time.Since(began) > settlePatience {
+			return fault.Retryable(fault.New(fault.Cluster, 0, "TiDB doesn't come to the end of %s (ADMIN SHOW DDL JOBS)", jobs[0]))
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
 // How long changes of the schema that are under way are waited for, and between two looks at them.
 const (
 	settlePatience  = 5 * time.Minute

@@ -109,6 +109,11 @@ func (a *abandoning) all(ctx context.Context) (fate string, err error) {
 		return "", err
 	}
 	a.system()
+	for _, o := range a.state.Gone {
+		if a.state.Changing {
+			a.left = append(a.left, fmt.Sprintf("without %s %s, which the archive has no more", strings.ToLower(o.Kind.String()), o.name()))
+		}
+	}
 	return a.fate(), nil
 }
 
@@ -243,7 +248,7 @@ func (a *abandoning) tables(ctx context.Context) error {
 // table puts one table right.
 func (a *abandoning) table(ctx context.Context, i int, o *object) error {
 	c := a.r.core.Cluster()
-	if !o.Own && o.Sent && !o.Done {
+	if a.state.touched(o) && !o.Done {
 		a.did(func() {
 			a.left = append(a.left, fmt.Sprintf("table %s, which may hold a part of the archive's changes", o.name()))
 		})

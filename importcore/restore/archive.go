@@ -32,6 +32,8 @@ type archived struct {
 	accounts bool
 	// created are the ids that objects had which were made after the archive that this one continues.
 	created map[int64]bool
+	// changes are those of schemas between the two.
+	changes *changes
 	// texts make the definitions by the paths of the files that stand for them.
 	texts map[string]func() (string, error)
 }

@@ -61,6 +61,9 @@ func (p *Plan) bringInArchive(ctx context.Context) error {
 	if err := p.verify(ctx, plan, tables); err != nil {
 		return err
 	}
+	if err := p.completeTables(ctx); err != nil {
+		return err
+	}
 	// The sums are of the keys that the rows were sent to. What others have done to tables or partitions meanwhile may have left these behind.
 	now, err := p.planDownloads(ctx, tables)
 	if err != nil {
@@ -97,7 +100,7 @@ func (p *Plan) planDownloads(ctx context.Context, tables []*table) (*physical.Pl
 			return nil, replaced("table " + t.to.String())
 		}
 		t.info = infos[i]
-		targets[i] = physical.Target{From: p.archived.objects[lower(t.from[0])], DB: t.to.DB, To: infos[i], Base: !t.state.Own}
+		targets[i] = physical.Target{From: p.archived.objects[lower(t.from[0])], DB: t.to.DB, To: infos[i], Base: !t.state.Own, Later: t.later}
 	}
 	return physical.NewPlan(p.archived.archive, targets)
 }

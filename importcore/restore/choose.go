@@ -55,8 +55,7 @@ func (p *Plan) choose() error {
 	} else if len(p.tables)+len(p.views)+len(p.sequences)+len(p.databases) == 0 {
 		p.finding(precheck.SourceFile, "%s holds nothing of a dump that is to be restored", locationOf(p.task.Location))
 	}
-	p.checkJobs(c)
-	return nil
+	return p.checkJobs(c)
 }
 
 // collisions finds objects that would go to one place. Only tables that routes merge may.

@@ -53,7 +53,7 @@ type Facts struct {
 	// Source is another one when a file's name, size or time of change is.
 	Source string
 	Now    time.Time
-	// Tables are the targets that the job writes: tables, views and sequences.
+	// Tables are the targets that the job writes, drops or renames: tables, views and sequences.
 	Tables []Name
 }
 
@@ -91,6 +91,15 @@ func (p *Plan) Facts() Facts {
 	}
 	for _, d := range append(slices.Clone(p.sequences), p.views...) {
 		f.Tables = append(f.Tables, d.to)
+	}
+	known := map[Name]bool{}
+	for _, name := range f.Tables {
+		known[lower(name)] = true
+	}
+	for _, name := range p.vacated() {
+		if !known[lower(name)] {
+			known[lower(name)], f.Tables = true, append(f.Tables, name)
+		}
 	}
 	return f
 }

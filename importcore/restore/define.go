@@ -71,12 +71,18 @@ func (p *Plan) define(ctx context.Context) error {
 			}
 			p.progress.did(stepSchema, 1)
 		}
+		if err := p.changeObjects(ctx, exec); err != nil {
+			return err
+		}
 		if err := p.advance(exec); err != nil {
 			return err
 		}
 		return p.defineAll(ctx, exec, p.sequences)
 	})
 	if err != nil {
+		return err
+	}
+	if err := p.alterTables(ctx); err != nil {
 		return err
 	}
 	if err := p.defineTables(ctx); err != nil {

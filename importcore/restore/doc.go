@@ -22,6 +22,10 @@
 //	abandonsql.go abandon.go for rows that went in by SQL
 //	made.go       what is certainly the job's: marks in its statements, ids
 //	archive.go    an archive of BR in the place of a dump: its objects listed like one's, their definitions
+//	incremental.go  one that continues others: which, and what it goes into
+//	changes.go    what became of schemas between two archives
+//	chain.go      whether the target is what the archives before have left
+//	alter.go      it becomes what the archive has, but for the rows
 //	archivedata.go  its tables, downloaded by the stores all at once (package archive/physical)
 //	system.go     accounts, privileges and bindings (package systables)
 //	state.go      the job's checkpoint

@@ -12,7 +12,6 @@ import (
 	"github.com/sluicedb/sluice/importcore/archive"
 	"github.com/sluicedb/sluice/importcore/cluster"
 	"github.com/sluicedb/sluice/importcore/fault"
-	"github.com/sluicedb/sluice/importcore/precheck"
 )
 
 // # Archives that continue another one
@@ -45,38 +44,6 @@ func (p *Plan) checkChain(a *archive.Archive) error {
 	return nil
 }
 
-// checkJobs finds the changes of schemas that the archive has, and refuses those that would have to be made to what is there. It comes
-// after everything else has been chosen.
-func (p *Plan) checkJobs(c *chooser) {
-	if !p.incremental() {
-		return
-	}
-	var refused []string
-	p.archived.created = map[int64]bool{}
-	for _, j := range p.archived.archive.Jobs {
-		name := p.jobName(j)
-		if name.DB != "" && (name.Table != "" && !c.object(name) || name.Table == "" && !c.database(name.DB)) {
-			continue
-		}
-		switch j.Type {
-		case model.ActionCreateSchema:
-		case model.ActionCreateTable, model.ActionCreateView, model.ActionCreateSequence:
-			p.archived.created[j.TableID] = true
-		case model.ActionCreateTables:
-			for _, t := range j.BinlogInfo.MultipleTableInfos {
-				p.archived.created[t.ID] = true
-			}
-		default:
-			if dropped := j.Type == model.ActionDropTable && p.archived.created[j.TableID]; !dropped {
-				refused = append(refused, fmt.Sprintf("%s (%s)", name, j.Type))
-			}
-		}
-	}
-	if len(refused) > 0 {
-		p.finding(precheck.Schema, "between the archive and the one before schemas were changed, which can't be restored yet: %s", enumerate(refused))
-	}
-}
-
 // jobName is what a change of a schema was made to. Old jobs name databases by their ids alone.
 func (p *Plan) jobName(j *model.Job) Name {
 	name := Name{j.SchemaName, j.TableName}
@@ -91,46 +58,19 @@ func (p *Plan) jobName(j *model.Job) Name {
 	return name
 }
 
-// lookAtBases checks the tables that an archive continues: they have its structure, and hold nothing that is later than the archive before.
-func (p *Plan) lookAtBases(ctx context.Context, bases []*table) error {
-	infos, err := p.loadTables(ctx, bases)
-	if err != nil {
-		return err
-	}
-	own := p.ownObjects()
-	for i, t := range bases {
-		from := p.archived.objects[lower(t.from[0])].Info
-		t.base = infos[i].ID
-		if _, err := archive.NewRules(from, infos[i]); err != nil {
-			p.finding(precheck.Schema, "%v", err)
-		}
-		switch global := slices.IndexFunc(from.Indices, func(x *model.IndexInfo) bool { return x.Global }); {
-		case p.archived.created[from.ID]:
-			p.finding(precheck.TargetEmpty, "table %s exists, but was made after the archive before", t.to)
-			continue
-		case global >= 0:
-			p.finding(precheck.Schema, "changes of table %s can't be restored yet: its index %s is global", t.to, from.Indices[global].Name.O)
-			continue
-		}
-		if o := own[lower(t.to)]; o != nil && o.Sent {
-			continue // what is later may be the job's
-		}
-		others, err := p.r.core.Cluster().WrittenAfter(ctx, importcore.RecordIDs(infos[i]), p.archived.archive.StartTS)
-		if err != nil {
-			return err
-		}
-		if others != "" {
-			p.finding(precheck.TargetEmpty, "table %s is not what the archive of the timestamp %d has left: it holds or held %s", t.to, p.archived.archive.StartTS, others)
-		}
-	}
-	return nil
-}
-
 // loadTables returns the present schemas of tables of the target.
 func (p *Plan) loadTables(ctx context.Context, tables []*table) ([]*model.TableInfo, error) {
-	names := make([]cluster.TableName, len(tables))
+	names := make([]Name, len(tables))
 	for i, t := range tables {
-		names[i] = cluster.TableName{DB: t.to.DB, Table: t.to.Table}
+		names[i] = t.to
+	}
+	return p.loadNamed(ctx, names)
+}
+
+func (p *Plan) loadNamed(ctx context.Context, list []Name) ([]*model.TableInfo, error) {
+	names := make([]cluster.TableName, len(list))
+	for i, n := range list {
+		names[i] = cluster.TableName{DB: n.DB, Table: n.Table}
 	}
 	infos, _, err := p.r.core.Cluster().LoadTables(ctx, names)
 	return infos, err
@@ -157,10 +97,14 @@ func (p *Plan) checkBases(ctx context.Context, tables []*table, ts uint64, unsen
 			found = append(found, fmt.Sprintf("%s (%s)", t.to, others))
 		}
 	}
-	if len(found) > 0 {
-		return fault.New(fault.User, codePrecheckFailed, "tables were changed by others while the restore went on: %s", enumerate(found))
+	return changedByOthers(found)
+}
+
+func changedByOthers(found []string) error {
+	if len(found) == 0 {
+		return nil
 	}
-	return nil
+	return fault.New(fault.User, codePrecheckFailed, "tables were changed by others while the restore went on: %s", enumerate(found))
 }
 
 // endBase does for a table that the archive continues what making it does for others: next automatic ids. The archive's sums are of the changes
@@ -212,8 +156,13 @@ func (p *Plan) advance(exec cluster.Exec) error {
 func (s *state) halfChanged() string {
 	var names []string
 	for _, o := range s.Objects {
-		if !o.Own && o.Sent {
+		if s.touched(o) {
 			names = append(names, o.name().String())
+		}
+	}
+	for _, g := range s.Gone {
+		if s.Changing {
+			names = append(names, (Name{g.DB, g.Name}).String()+" (dropped as in the archive)")
 		}
 	}
 	if len(names) == 0 {

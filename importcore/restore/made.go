@@ -19,13 +19,13 @@ import (
 // the process died or the answer was lost, is found in the cluster's history of changes of the schema, by a mark in the statement's text. What a
 // server without a history and without ids has for it is in marks.go.
 
-// marked returns a CREATE statement with the job's mark in it.
+// marked returns a statement that changes the schema with the job's mark in it.
 func (s *state) marked(sql string) string {
-	rest, ok := strings.CutPrefix(sql, "CREATE ")
-	if !ok || s.Mark == "" {
+	verb, rest, ok := strings.Cut(sql, " ")
+	if !ok || s.Mark == "" || !slices.Contains([]string{"CREATE", "ALTER", "DROP", "RENAME"}, verb) {
 		return sql
 	}
-	return "CREATE /* " + s.Mark + " */ " + rest
+	return verb + " /* " + s.Mark + " */ " + rest
 }
 
 // history is what the cluster's history says of a job, asked for as seldom as that is enough.

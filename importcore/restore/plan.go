@@ -45,6 +45,7 @@ type Plan struct {
 	views     []*defined
 	policies  []*model.PolicyInfo // that the job makes
 	system    *systables.Tables   // nil unless accounts and bindings are restored
+	leaving   []leaving           // what the archive has no more
 	// moved are the targets of all objects that are restored, by their lower-case names in the source.
 	moved    map[Name]Name
 	skipped  []Skipped
@@ -86,10 +87,17 @@ type table struct {
 	exists bool
 	// columns are the names of those of a table that exists.
 	columns []string
-	base    int64            // the id of a table whose changes the source has
-	info    *model.TableInfo // as it is in the target when an archive's pairs are brought in
-	state   *object
+	// was is what a table is called that the archive continues, alters tells that its structure changes, and later which indexes come after its rows.
+	was    Name
+	alters bool
+	later  map[string]bool
+	base   int64            // the id of a table whose changes the source has
+	info   *model.TableInfo // as it is in the target when an archive's pairs are brought in
+	state  *object
 }
+
+// renamed tells whether a table that is there has another name in the archive.
+func (t *table) renamed() bool { return t.exists && t.was != Name{} && lower(t.was) != lower(t.to) }
 
 // defined is a view or a sequence.
 type defined struct {
@@ -289,6 +297,7 @@ func (p *Plan) begin() error {
 	}
 	for _, t := range p.tables {
 		t.state = states[lower(t.to)]
+		t.alters, t.later = t.state.Alters, t.state.Later
 	}
 	for _, d := range append(slices.Clone(p.sequences), p.views...) {
 		d.state = states[lower(d.to)]

@@ -76,12 +76,7 @@ func (p *Plan) readWhole(ctx context.Context) error {
 }
 
 func (p *Plan) eachSchema(ctx context.Context, each func(func() error)) {
-	names := func(o schema.Object) schema.Object {
-		if to, ok := p.moved[lower(Name{o.DB, o.Name})]; ok {
-			return schema.Object{DB: to.DB, Name: to.Table}
-		}
-		return o
-	}
+	names := p.newNames
 	for _, d := range p.databases {
 		d.sql = schema.PlainDatabase(d.name)
 		if d.schema != nil {

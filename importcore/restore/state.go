@@ -17,10 +17,12 @@ import (
 	"github.com/sluicedb/sluice/importcore/encode"
 )
 
-// stateVersion is that of the form and the meaning of a state. One of oldestState has no Over.
+// stateVersion is that of the form and the meaning of a state. One of oldestState has no Over; one that changes what was there has changingState, so
+// that an older Sluice doesn't go on without doing that.
 const (
-	stateVersion = 2
-	oldestState  = 1
+	changingState = 3
+	stateVersion  = 2
+	oldestState   = 1
 )
 
 // state is what a job has done.
@@ -40,6 +42,11 @@ type state struct {
 	Policies []string `json:"policies,omitempty"`
 	// Objects are all that the job makes or fills, tables first, in the job's order.
 	Objects []*object `json:"objects"`
+	// Gone are objects that were there and that the job drops, because they are no more in the archive. Changing tells that the job has begun to
+	// change what was there, and Altered that nothing of that is left to be done before rows come.
+	Gone     []*object `json:"gone,omitempty"`
+	Changing bool      `json:"changing,omitempty"`
+	Altered  bool      `json:"altered,omitempty"`
 	// SQL is set for a job whose rows go in by SQL.
 	SQL *sqlState `json:"sql,omitempty"`
 	// Remarks are what the server said about the job's statements.
@@ -76,6 +83,15 @@ type object struct {
 	Over   *over  `json:"x,omitempty"`
 	// Sent tells that a table that the job has made may hold pairs of an archive.
 	Sent bool `json:"s,omitempty"`
+	// Alters tells that the job changes the structure of a table that was there, Renames its name, Later which of its indexes are made when all rows are.
+	Alters  bool            `json:"a,omitempty"`
+	Renames bool            `json:"e,omitempty"`
+	Later   map[string]bool `json:"l,omitempty"`
+}
+
+// touched tells whether the table was there before the job and may hold a part of what the archive has changed.
+func (s *state) touched(o *object) bool {
+	return !o.Own && (o.Sent || s.Changing && (o.Alters || o.Renames))
 }
 
 func (o *object) name() Name { return Name{o.DB, o.Name} }
@@ -119,10 +135,10 @@ func unpack(data []byte) (*state, error) {
 	if err := json.NewDecoder(io.LimitReader(r, maxState)).Decode(s); err != nil {
 		return nil, fmt.Errorf("read a checkpoint: %w", err)
 	}
-	if s.Version != stateVersion && s.Version != oldestState {
-		return nil, fmt.Errorf("%w: it has %d, this Sluice reads %d and %d", checkpoint.ErrVersion, s.Version, oldestState, stateVersion)
+	if s.Version < oldestState || s.Version > changingState {
+		return nil, fmt.Errorf("%w: it has %d, this Sluice reads %d to %d", checkpoint.ErrVersion, s.Version, oldestState, changingState)
 	}
-	s.Version = stateVersion
+	s.Version = max(s.Version, stateVersion)
 	for _, o := range s.Objects {
 		if o.Over == nil {
 			continue

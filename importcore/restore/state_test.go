@@ -67,7 +67,7 @@ func TestKeeperSavesForAllThatWait(t *testing.T) {
 
 func TestStatesOfOtherVersionsAreRefused(t *testing.T) {
 	t.Parallel()
-	data, err := (&state{Version: stateVersion + 1}).pack()
+	data, err := (&state{Version: changingState + 1}).pack()
 	require.NoError(t, err)
 	_, err = unpack(data)
 	require.ErrorIs(t, err, checkpoint.ErrVersion)

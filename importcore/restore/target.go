@@ -26,34 +26,33 @@ func (p *Plan) lookAtTarget(ctx context.Context) error {
 	for _, d := range p.databases {
 		names = append(names, d.name)
 	}
-	databases, objects, err := p.server.Objects(ctx, names)
+	databases, objects, err := p.server.Objects(ctx, append(names, p.chainDatabases()...))
 	if err != nil {
 		return err
 	}
 	for _, d := range p.databases {
 		d.exists = slices.ContainsFunc(databases, func(have string) bool { return strings.EqualFold(have, d.name) })
 	}
-	have := map[Name]cluster.ObjectKind{}
+	have := map[Name]cluster.Object{}
 	for _, o := range objects {
-		have[lower(Name{o.DB, o.Name})] = o.Kind
+		have[lower(Name{o.DB, o.Name})] = o
 	}
 	p.lookAtDefined(have)
+	if p.incremental() {
+		return p.lookAtChain(ctx, have)
+	}
 	own := p.ownObjects()
 	var missing, others, taken []string
-	var existing, bases []*table
+	var existing []*table
 	for _, t := range p.tables {
-		kind, exists := have[lower(t.to)]
+		is, exists := have[lower(t.to)]
 		if o := own[lower(t.to)]; o != nil && o.Own {
 			// Of this job; whether it is still the one that it has made is seen when its rows are imported.
 			continue
 		}
 		switch t.exists = exists; {
-		case exists && kind != cluster.KindTable:
+		case exists && is.Kind != cluster.KindTable:
 			others = append(others, t.to.String())
-		case p.incremental() && exists:
-			bases = append(bases, t)
-		case p.incremental() && !p.archived.created[p.archived.objects[lower(t.from[0])].Info.ID]:
-			missing = append(missing, t.to.String()+" (its rows are in the archives before)")
 		case exists && p.archived != nil && p.sql == nil:
 			taken = append(taken, t.to.String())
 		case exists:
@@ -75,9 +74,6 @@ func (p *Plan) lookAtTarget(ctx context.Context) error {
 		p.refusePorted()
 		p.readableBySQL()
 		return p.lookAtTablesBySQL(ctx, existing)
-	}
-	if len(bases) > 0 {
-		return p.lookAtBases(ctx, bases)
 	}
 	return p.lookAtTables(ctx, existing, own)
 }
@@ -105,25 +101,22 @@ func (p *Plan) ownObjects() map[Name]*object {
 }
 
 // lookAtDefined finds the views and sequences that exist. They stay as they are.
-func (p *Plan) lookAtDefined(have map[Name]cluster.ObjectKind) {
+func (p *Plan) lookAtDefined(have map[Name]cluster.Object) {
 	own := p.ownObjects()
 	for _, d := range append(slices.Clone(p.sequences), p.views...) {
 		if o := own[lower(d.to)]; o != nil && o.Own {
 			continue
 		}
-		kind, exists := have[lower(d.to)]
+		is, exists := have[lower(d.to)]
 		if !exists {
 			continue
 		}
 		d.exists = true
-		if want := p.kindOf(d); kind != want {
-			p.finding(precheck.Schema, "%s is a %s in the dump and a %s in the cluster", d.to, strings.ToLower(want.String()), strings.ToLower(kind.String()))
-			continue
-		}
 		if p.incremental() {
-			if p.archived.created[p.archived.objects[lower(d.from)].Info.ID] {
-				p.finding(precheck.Schema, "%s exists, but was made after the archive before", d.to)
-			}
+			continue // see lookAtChain
+		}
+		if want := p.kindOf(d); is.Kind != want {
+			p.finding(precheck.Schema, "%s is a %s in the dump and a %s in the cluster", d.to, strings.ToLower(want.String()), strings.ToLower(is.Kind.String()))
 			continue
 		}
 		p.warnings = append(p.warnings, fmt.Sprintf("%s exists already and stays as it is", d.to))
@@ -211,7 +204,15 @@ func (p *Plan) newState(basis checkpoint.Digest) *state {
 		s.Policies = append(s.Policies, policy.Name.O)
 	}
 	for _, t := range p.tables {
-		s.Objects = append(s.Objects, &object{DB: t.to.DB, Name: t.to.Table, Own: !t.exists, ID: t.base})
+		s.Objects = append(s.Objects, &object{DB: t.to.DB, Name: t.to.Table, Own: !t.exists, ID: t.base, Alters: t.alters, Renames: t.renamed(), Later: t.later})
+	}
+	for _, l := range p.leaving {
+		if l.id != 0 {
+			s.Gone = append(s.Gone, &object{DB: l.to.DB, Name: l.to.Table, Kind: l.kind, ID: l.id})
+		}
+	}
+	if p.changesWhatWasThere() {
+		s.Version = changingState
 	}
 	for _, d := range append(slices.Clone(p.sequences), p.views...) {
 		if !d.exists {

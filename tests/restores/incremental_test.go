@@ -77,7 +77,7 @@ func TestIncrementalArchives(t *testing.T) {
 		task := c.backup()
 		c.restore(task)
 		c.same(c.tables)
-		c.fails(task, "exists, but was made after the archive before", "is not what the archive of the timestamp")
+		c.fails(task, "was made after the archive before", "is not what the archive of the timestamp")
 	}
 	// What is added now gets ids that none of the rows has.
 	c.exec("INSERT INTO `$_again`.auto_inc (v) VALUES (-1)", "INSERT INTO `$_again`.auto_inc_apart (v) VALUES (-1)", "INSERT INTO `$_again`.auto_rand (v) VALUES (-1)", "INSERT INTO `$_again`.no_key (a) VALUES (-1)")
@@ -92,7 +92,7 @@ func TestIncrementalArchiveRefused(t *testing.T) {
 	full := c.backup()
 	c.change(0)
 	task := c.backup()
-	c.fails(task, "there is no such table", "its rows are in the archives before", "`$_again`.`by_hash`")
+	c.fails(task, "there is no such table, view or sequence, and the archives before have it", "`$_again`.`by_hash`")
 	c.restore(full)
 
 	odd := task
@@ -108,9 +108,6 @@ func TestIncrementalArchiveRefused(t *testing.T) {
 	c.fails(task, "table `$_again`.`by_hash` is not what the archive of the timestamp", "the table dropped of the archive doesn't fit its target")
 	require.Equal(t, []string{"2"}, c.rows("SELECT COUNT(*) FROM `$_again`.by_hash"))
 	require.Empty(t, c.rows("SHOW TABLES FROM `$_again` LIKE 'new%'"))
-
-	c.exec("TRUNCATE TABLE `$_live`.by_hash", "ALTER TABLE `$_live`.new0 ADD COLUMN more INT", "DROP TABLE `$_live`.dropped")
-	c.fails(c.backup(), "schemas were changed, which can't be restored yet", "`$_live`.`by_hash` (truncate table)", "`$_live`.`new0` (add column)", "`$_live`.`dropped` (drop table)")
 }
 
 // TestIncrementalArchiveInterrupted: whenever a job is interrupted it goes on, and no change is brought in twice. What others change

@@ -21,6 +21,8 @@ type Target struct {
 	To *model.TableInfo
 	// Base tells that the table holds what an incremental archive continues. It is not verified.
 	Base bool
+	// Later are indexes, by their names in lower case, that get no entries, see archive.NewRulesWithout.
+	Later map[string]bool
 }
 
 // Plan says which files go where. It is not changed by anybody.
@@ -43,7 +45,7 @@ func NewPlan(a *archive.Archive, targets []Target) (*Plan, error) {
 	p := &Plan{archive: a}
 	var problems []error
 	for _, t := range targets {
-		rules, err := archive.NewRules(t.From.Info, t.To)
+		rules, err := archive.NewRulesWithout(t.From.Info, t.To, t.Later)
 		if err == nil {
 			err = p.add(planned{t, rules})
 		}
@@ -77,6 +79,12 @@ func together(problems []error) error {
 
 func (p *Plan) add(t planned) error {
 	for _, part := range t.From.Parts {
+		if later, err := archive.LaterPart(part, t.Later); later || err != nil {
+			if err != nil {
+				return err
+			}
+			continue
+		}
 		if isGlobal(part) {
 			if err := p.addGlobal(t, part); err != nil {
 				return err
