@@ -141,6 +141,11 @@ func (e *Executor) restoreSpec(ctx context.Context, s Session, st *sqlext.Restor
 	}
 	what := &RestoreSpec{All: st.All, Databases: st.Databases, Options: st.Options}
 	what.Options.Job = sqlext.Options{}
+	var err error
+	if what.Options.LastBackup, err = lastBackup(&st.Options, state.timeZone); err != nil {
+		return nil, err
+	}
+	what.Options.LastBackupTime = ""
 	if st.All {
 		what.Exclude = []string{e.cfg.Schema}
 	}
@@ -219,8 +224,6 @@ func checkRestoreSupported(st *sqlext.Restore, server string) error {
 		return notSupportedYet("TIKV_IMPORTER")
 	case !o.Checkpoint:
 		return notSupportedYet("CHECKPOINT = FALSE")
-	case o.LastBackupTime != "":
-		return notSupportedYet("LAST_BACKUP with a date")
 	}
 	if o.Backend == sqlext.BackendTiDB || server != "" {
 		if err := checkOptionsBySQL(o); err != nil {

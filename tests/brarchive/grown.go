@@ -65,3 +65,23 @@ var grown = []string{
 	"DELETE FROM later WHERE a = 'y'", "CREATE TABLE later_by_name (a VARCHAR(10) PRIMARY KEY NONCLUSTERED, b INT AUTO_INCREMENT, KEY (b))", "INSERT INTO later_by_name (a) VALUES ('p'), ('q')",
 	"CREATE TABLE later_empty LIKE int_clustered", "CREATE VIEW later_view AS SELECT a FROM later", "CREATE SEQUENCE later_numbers START WITH 100",
 }
+
+// Reshape changes schemas of tables of Every, and rows before and behind that, in the ways that br follows too, and returns the tables that there are then.
+func Reshape(t testing.TB, db *sql.DB, database string, tables []string) []string {
+	t.Helper()
+	run(t, db, database, append([]string{"USE `" + database + "`"}, reshaped...))
+	out := []string{"by_key_now"}
+	for _, name := range tables {
+		if name != "by_key" {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+var reshaped = []string{
+	"ALTER TABLE changed_names ADD COLUMN more INT NOT NULL DEFAULT 3 AFTER Id", "INSERT INTO changed_names (Id, more) VALUES (2, 4)", "ALTER TABLE vectors DROP COLUMN w", "INSERT INTO vectors VALUES (3, '[1, 1, 1]')",
+	"TRUNCATE TABLE in_latin1", "INSERT INTO in_latin1 VALUES (9, 'nine', 'n', 'N')", "RENAME TABLE by_key TO by_key_now", "DELETE FROM by_key_now WHERE v % 2 = 1", "ALTER TABLE texts_of_all DROP INDEX e",
+	"ALTER TABLE computed ADD COLUMN e VARCHAR(10) DEFAULT 'e'", "UPDATE computed SET e = 'f' WHERE a = 2", "ALTER TABLE sharded COMMENT = 'other'", "ALTER TABLE never_analysed RENAME COLUMN v TO w", "UPDATE never_analysed SET w = 7 WHERE id = 1",
+	"ALTER TABLE multi_valued ALTER COLUMN a SET DEFAULT 9", "INSERT INTO multi_valued (id) VALUES (9)",
+}

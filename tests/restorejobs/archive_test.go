@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/tikv/client-go/v2/oracle"
 
 	"github.com/sluicedb/sluice/tests/brarchive"
 	"github.com/sluicedb/sluice/tests/instance"
@@ -131,6 +132,8 @@ func TestRestoreIncrementalArchive(t *testing.T) {
 	b.exec("INSERT INTO `$_a`.t (a) VALUES (5)")
 	b.exec("CREATE TABLE `$_a`.u (id INT)")
 	later := brarchive.Backup(t, b.proxy, b.own("DATABASE `$_a`"), brarchive.Options{LastBackupTS: full.BackupTS})
+	moment := fmt.Sprintf("LAST_BACKUP = '%s'", oracle.GetTimeFromTS(full.BackupTS).UTC().Format("2006-01-02 15:04:05.000"))
+	dated := brarchive.Backup(t, b.proxy, b.own("DATABASE `$_a`"), brarchive.Options{More: moment})
 	restore := "RESTORE DATABASE `$_a` AS `$_b` FROM '" + later.Location + "'"
 	b.exec("RESTORE DATABASE `$_a` AS `$_b` FROM '" + full.Location + "'")
 	b.fails(b.proxy, restore, 8173, fmt.Sprintf("LAST_BACKUP = %d says", full.BackupTS))
@@ -140,6 +143,11 @@ func TestRestoreIncrementalArchive(t *testing.T) {
 	require.Equal(t, b.rows(b.direct, "SELECT * FROM `$_a`.t ORDER BY id"), b.rows(b.direct, "SELECT * FROM `$_b`.t ORDER BY id"))
 	require.Empty(t, b.rows(b.direct, "SELECT * FROM `$_b`.u"))
 	b.checked("$_b", []string{"t", "u"})
+	b.exec("RESTORE DATABASE `$_a` AS `$_c` FROM '" + full.Location + "'")
+	b.fails(b.proxy, "RESTORE DATABASE `$_a` AS `$_c` FROM '"+dated.Location+"' LAST_BACKUP = '2026-01-02 03:04'", 8173, "and not that of LAST_BACKUP")
+	b.fails(b.proxy, "RESTORE DATABASE `$_a` AS `$_c` FROM '"+dated.Location+"' LAST_BACKUP = 'monday'", 8164, "last_backup, 'monday' is no")
+	b.exec("RESTORE DATABASE `$_a` AS `$_c` FROM '" + dated.Location + "' " + moment)
+	require.Equal(t, b.rows(b.direct, "SELECT * FROM `$_a`.t ORDER BY id"), b.rows(b.direct, "SELECT * FROM `$_c`.t ORDER BY id"))
 	b.fails(b.proxy, restore+fmt.Sprintf(" LAST_BACKUP = %d", full.BackupTS), 8173, "is not what the archive of the timestamp")
 }
 

@@ -233,7 +233,6 @@ func TestRestoreRefusesByName(t *testing.T) {
 	for option, name := range map[string]string{
 		"RESUME = 5": "RESUME", "CHECKPOINT = FALSE": "CHECKPOINT", "TIKV_IMPORTER = 'h:1'": "TIKV_IMPORTER",
 		"BACKEND = tidb ON_DUPLICATE = capture": "ON_DUPLICATE = CAPTURE for rows that go in by SQL",
-		"LAST_BACKUP '2026-01-02 03:04:05'":     "LAST_BACKUP with a date",
 	} {
 		b.fails(b.proxy, "RESTORE DATABASE `$_a` FROM '@dir' "+option, 1235, name)
 	}

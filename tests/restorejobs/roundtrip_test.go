@@ -212,6 +212,7 @@ func growing(t *testing.T, from, empty *bench, bin, live string, tables []string
 	options := brarchive.Options{More: "IGNORE_STATS = FALSE", Method: "aes256-ctr"}
 	base := brarchive.Backup(t, from.proxy, "DATABASE "+live, options)
 	tables = append(slices.Clone(tables), brarchive.Grow(t, from.direct, live, tables)...)
+	tables = brarchive.Reshape(t, from.direct, live, tables)
 	want := expected(from.othersOf(from.direct, live, tables))
 	options.LastBackupTS = base.BackupTS
 	next := brarchive.Backup(t, from.proxy, "DATABASE "+live, options)
