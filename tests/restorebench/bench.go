@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/sluicedb/sluice/tests/playground"
@@ -70,7 +71,7 @@ func (b *bench) measure(ctx context.Context, p program) (used usage, err error) 
 			return used, err
 		}
 	}
-	if !b.backedUp && p.analyses && (strings.Contains(b.sources, sourceArchive) || strings.Contains(b.sources, sourceBare)) {
+	if !b.backedUp && p.analyses && slices.ContainsFunc(strings.Split(b.sources, ","), fromArchive) {
 		return used, b.backUp(ctx, on.db)
 	}
 	return used, nil

@@ -3,14 +3,16 @@
 //	many   many small tables: the time for each counts
 //	large  one large table: MB/s count
 //
-// and three sources of each:
+// and four sources of each:
 //
-//	dump     Dumpling's files, by Sluice's RESTORE DATABASE ... FROM and by tidb-lightning: both collect statistics
-//	archive  an archive of BR with statistics, by RESTORE and by br restore: both bring these in
-//	bare     the same archive without its statistics (LOAD_STATS = FALSE ANALYZE = OFF, --load-stats=false), and by Sluice once more, which
-//	         analyses the tables unless it is told not to; br has nothing of the kind
+//	dump          Dumpling's files, by Sluice's RESTORE DATABASE ... FROM and by tidb-lightning: both compare checksums and collect statistics
+//	bare-dump     the same files without both (CHECKSUM = OFF ANALYZE = OFF); tidb-lightning goes without its prechecks and checkpoints too, and
+//	              takes more tables at a time, see Bare of peers.Lightning
+//	archive       an archive of BR with statistics, by RESTORE and by br restore: both compare checksums and bring the statistics in
+//	bare-archive  the same archive without its statistics (LOAD_STATS = FALSE ANALYZE = OFF, --load-stats=false), and by Sluice once more, which
+//	              analyses the tables unless it is told not to; br has nothing of the kind
 //
-// Every run has an embedded cluster of its own, just started and empty. All programs create the tables and compare checksums. After each
+// Every run has an embedded cluster of its own, just started and empty. All programs create the tables. After each
 // run ADMIN CHECKSUM must find the pairs that the source has, and all tables must have statistics where the program has to give them some, or
 // restorebench fails: a fast wrong restore can't win. The archive is backed up from what Sluice has restored from the dump.
 //
@@ -36,8 +38,9 @@ import (
 
 // The sources, and the cases.
 const (
-	sourceDump, sourceArchive, sourceBare = "dump", "archive", "bare"
-	caseMany, caseLarge                   = "many", "large"
+	sourceDump, sourceBareDump       = "dump", "bare-dump"
+	sourceArchive, sourceBareArchive = "archive", "bare-archive"
+	caseMany, caseLarge              = "many", "large"
 )
 
 type options struct {
@@ -65,7 +68,7 @@ func parseFlags(args []string) (options, error) {
 	flags.IntVar(&o.largeMiB, "large", 10<<10, "size of the dump of the second case's table, in MiB")
 	flags.IntVar(&o.runs, "runs", 1, "runs of each program")
 	flags.IntVar(&o.stores, "stores", 1, "TiKV stores of the embedded cluster (1 to 3)")
-	flags.StringVar(&o.sources, "sources", sourceDump+","+sourceArchive+","+sourceBare, "what is restored")
+	flags.StringVar(&o.sources, "sources", strings.Join([]string{sourceDump, sourceBareDump, sourceArchive, sourceBareArchive}, ","), "what is restored")
 	flags.StringVar(&o.dir, "dir", os.TempDir(), "where files go")
 	flags.StringVar(&o.profile, "profile", "", "where CPU profiles of Sluice and of the cluster, Sluice's log and TiDB's summary of statements go; none are taken without")
 	flags.StringVar(&o.json, "json", "", "where all figures go as JSON")
@@ -137,7 +140,7 @@ func (b *bench) all(ctx context.Context, w io.Writer, r *report) (err error) {
 		if err != nil {
 			return err
 		}
-		if source != sourceDump && !b.backedUp {
+		if fromArchive(source) && !b.backedUp {
 			dumps, err := b.programs(sourceDump)
 			if err != nil {
 				return err
@@ -155,6 +158,8 @@ func (b *bench) all(ctx context.Context, w io.Writer, r *report) (err error) {
 	return nil
 }
 
+func fromArchive(source string) bool { return source == sourceArchive || source == sourceBareArchive }
+
 // sideBySide runs all programs in turn and compares each with the second, the peer.
 func (b *bench) sideBySide(ctx context.Context, w io.Writer, r *report, source string, n int, programs []program) error {
 	took := make([]measurement, len(programs))
@@ -167,7 +172,7 @@ func (b *bench) sideBySide(ctx context.Context, w io.Writer, r *report, source s
 			Case: b.name, Source: source, Program: p.name, Run: n, Tables: b.tables, Rows: b.tables * b.rows, Bytes: b.pairBytes,
 			Wall: used.Wall.Seconds(), CPU: used.CPU.Seconds(), ClusterCPU: used.Cluster.Seconds(), Peak: used.MaxRSS,
 		}
-		if source == sourceDump {
+		if !fromArchive(source) {
 			took[i].Bytes = b.dumpBytes
 		}
 		if err := r.add(w, took[i]); err != nil {

@@ -36,18 +36,23 @@ func (b *bench) programs(source string) ([]program, error) {
 	br := func(analyses bool, flags ...string) program {
 		return program{"br", analyses, func(ctx context.Context, on target) (usage, error) { return b.br(ctx, on, flags...) }}
 	}
+	lightning := func(bare bool) program {
+		return program{"tidb-lightning", !bare, func(ctx context.Context, on target) (usage, error) { return b.lightning(ctx, on, bare) }}
+	}
 	switch source {
 	case sourceDump:
-		return []program{sluice("sluice", b.dump(), "", true), {"tidb-lightning", true, b.lightning}}, nil
+		return []program{sluice("sluice", b.dump(), "", true), lightning(false)}, nil
+	case sourceBareDump:
+		return []program{sluice("sluice", b.dump(), "CHECKSUM = OFF ANALYZE = OFF", false), lightning(true)}, nil
 	case sourceArchive:
 		return []program{sluice("sluice", b.archive(), "", true), br(true)}, nil
-	case sourceBare:
+	case sourceBareArchive:
 		return []program{
 			sluice("sluice", b.archive(), "LOAD_STATS = FALSE ANALYZE = OFF", false), br(false, "--load-stats=false"),
 			sluice("sluice+analyze", b.archive(), "LOAD_STATS = FALSE", true),
 		}, nil
 	}
-	return nil, fmt.Errorf("no source %q; there are %s, %s and %s", source, sourceDump, sourceArchive, sourceBare)
+	return nil, fmt.Errorf("no source %q; there are %s, %s, %s and %s", source, sourceDump, sourceBareDump, sourceArchive, sourceBareArchive)
 }
 
 // clusterTime adds the cluster's processor time while f runs.
@@ -102,7 +107,7 @@ func (b *bench) sluice(ctx context.Context, on target, name, location, options s
 	return used, err
 }
 
-func (b *bench) lightning(ctx context.Context, on target) (used usage, err error) {
+func (b *bench) lightning(ctx context.Context, on target, bare bool) (used usage, err error) {
 	bin, err := peers.BuildLightning(ctx)
 	if err != nil {
 		return used, err
@@ -112,7 +117,7 @@ func (b *bench) lightning(ctx context.Context, on target) (used usage, err error
 		return used, err
 	}
 	err = used.clusterTime(on, func() (err error) {
-		used.Usage, err = peers.Lightning{Bin: bin, Cluster: on.cluster, SourceDir: b.dump(), Dump: true, WorkDir: dir}.Run(ctx)
+		used.Usage, err = peers.Lightning{Bin: bin, Cluster: on.cluster, SourceDir: b.dump(), Dump: true, Bare: bare, WorkDir: dir}.Run(ctx)
 		return err
 	})
 	return used, errors.Join(err, os.RemoveAll(dir))

@@ -59,7 +59,7 @@ func newReport(o options) *report {
 func (r *report) add(w io.Writer, m measurement) error {
 	m.WallPerTable, m.Speed = m.Wall*1000/float64(m.Tables), float64(m.Bytes)/1e6/m.Wall
 	r.Measurements = append(r.Measurements, m)
-	_, err := fmt.Fprintf(w, "%-6s %-8s run %d  %-15s wall %8.2f s (%.2f ms a table, %.1f MB/s)  CPU %7.2f s  cluster's CPU %7.2f s  peak %d MiB\n",
+	_, err := fmt.Fprintf(w, "%-6s %-12s run %d  %-15s wall %8.2f s (%.2f ms a table, %.1f MB/s)  CPU %7.2f s  cluster's CPU %7.2f s  peak %d MiB\n",
 		m.Case, m.Source, m.Run, m.Program, m.Wall, m.WallPerTable, m.Speed, m.CPU, m.ClusterCPU, m.Peak>>20)
 	return err
 }
@@ -71,7 +71,7 @@ func (r *report) compare(w io.Writer, a, b measurement) error {
 		Wall: a.Wall / b.Wall, CPU: a.CPU / b.CPU, ClusterCPU: a.ClusterCPU / b.ClusterCPU, Peak: float64(a.Peak) / float64(b.Peak),
 	}
 	r.Ratios = append(r.Ratios, x)
-	_, err := fmt.Fprintf(w, "%-6s %-8s run %d  %s / %s: wall %.2f  CPU %.2f  cluster's CPU %.2f  peak %.2f\n",
+	_, err := fmt.Fprintf(w, "%-6s %-12s run %d  %s / %s: wall %.2f  CPU %.2f  cluster's CPU %.2f  peak %.2f\n",
 		x.Case, x.Source, x.Run, x.Program, x.To, x.Wall, x.CPU, x.ClusterCPU, x.Peak)
 	return err
 }
