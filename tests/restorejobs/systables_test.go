@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -13,6 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicedb/sluice/tests/brarchive"
+	"github.com/sluicedb/sluice/tests/peers"
+	"github.com/sluicedb/sluice/tests/playground"
 )
 
 // accounts are all rows of system tables that name the test's accounts or databases, by table.
@@ -111,6 +114,7 @@ func TestRestoreSystemTables(t *testing.T) {
 	slices.Sort(got["bind_info"])
 	at := slices.IndexFunc(want["bind_info"], func(row string) bool { return strings.Contains(row, "`a` = ?") })
 	require.GreaterOrEqual(t, at, 0)
+	backedUp := maps.Clone(want)
 	want["bind_info"] = []string{want["bind_info"][at], kept[0]}
 	slices.Sort(want["bind_info"])
 	require.Equal(t, want, got)
@@ -134,6 +138,32 @@ func TestRestoreSystemTables(t *testing.T) {
 		return err == nil && len(b.rows(b.direct, "SHOW GLOBAL BINDINGS WHERE original_sql LIKE '%$_a%'")) == 2
 	}, time.Minute, 50*time.Millisecond, "TiDB loads the bindings by itself")
 	b.fails(b.proxy, restore, 8173, "`$_a`.`t`", "accounts of the archive exist already", "`$_app`@`%`", "`$_role`@`%`")
+	if long {
+		b.systemTablesBesideBR(made, restore, append(gone, "DROP DATABASE `$_a`"), backedUp)
+	}
+}
+
+// systemTablesBesideBR: in an empty cluster the rows are what they were, and what br makes of the same archive.
+func (b *bench) systemTablesBesideBR(made brarchive.Archive, restore string, gone []string, want map[string][]string) {
+	b.t.Helper()
+	bin, err := peers.BuildBR(b.t.Context())
+	require.NoError(b.t, err)
+	cluster := playground.ForTest(b.t, playground.Options{})
+	sluice := start(b.t, cluster)
+	b.t.Cleanup(func() { require.NoError(b.t, sluice.Close()) })
+	empty := benchOn(b.t, cluster, sluice)
+	empty.name = b.name
+	empty.exec(restore)
+	require.Equal(b.t, want, empty.accounts())
+	for _, stmt := range gone {
+		_, err := empty.direct.ExecContext(b.t.Context(), b.own(stmt))
+		require.NoError(b.t, err, stmt)
+	}
+	require.Empty(b.t, empty.accounts())
+	_, err = peers.BR{Bin: bin, Cluster: cluster, Storage: made.Location, WorkDir: b.t.TempDir()}.Restore(b.t.Context(), "full", "--with-sys-table",
+		"--filter", b.own("$_a.*"), "--filter", "mysql.*")
+	require.NoError(b.t, err)
+	require.Equal(b.t, want, empty.accounts(), "restored by br")
 }
 
 // refusesSystemTables: what keeps the accounts from being restored is told before anything is done.
