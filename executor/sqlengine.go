@@ -2,8 +2,6 @@ package executor
 
 import (
 	"context"
-	"fmt"
-	"strings"
 
 	"github.com/pingcap/tidb/pkg/errno"
 
@@ -23,37 +21,29 @@ type sqlEngine struct {
 
 // openEngine asks the server what it is, and opens the Engine for it.
 func openEngine(ctx context.Context, cfg Config, ledger cluster.Ledger) (Engine, error) {
-	version, err := serverVersion(ctx, cfg)
+	server, err := askServer(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
-	if strings.Contains(version, "TiDB") {
+	if server.TiDB {
 		return openCore(ctx, cfg, ledger)
 	}
 	restorer := restore.NewBySQL(restore.SQLConfig{
 		Server: logical.Params{Addrs: cfg.Backends, User: cfg.ServiceAccount.User, Password: cfg.ServiceAccount.Password},
 		Source: source.Config{S3: cfg.S3, Patience: cfg.SourcePatience}, Logger: cfg.Logger,
 	})
-	return &sqlEngine{restoring: restoring{restorer}, server: version}, nil
+	return &sqlEngine{restoring: restoring{restorer}, server: server.Version}, nil
 }
 
-// serverVersion is the VERSION() of the server behind.
-func serverVersion(ctx context.Context, cfg Config) (version string, err error) {
+// askServer asks the server behind what it is.
+func askServer(ctx context.Context, cfg Config) (server sqlconn.Server, err error) {
 	pool := sqlconn.New(sqlconn.Config{Addrs: cfg.Backends, User: cfg.ServiceAccount.User, Password: cfg.ServiceAccount.Password})
 	defer func() { _ = pool.Close() }()
-	err = pool.Use(ctx, func(s *sqlconn.Session) error {
-		res, err := s.Exec("SELECT VERSION()")
-		if err != nil {
-			return err
-		}
-		version, err = res.GetString(0, 0)
-		version = strings.Clone(version)
+	err = pool.Use(ctx, func(s *sqlconn.Session) (err error) {
+		server, err = sqlconn.Identify(s)
 		return err
 	})
-	if err != nil {
-		return "", fmt.Errorf("ask the server what it is: %w", err)
-	}
-	return version, nil
+	return server, err
 }
 
 // Readable implements Engine.

@@ -200,31 +200,30 @@ func (c *Cluster) TSO(ctx context.Context) (uint64, error) {
 var minVersion = version{6, 5, 0}
 
 func (c *Cluster) checkTiDBVersion(ctx context.Context) error {
-	text, err := c.tidbVersion(ctx)
+	server, err := c.Server(ctx)
 	if err != nil {
 		return err
 	}
-	return supportedTiDB(text)
+	return supportedTiDB(server)
 }
 
-func (c *Cluster) tidbVersion(ctx context.Context) (string, error) {
-	res, err := c.Query(ctx, "SELECT VERSION()")
+// Server says what the server is, and its release.
+func (c *Cluster) Server(ctx context.Context) (server sqlconn.Server, err error) {
+	err = c.sql.Use(ctx, func(s *sqlconn.Session) (err error) {
+		server, err = sqlconn.Identify(s)
+		return err
+	})
 	if err != nil {
-		return "", failed(err, "ask TiDB for its version")
+		return sqlconn.Server{}, failed(err, "ask TiDB for its version")
 	}
-	text, err := res.GetString(0, 0)
-	if err != nil {
-		return "", failed(err, "read TiDB's version")
-	}
-	return text, nil
+	return server, nil
 }
 
-func supportedTiDB(text string) error {
-	_, release, isTiDB := strings.Cut(text, "-TiDB-")
-	if !isTiDB {
-		return fault.New(fault.Cluster, 0, "the server is not TiDB, its version is %q", text)
+func supportedTiDB(s sqlconn.Server) error {
+	if !s.TiDB {
+		return fault.New(fault.Cluster, 0, "the server is not TiDB, its version is %q", s.Version)
 	}
-	return checkVersion("TiDB", release)
+	return checkVersion("TiDB", s.Release)
 }
 
 func (c *Cluster) checkStoreVersions(ctx context.Context) error {
@@ -247,11 +246,11 @@ func supportedStores(stores []Store) error {
 // Unsupported says what is too old in the cluster for imports, nil if nothing is.
 // Open has looked before, but servers come and go. err is why it can't be told.
 func (c *Cluster) Unsupported(ctx context.Context) (what, err error) {
-	text, err := c.tidbVersion(ctx)
+	server, err := c.Server(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if what := supportedTiDB(text); what != nil {
+	if what := supportedTiDB(server); what != nil {
 		return what, nil
 	}
 	stores, err := c.Stores(ctx)

@@ -113,16 +113,21 @@ func (t *Target) look(ctx context.Context, p Params) (vars map[string]string, er
 	pool := sqlconn.New(sqlconn.Config{Addrs: p.Addrs, User: p.User, Password: p.Password})
 	defer func() { _ = pool.Close() }()
 	err = pool.Use(ctx, func(s *sqlconn.Session) error {
-		res, err := s.Exec("SELECT VERSION(), @@max_allowed_packet")
+		server, err := sqlconn.Identify(s)
+		if err != nil {
+			return err
+		}
+		t.version = server.Version
+		res, err := s.Exec("SELECT @@max_allowed_packet")
 		if err != nil {
 			return fmt.Errorf("look at the server: %w", err)
 		}
 		var packet string
-		if err := scan(res, 0, &t.version, &packet); err != nil {
+		if err := scan(res, 0, &packet); err != nil {
 			return err
 		}
 		switch {
-		case strings.Contains(t.version, "TiDB"):
+		case server.TiDB:
 			t.kind = TiDB
 		case strings.Contains(t.version, "MariaDB"):
 			t.kind = MariaDB

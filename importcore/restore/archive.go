@@ -2,7 +2,6 @@ package restore
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -212,17 +211,12 @@ func (p *Plan) checkOrigin(ctx context.Context) error {
 		p.finding(precheck.Schema, "the archive's strings are encoded with new_collation_enabled = %s, those of the cluster with %s",
 			a.NewCollation, map[bool]string{true: "True", false: "False"}[newCollation])
 	}
-	res, err := c.Query(ctx, "SELECT VERSION()")
+	server, err := c.Server(ctx)
 	if err != nil {
 		return err
 	}
-	text, err := res.GetString(0, 0)
-	if err != nil {
-		return err
-	}
-	_, release, _ := strings.Cut(text, "-TiDB-")
-	if from, to := major(a.ClusterVersion), major(release); from > to+1 && to > 0 {
-		p.finding(precheck.Schema, "the archive is of a cluster of version %s, too much newer than %s", a.ClusterVersion, fmt.Sprint(release))
+	if from, to := major(a.ClusterVersion), major(server.Release); from > to+1 && to > 0 {
+		p.finding(precheck.Schema, "the archive is of a cluster of version %s, too much newer than %s", a.ClusterVersion, server.Release)
 	}
 	return nil
 }

@@ -37,6 +37,8 @@ type Options struct {
 	// value a session that is killed in a transaction ends alone: TiDB 8.5 otherwise accounts for the transaction's memory while it
 	// rolls back, finds there that the session is killed, and the panic ends the server.
 	TxnTotalSizeLimit int64
+	// ServerVersion is TiDB's setting server-version, what VERSION() and the handshake say; "" means that of the release.
+	ServerVersion string
 	// Dir keeps the data there and continues what it finds. Empty means a
 	// temporary directory that is removed with the cluster.
 	Dir string
@@ -139,6 +141,9 @@ func (c *Cluster) launch(bin, dir string, opts Options) (<-chan string, error) {
 		if flag.value != 0 {
 			args = append(args, flag.name, strconv.FormatInt(flag.value, 10))
 		}
+	}
+	if opts.ServerVersion != "" {
+		args = append(args, "--server-version", opts.ServerVersion)
 	}
 	// Not CommandContext: the process outlives the context of its start.
 	c.cmd = exec.Command(bin, args...)

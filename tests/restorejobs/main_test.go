@@ -21,7 +21,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	os.Exit(playground.Main(instance.Main{M: m}, playground.Options{Stores: 3}))
+	os.Exit(playground.Main(instance.Main{M: m}, playground.Options{Stores: 3, ServerVersion: serverVersion}))
 }
 
 // sluiceAt says how the Sluice in front of a cluster runs.

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicedb/sluice/tests/brarchive"
+	"github.com/sluicedb/sluice/tests/instance"
 	"github.com/sluicedb/sluice/tests/peers"
 	"github.com/sluicedb/sluice/tests/playground"
 )
@@ -149,9 +150,7 @@ func (b *bench) systemTablesBesideBR(made brarchive.Archive, restore string, gon
 	bin, err := peers.BuildBR(b.t.Context())
 	require.NoError(b.t, err)
 	cluster := playground.ForTest(b.t, playground.Options{})
-	sluice := start(b.t, cluster)
-	b.t.Cleanup(func() { require.NoError(b.t, sluice.Close()) })
-	empty := benchOn(b.t, cluster, sluice)
+	empty := benchOn(b.t, cluster, instance.ForTest(b.t, sluiceAt(cluster)))
 	empty.name = b.name
 	empty.exec(restore)
 	require.Equal(b.t, want, empty.accounts())

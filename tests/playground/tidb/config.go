@@ -53,6 +53,9 @@ func storeGlobalConfig(opts Options, port, statusPort int) (*config.Config, erro
 	if opts.TxnTotalSizeLimit != 0 {
 		cfg.Performance.TxnTotalSizeLimit = opts.TxnTotalSizeLimit
 	}
+	if opts.ServerVersion != "" {
+		cfg.ServerVersion = opts.ServerVersion
+	}
 	setLog(cfg, opts)
 	for _, dir := range []string{cfg.TempDir, cfg.TempStoragePath} {
 		if err := os.MkdirAll(dir, 0o750); err != nil {

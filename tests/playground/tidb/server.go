@@ -51,6 +51,8 @@ type Options struct {
 	LogLevel string
 	// TxnTotalSizeLimit is performance.txn-total-size-limit, in bytes; 0 means its default.
 	TxnTotalSizeLimit uint64
+	// ServerVersion is server-version, "" for that of the release.
+	ServerVersion string
 }
 
 // Server is a running TiDB server.

@@ -41,7 +41,7 @@ func startCluster(ctx context.Context, s settings) (_ *cluster, err error) {
 	if err := os.Setenv("TMPDIR", tmp); err != nil {
 		return nil, err
 	}
-	db := tidb.Options{Dir: s.dir, LogFile: s.logFile, LogLevel: s.logLevel, TxnTotalSizeLimit: s.txnTotalSizeLimit}
+	db := tidb.Options{Dir: s.dir, LogFile: s.logFile, LogLevel: s.logLevel, TxnTotalSizeLimit: s.txnTotalSizeLimit, ServerVersion: s.serverVersion}
 	if err := tidb.SetupLog(db); err != nil {
 		return nil, err
 	}

@@ -40,6 +40,7 @@ type settings struct {
 	regionSplitSize   int64
 	regionSplitKeys   int64
 	txnTotalSizeLimit uint64
+	serverVersion     string
 	logFile           string
 	logLevel          string
 	printJSON         bool
@@ -56,6 +57,7 @@ func parseFlags(args []string, errOut io.Writer) (settings, error) {
 	fs.Int64Var(&s.regionSplitSize, "region-split-size", 0, "region size in bytes; 0 means TiKV's default")
 	fs.Int64Var(&s.regionSplitKeys, "region-split-keys", 0, "region size in keys; 0 means TiKV's default")
 	fs.Uint64Var(&s.txnTotalSizeLimit, "txn-total-size-limit", 0, "TiDB's setting of that name, in bytes; 0 means its default")
+	fs.StringVar(&s.serverVersion, "server-version", "", "TiDB's setting of that name; empty means that of the release")
 	fs.StringVar(&s.logFile, "log-file", "", "log file; empty means playground.log in the data directory")
 	fs.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error")
 	fs.BoolVar(&s.printJSON, "print-json", true, "print one line of JSON when ready; otherwise text")
