@@ -272,7 +272,11 @@ func (p *restorePlan) Progress() Progress {
 		if s.Name == at.Step {
 			out.At = i
 		}
-		out.Steps = append(out.Steps, forecast.Step{Name: s.Name, Done: s.Done, Size: s.Size, Took: s.Took})
+		step := forecast.Step{Name: s.Name, Objects: s.Size, ObjectsDone: s.Done, Took: s.Took}
+		if s.Bytes {
+			step.Done, step.Size, step.Objects, step.ObjectsDone = s.Done, s.Size, int64(at.Tables), int64(at.TablesDone)
+		}
+		out.Steps = append(out.Steps, step)
 	}
 	return out
 }

@@ -93,7 +93,7 @@ func sizeValue(n, size int64) Value {
 }
 
 func percentOf(m *job.Meter) Value {
-	if m.Size == 0 {
+	if m.Size == 0 && m.Percent == 0 {
 		return nil
 	}
 	return percentValue(m.Percent)

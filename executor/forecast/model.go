@@ -14,12 +14,23 @@ type Step struct {
 	// Done of Size bytes, whatever the step counts. Size is an expectation before the step begins;
 	// with 0 there is nothing to do.
 	Done, Size int64
+	// ObjectsDone of Objects are what takes its time however few bytes it has, such as the tables of a restore.
+	ObjectsDone, Objects int64
 	// Took is for how long this run of the job has been at the step.
 	Took time.Duration
 	// MaxSpeed is what a limit lets the step do, in bytes per second; 0 is no limit.
 	MaxSpeed float64
 	// Blind tells that Done says nothing before the step's end.
 	Blind bool
+}
+
+// objectBytes are as many bytes as take as long as an object: by default about 20 ms.
+const objectBytes = 1 << 20
+
+// weighed returns the step with its objects as bytes.
+func (s Step) weighed() Step {
+	s.Done, s.Size = s.Done+s.ObjectsDone*objectBytes, s.Size+s.Objects*objectBytes
+	return s
 }
 
 // Reading is what a job shows at a moment.
@@ -153,12 +164,20 @@ func (m *Model) past(step string) job.Spent {
 // Read takes in how far the steps are, of which number at is under way, and returns what
 // there is to show.
 func (m *Model) Read(at int, steps []Step) Reading {
-	m.run.steps, m.run.at = append(m.run.steps[:0], steps...), at
+	bytes := steps[at].Size
+	m.run.steps, m.run.at = m.run.steps[:0], at
+	for _, s := range steps {
+		m.run.steps = append(m.run.steps, s.weighed())
+	}
+	steps = m.run.steps
 	s := &steps[at]
 	m.measure(s)
 	left, known := m.rest(s)
 	m.known = m.known || known
 	r := Reading{StepSpeed: m.run.step.speed(), StepPercent: m.run.step.share(s)}
+	if s.Size > 0 {
+		r.StepSpeed *= float64(bytes) / float64(s.Size)
+	}
 	if known && s.Size > 0 {
 		r.StepLeft = duration(left)
 	}

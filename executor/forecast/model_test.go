@@ -368,3 +368,34 @@ func TestStepsInTurn(t *testing.T) {
 	require.Greater(t, left(gib/4), left(gib/2))
 	require.Greater(t, left(gib/2), left(gib)+time.Second)
 }
+
+// TestObjects: what takes its time by number, as the small tables of a restore, is neither done at once nor told as bytes.
+func TestObjects(t *testing.T) {
+	t.Parallel()
+	const objects, bytes = 10_000, 20 * mib
+	m := New(Costs{}, nil, 0)
+	at := func(step, second int) Reading {
+		schema := Step{Name: "schema", Objects: objects, ObjectsDone: min(int64(second)*40, objects), Took: time.Duration(second) * time.Second}
+		data := Step{Name: "data", Size: bytes, Objects: objects}
+		if step == 1 {
+			schema.ObjectsDone, schema.Took = objects, objects/40*time.Second
+			data.Done, data.ObjectsDone, data.Took = bytes, min(int64(second)*20, objects), time.Duration(second)*time.Second // all read at once
+		}
+		return m.Read(step, []Step{schema, data})
+	}
+	var r Reading
+	for s := range 126 {
+		r = at(0, s)
+	}
+	require.InDelta(t, 50, r.StepPercent, 1)
+	require.InDelta(t, 125, r.StepLeft.Seconds(), 5)
+	require.Zero(t, r.StepSpeed, "it has no bytes")
+	require.InDelta(t, 30, r.Percent, 10, "250 of 750 seconds in truth, and of about 450 as it looks")
+	for s := range 251 {
+		r = at(1, s)
+	}
+	require.InDelta(t, 50, r.StepPercent, 1)
+	require.InDelta(t, 250, r.StepLeft.Seconds(), 10)
+	require.InDelta(t, 67, r.Percent, 15, "what was shown doesn't fall")
+	require.Less(t, r.StepSpeed, float64(bytes)/250*2)
+}

@@ -23,7 +23,7 @@ const (
 type Progress struct {
 	// Step is prepare, schema, data, views, system (only with system tables), compact (only if that is asked for) or done.
 	Step string
-	// Steps are those between, in order: of schema and views the sizes are numbers of objects, of data bytes of the source.
+	// Steps are those between, in order.
 	Steps []StepProgress
 	// TablesDone of Tables have all their rows.
 	Tables, TablesDone int
@@ -35,8 +35,10 @@ type Progress struct {
 
 // StepProgress is where a step is.
 type StepProgress struct {
-	Name       string
+	Name string
+	// Done of Size objects, or bytes of the source.
 	Done, Size int64
+	Bytes      bool
 	// Took is of this run of the job.
 	Took time.Duration
 }
@@ -67,7 +69,7 @@ func (g *progress) init(p *Plan) {
 			g.done, g.rows, g.bytes = g.done+1, g.rows+t.state.Rows, g.bytes+t.bytes
 		}
 	}
-	g.steps = []StepProgress{{Name: stepSchema, Size: int64(schemas)}, {Name: stepData, Size: g.total}, {Name: stepViews, Size: int64(len(p.views))}}
+	g.steps = []StepProgress{{Name: stepSchema, Size: int64(schemas)}, {Name: stepData, Size: g.total, Bytes: true}, {Name: stepViews, Size: int64(len(p.views))}}
 	if p.system != nil {
 		g.steps = append(g.steps, StepProgress{Name: stepSystem, Size: 1})
 	}
