@@ -34,7 +34,7 @@ func (f *failure) whose() fault.Whose {
 	switch f.kind {
 	case KindKeyOrder, KindInvalid, KindSource, KindForbidden:
 		return fault.Sluice
-	case KindDamaged:
+	case KindDamaged, KindDenied:
 		return fault.Source
 	default:
 		return fault.Cluster

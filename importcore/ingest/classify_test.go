@@ -91,6 +91,38 @@ func TestClassifyRegionError(t *testing.T) {
 	}
 }
 
+// TestClassifyDownloadText: the texts are those of TiKV, for S3, Google, Azure and local folders, and of the clients that the playground has.
+func TestClassifyDownloadText(t *testing.T) {
+	t.Parallel()
+	const file = "Cannot read s3://data/shop/1/284_403_404_98f3_write.sst into /data/import/.temp/1_404_403_write.sst: "
+	for text, want := range map[string]Kind{
+		"No such file or directory (os error 2)":                                            KindDamaged,
+		"no key shop/1/284_403_404_98f3_write.sst at bucket data":                           KindDamaged,
+		"GCS OAuth: http://gcs/storage/v1/b/data/o/shop%2F1: 404 Not Found":                 KindDamaged,
+		`server returned error status which will not be retried: 404`:                       KindDamaged,
+		"HTTP error status (status: 404, error code: \"BlobNotFound\")":                     KindDamaged,
+		"failed to read gcs file: storage: object doesn't exist":                            KindDamaged,
+		"downloaded size 100, expected 200":                                                 KindDamaged,
+		"GCS OAuth: http://gcs/storage/v1/b/data/o/shop%2F1: 403 Forbidden":                 KindDenied,
+		"server returned error status which will not be retried: 403":                       KindDenied,
+		`failed to get object Unknown(BufferedHttpResponse {status: 403, body: "Sorry" })`:  KindDenied,
+		`failed to get object ServiceError { raw: Response { status: StatusCode(403) } }`:   KindDenied,
+		`failed to get object Unhandled { code: "AccessDenied" }`:                           KindDenied,
+		"Permission denied (os error 13)":                                                   KindDenied,
+		"googleapi: got HTTP response code 403 with body: no":                               KindDenied,
+		"GET http://azure/data/1\n---\nRESPONSE 403: 403 Forbidden\nERROR CODE UNAVAILABLE": KindDenied,
+		"googleapi: Error 403: slow down, userRateLimitExceeded":                            KindOther,
+		"GCS OAuth: http://gcs/storage/v1/b/data/o/shop%2F1: 503 Service Unavailable":       KindOther,
+		"streaming error": KindOther,
+		"region 404 not found, maybe it's not a replica of this store": KindOther,
+	} {
+		f := classifyDownloadText(3, file+text)
+		require.Equal(t, want, f.kind, text)
+		require.EqualError(t, f.cause, file+text)
+		require.Equal(t, want == KindOther, f.passes(), text)
+	}
+}
+
 func TestFailureKeepsCause(t *testing.T) {
 	t.Parallel()
 	cause := errors.New("cause")

@@ -52,7 +52,7 @@
 //	stale_command     scan       write       the files are gone
 //	merging           scan       write
 //	file_conflict     write      write
-//	disk_full, refused, key_order, invalid, source, forbidden, damaged: fail
+//	disk_full, refused, key_order, invalid, source, forbidden, damaged, denied: fail
 //
 //	* write at once if the answer itself names a region that holds the cursor
 //

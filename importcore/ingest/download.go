@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -317,23 +316,4 @@ func (j *job) downloadAt(ctx context.Context, store uint64, file *File, req *imp
 	default:
 		return nil, classifyDownloadText(store, e.GetMessage())
 	}
-}
-
-// downloadMarks are pieces of what TiKV answers, in lower case, when a file can't be used however often it is tried.
-var downloadMarks = []string{
-	"corruption", "bad table magic", "checksum mismatch", "block checksum", "wrong prefix", "wrongkeyprefix", "key prefix", "downloaded size", "expected size",
-	"no such file", "nosuchkey", "status code: 404", "notfound",
-}
-
-// classifyDownloadText is for the error that a download's answer carries as text.
-func classifyDownloadText(store uint64, text string) *failure {
-	f := classifyWriteText(store, text)
-	if f.kind != KindOther {
-		return f
-	}
-	lower := strings.ToLower(text)
-	if slices.ContainsFunc(downloadMarks, func(mark string) bool { return strings.Contains(lower, mark) }) {
-		f.kind = KindDamaged
-	}
-	return f
 }

@@ -187,8 +187,11 @@ func (j *job) regionID() uint64 {
 	return j.region.ID()
 }
 
-// codeCantRead is TiDB's ErrLoadDataCantRead.
-const codeCantRead = 8160
+// codeCantAccess and codeCantRead are TiDB's ErrLoadDataCantAccess and ErrLoadDataCantRead.
+const (
+	codeCantAccess = 8159
+	codeCantRead   = 8160
+)
 
 // giveUp builds the error that ends the run. A fault that the source has
 // already classified keeps its owner and code.
@@ -202,6 +205,8 @@ func (j *job) giveUp(stage Stage, f *failure) error {
 	switch {
 	case f.kind == KindDamaged:
 		code = codeCantRead
+	case f.kind == KindDenied:
+		code = codeCantAccess
 	case f.kind == KindDiskFull:
 		cause = fmt.Errorf("%w: %w", fault.ErrStoreFull, cause)
 	case f.passes():

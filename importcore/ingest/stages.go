@@ -93,6 +93,8 @@ const (
 	KindForbidden
 	// KindDamaged: a store can't use a file that it was to download.
 	KindDamaged
+	// KindDenied: a store may not read a file that it was to download.
+	KindDenied
 
 	kindCount
 )
@@ -107,7 +109,7 @@ var kindNames = [kindCount]string{
 	KindServerIsBusy: "server_is_busy", KindStaleCommand: "stale_command",
 	KindMerging: "merging", KindFileConflict: "file_conflict", KindDiskFull: "disk_full",
 	KindRefused: "refused", KindKeyOrder: "key_order", KindInvalid: "invalid", KindSource: "source",
-	KindForbidden: "forbidden", KindDamaged: "damaged",
+	KindForbidden: "forbidden", KindDamaged: "damaged", KindDenied: "denied",
 }
 
 // String returns the label that metrics and logs use.
@@ -148,6 +150,7 @@ var reactions = [kindCount]struct{ scan, write, ingest Stage }{
 	KindSource:          {StageFail, StageFail, StageFail},
 	KindForbidden:       {StageFail, StageFail, StageFail},
 	KindDamaged:         {StageFail, StageFail, StageFail},
+	KindDenied:          {StageFail, StageFail, StageFail},
 }
 
 // sameIngestTries is how often the same ingest is sent again after a lost

@@ -124,6 +124,11 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	if intercept != nil && intercept(w, r) {
 		return
 	}
+	s.Answer(w, r)
+}
+
+// Answer answers a request, whoever makes it, as if nobody looked at requests before.
+func (s *Server) Answer(w http.ResponseWriter, r *http.Request) {
 	out := r.Clone(r.Context())
 	out.RequestURI = ""
 	answer, err := s.api.HTTPClient().Transport.RoundTrip(out)

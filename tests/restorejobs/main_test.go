@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/go-sql-driver/mysql"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicedb/sluice/tests/instance"
@@ -151,10 +152,12 @@ func (b *bench) fails(db *sql.DB, stmt string, code uint16, texts ...string) str
 func (b *bench) becomes(id, status string) map[string]string {
 	b.t.Helper()
 	var row map[string]string
-	require.Eventually(b.t, func() bool {
+	if !assert.Eventually(b.t, func() bool {
 		row = b.row("SHOW IMPORT JOB " + id)
 		return row["Status"] == status
-	}, time.Minute, 50*time.Millisecond, "%v", row)
+	}, time.Minute, 50*time.Millisecond) {
+		require.FailNow(b.t, "the job is not "+status, "%v", row)
+	}
 	return row
 }
 

@@ -36,7 +36,8 @@ func openStorage(ctx context.Context, backend *backuppb.StorageBackend) (storage
 	if backend.GetBackend() == nil {
 		return nil, errors.New("the request names no storage")
 	}
-	return storage.New(ctx, backend, &storage.ExternalStorageOptions{SendCredentials: true})
+	// A context that ends while the clients of Google are made costs a panic in there.
+	return storage.New(context.WithoutCancel(ctx), backend, &storage.ExternalStorageOptions{SendCredentials: true})
 }
 
 func (f *backupFiles) close() { f.storage.Close() }
