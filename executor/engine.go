@@ -32,6 +32,8 @@ type Engine interface {
 	Plan(ctx context.Context, t Task) (Plan, error)
 	// Abandon gives up what a job that was interrupted has done: see importcore.Core.Abandon.
 	Abandon(ctx context.Context, t Task) (fate string, err error)
+	// Forget removes what a restore with this checkpoint, which nobody goes on with any more, has noted beside its rows: see restore.Restorer.Forget.
+	Forget(ctx context.Context, checkpoint []byte) error
 	// Sweep removes what jobs that are over have left in this machine's sort directory.
 	Sweep(over func(jobID int64) bool)
 	// Named returns what the cluster itself knows of changes that Sluice has made to it.

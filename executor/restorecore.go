@@ -21,6 +21,11 @@ import (
 // restoring is what engines do for restores.
 type restoring struct{ restorer *restore.Restorer }
 
+// Forget implements Engine.
+func (e *restoring) Forget(ctx context.Context, checkpoint []byte) error {
+	return e.restorer.Forget(ctx, checkpoint)
+}
+
 func (e *restoring) planRestore(ctx context.Context, t *Task) (Plan, error) {
 	task, err := readingTask(t)
 	if err != nil {

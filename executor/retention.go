@@ -15,7 +15,7 @@ import (
 const cleanInterval = 10 * time.Minute
 
 // removeOld removes the jobs that ended longer ago than they are kept, with
-// their errors and checkpoints, and what jobs that are over have left on this
+// their errors and checkpoints, and what they have noted elsewhere, and what jobs that are over have left on this
 // machine. All Sluices of a cluster do it; it doesn't matter who is first.
 func (w *watcher) removeOld(ctx context.Context, store *jobstore.Store) {
 	if time.Since(w.cleaned) < cleanInterval {
@@ -29,7 +29,13 @@ func (w *watcher) removeOld(ctx context.Context, store *jobstore.Store) {
 	if retention <= 0 {
 		return
 	}
-	n, err := store.RemoveEnded(ctx, retention)
+	n, err := store.RemoveEnded(ctx, retention, func(ctx context.Context, checkpoint []byte) error {
+		_, engine, err := w.e.services.get(ctx)
+		if err != nil {
+			return err
+		}
+		return engine.Forget(ctx, checkpoint)
+	})
 	if err != nil && ctx.Err() == nil {
 		w.e.log.Warn("old jobs can't be removed", zap.Error(err))
 	}

@@ -47,16 +47,20 @@ func (s *Store) lock(c *sqlconn.Session, l job.Lease) error {
 // LoadCheckpoint returns a job's checkpoint, nil if there is none.
 func (s *Store) LoadCheckpoint(ctx context.Context, jobID int64) ([]byte, error) {
 	var data []byte
-	err := s.pool.Use(ctx, func(c *sqlconn.Session) error {
-		r, err := c.Exec("SELECT data FROM "+s.schema+".checkpoints WHERE job_id = ?", jobID)
-		if err != nil || r.RowNumber() == 0 {
-			return err
-		}
-		var text string
-		sc := rowScanner{r: r}
-		sc.string(&text)
-		data = []byte(text)
-		return sc.err
+	err := s.pool.Use(ctx, func(c *sqlconn.Session) (err error) {
+		data, err = s.checkpoint(c, jobID)
+		return err
 	})
 	return data, wrap("load checkpoint", err)
+}
+
+func (s *Store) checkpoint(c *sqlconn.Session, jobID int64) ([]byte, error) {
+	r, err := c.Exec("SELECT data FROM "+s.schema+".checkpoints WHERE job_id = ?", jobID)
+	if err != nil || r.RowNumber() == 0 {
+		return nil, err
+	}
+	var text string
+	sc := rowScanner{r: r}
+	sc.string(&text)
+	return []byte(text), sc.err
 }

@@ -2,10 +2,12 @@ package restore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"go.uber.org/zap"
 
+	"github.com/sluicedb/sluice/importcore/checkpoint"
 	"github.com/sluicedb/sluice/importcore/cluster"
 	"github.com/sluicedb/sluice/importcore/cluster/sqlconn"
 	"github.com/sluicedb/sluice/importcore/fault"
@@ -157,6 +159,29 @@ func (a *abandoning) forgotten(ctx context.Context, o *object) error {
 	}
 	a.did(func() { o.Made, o.ID, o.Done, o.Rows, o.BadRows = false, 0, false, 0, 0 })
 	return nil
+}
+
+// Forget removes what the ledger holds of a job that nobody goes on with any more: checkpointed is what it has saved last. What it has restored stays. A job whose
+// rows don't go in by SQL has nothing there, and one whose checkpoint is damaged can't be found; that of a newer Sluice is an error.
+func (r *Restorer) Forget(ctx context.Context, checkpointed []byte) error {
+	s, err := unpack(checkpointed)
+	switch {
+	case errors.Is(err, checkpoint.ErrVersion):
+		return err
+	case err != nil:
+		r.log.Warn("a job's checkpoint can't be read: the ledger may hold rows of it for ever", zap.Error(err))
+		return nil
+	case s.SQL == nil:
+		return nil
+	}
+	params := r.account
+	params.Connections, params.Patience = 1, inspectPatience
+	target, err := logical.Open(ctx, params)
+	if err != nil {
+		return err
+	}
+	defer target.Close()
+	return target.Forget(ctx, s.SQL.Job)
 }
 
 // endBySQL keeps the checkpoint if rows of the job stay behind: tried again, it goes on behind them. Otherwise nothing knows of the job any more.

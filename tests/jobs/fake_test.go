@@ -99,6 +99,9 @@ func (f *fakeEngine) Abandon(ctx context.Context, t executor.Task) (string, erro
 	return "was emptied again", errors.Join(f.abandonErr, t.Checkpoints.Save(ctx, nil))
 }
 
+// Forget implements executor.Engine.
+func (f *fakeEngine) Forget(context.Context, []byte) error { return nil }
+
 // Sweep implements executor.Engine.
 func (f *fakeEngine) Sweep(func(jobID int64) bool) {}
 

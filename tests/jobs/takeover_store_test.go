@@ -2,6 +2,8 @@ package jobs_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -314,9 +316,33 @@ func testRemoveEnded(t *testing.T, p jobstore.Params) {
 	quoted := "`" + strings.ReplaceAll(schema, "`", "``") + "`"
 	_, err := c.Execute("UPDATE " + quoted + ".jobs SET end_time = end_time - INTERVAL 2 HOUR WHERE id IN (1, 3)")
 	require.NoError(t, err)
-	n, err := s.RemoveEnded(ctx, time.Hour)
+	_, err = c.Execute("UPDATE " + quoted + ".jobs SET kind = 'restore' WHERE id IN (1, 2)")
+	require.NoError(t, err)
+	var told []string
+	away := errors.New("away")
+	n, err := s.RemoveEnded(ctx, time.Hour, func(_ context.Context, checkpoint []byte) error {
+		told = append(told, string(checkpoint))
+		_, err := c.Execute("BEGIN /*T! PESSIMISTIC */")
+		require.NoError(t, err)
+		_, err = c.Execute("SELECT id FROM " + quoted + ".jobs WHERE id = 1 FOR UPDATE NOWAIT")
+		require.Error(t, err, "nobody can try the job again meanwhile")
+		_, err = c.Execute("ROLLBACK")
+		require.NoError(t, err)
+		return away
+	})
+	require.ErrorIs(t, err, away)
+	require.Zero(t, n)
+	kept, err := s.LoadCheckpoint(ctx, old.ID)
+	require.NoError(t, err)
+	require.Equal(t, "c", string(kept))
+	forget := func(_ context.Context, checkpoint []byte) error {
+		told = append(told, string(checkpoint))
+		return nil
+	}
+	n, err = s.RemoveEnded(ctx, time.Hour, forget)
 	require.NoError(t, err)
 	require.EqualValues(t, 1, n)
+	require.Equal(t, []string{"c", "c"}, told, "of the old restore alone")
 	_, err = s.Get(ctx, old.ID)
 	require.ErrorIs(t, err, jobstore.ErrNotFound)
 	r, err := c.Execute("SELECT COUNT(*), COUNT(DISTINCT job_id), MIN(job_id), (SELECT COUNT(*) FROM " + quoted + ".checkpoints) FROM " + quoted + ".job_errors")
@@ -331,7 +357,7 @@ func testRemoveEnded(t *testing.T, p jobstore.Params) {
 		require.NoError(t, err)
 		require.Len(t, have, events)
 	}
-	n, err = s.RemoveEnded(ctx, time.Hour)
+	n, err = s.RemoveEnded(ctx, time.Hour, forget)
 	require.NoError(t, err)
 	require.Zero(t, n)
 }

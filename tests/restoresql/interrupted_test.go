@@ -3,6 +3,7 @@ package restoresql_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -86,6 +87,40 @@ func TestKilled(t *testing.T) {
 		free()
 		heir.becomes(id, "finished")
 		whole(b, 0)
+	})
+}
+
+// TestForgotten: what the server's ledger holds of a job whose rows stay goes with the job, and not before it is kept long enough.
+func TestForgotten(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *server, backend string) {
+		b := newBench(t, s)
+		b.exec("CREATE DATABASE `$_a`")
+		jobs, ledger := map[string]string{}, map[string]string{}
+		for _, table := range []string{"old", "young"} {
+			b.file("$_a."+table+"-schema.sql", "CREATE TABLE "+table+" (a INT PRIMARY KEY);\n")
+			b.file("$_a."+table+".0000.csv", "a\n1\n2\n")
+			b.file("$_a."+table+".0001.csv", "a\n9\n")
+			b.exec("CREATE TABLE `$_a`."+table+" (a INT PRIMARY KEY)", "INSERT INTO `$_a`."+table+" VALUES (9)")
+			jobs[table] = jobOf(b.fails(b.proxy, "RESTORE TABLE `$_a`."+table+" FROM '@dir' ON_DUPLICATE = ERROR"+backend, 1062, "left behind: table `$_a`.`"+table+"` with 2 rows"))
+			ledger[table] = b.column(b.direct, "SELECT DISTINCT job FROM sluice.logical_ledger WHERE table_schema = '$_a' AND table_name = '"+table+"'")[0]
+		}
+		left := func(table string) bool {
+			return b.column(b.direct, "SELECT COUNT(*) > 0 FROM sluice.logical_ledger WHERE job = '"+ledger[table]+"'")[0] == "1"
+		}
+		require.True(t, left("old") && left("young"))
+		_, err := b.direct.ExecContext(t.Context(), "UPDATE sluice.jobs SET end_time = end_time - INTERVAL 40 DAY WHERE id = "+jobs["old"])
+		require.NoError(t, err)
+		_ = instance.ForTest(t, sluiceAt(s)) // looks for old jobs when it starts
+		require.Eventually(t, func() bool {
+			return b.column(b.direct, "SELECT COUNT(*) FROM sluice.jobs WHERE id = "+jobs["old"])[0] == "0"
+		}, time.Minute, 50*time.Millisecond)
+		require.False(t, left("old"))
+		require.Equal(t, []string{"1", "2", "9"}, b.column(b.direct, "SELECT a FROM `$_a`.old ORDER BY a"))
+		require.True(t, left("young"))
+		b.exec("DELETE FROM `$_a`.young WHERE a = 9", "RETRY IMPORT JOB "+jobs["young"])
+		b.becomes(jobs["young"], "finished")
+		require.False(t, left("young"))
+		require.Equal(t, []string{"1", "2", "9"}, b.column(b.direct, "SELECT a FROM `$_a`.young ORDER BY a"))
 	})
 }
 
