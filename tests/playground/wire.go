@@ -113,7 +113,7 @@ type StoreState struct {
 	// downloaded by it, so far, Ingested that of requests to it that have brought some in.
 	Written  int64 `json:"written"`
 	Ingested int64 `json:"ingested"`
-	// Compacted are the ranges of raw keys, the ends exclusive, that the store was asked to compact.
+	// Compacted are the ranges of raw keys, the ends exclusive, that the store was asked to compact; empty keys are the store's ends.
 	Compacted [][2][]byte `json:"compacted"`
 }
 

@@ -78,21 +78,30 @@ const dataPrefix = 'z'
 // Compact implements import_sstpb.ImportSSTServer. The range is recorded only: the engine compacts by itself. TiKV
 // compacts nothing between keys that its engine can't have, and says nothing; here that is an error.
 func (im *importer) Compact(_ context.Context, req *import_sstpb.CompactRequest) (*import_sstpb.CompactResponse, error) {
-	var keys [2][]byte
-	for i, key := range [][]byte{req.GetRange().GetStart(), req.GetRange().GetEnd()} {
-		if len(key) == 0 || key[0] != dataPrefix {
-			return nil, status.Errorf(codes.Unknown, "Engine(\"%x is no data key\")", key)
-		}
-		raw, err := decodeKey(key[1:])
-		if err != nil {
-			return nil, status.Errorf(codes.Unknown, "Engine(%q)", err)
-		}
-		keys[i] = raw
+	keys, err := rawRange(req.Range)
+	if err != nil {
+		return nil, status.Errorf(codes.Unknown, "Engine(%q)", err)
 	}
 	im.mu.Lock()
 	defer im.mu.Unlock()
 	im.mu.compacted = append(im.mu.compacted, keys)
 	return &import_sstpb.CompactResponse{}, nil
+}
+
+// rawRange returns a range of the engine's keys as raw ones; none is all of the store.
+func rawRange(r *import_sstpb.Range) (keys [2][]byte, err error) {
+	if r == nil {
+		return keys, nil
+	}
+	for i, key := range [][]byte{r.Start, r.End} {
+		if len(key) == 0 || key[0] != dataPrefix {
+			return keys, fmt.Errorf("%x is no data key", key)
+		}
+		if keys[i], err = decodeKey(key[1:]); err != nil {
+			return keys, err
+		}
+	}
+	return keys, nil
 }
 
 // SuspendImportRPC implements import_sstpb.ImportSSTServer: ingests answer
