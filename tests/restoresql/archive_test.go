@@ -2,6 +2,7 @@ package restoresql_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -21,6 +22,10 @@ func TestArchive(t *testing.T) {
 
 	maria := newBench(t, onMariaDB(t))
 	maria.fails(maria.proxy, "RESTORE DATABASE `$_a` AS `$_b`"+from, 8173, "`$_b`.`odd`: the expression in index expression_index")
+	for options, name := range map[string]string{"LAST_BACKUP 5": "LAST_BACKUP", "SKIP_SCHEMA_FILES TRUE": "SKIP_SCHEMA_FILES", "WITH_SYS_TABLE TRUE": "WITH_SYS_TABLE",
+		"ROUTE '$_a.* -> $_b.x'": "of an archive can't become one table"} {
+		maria.fails(maria.proxy, "RESTORE DATABASE *"+from+" "+strings.ReplaceAll(options, "$", tidb.name), 8173, name)
+	}
 	require.Empty(t, maria.databases())
 	all := maria.query(maria.proxy, "RESTORE DATABASE `$_a` AS `$_b`"+from+" FILTER = '!*.odd'").Maps()
 	require.Equal(t, fmt.Sprint(made.BackupTS), all[0]["BackupTS"])

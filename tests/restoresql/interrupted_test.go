@@ -149,7 +149,4 @@ func TestBackendTiDB(t *testing.T) {
 	require.Equal(t, []string{"unused"}, b.column(b.direct, "SHOW TABLES FROM `$_a`"))
 	b.exec("RESTORE TABLE `$_a`.t FROM '@dir' BACKEND = TIDB ON_DUPLICATE = IGNORE")
 	require.Equal(t, []string{"1|first", "2|x", "9|own"}, b.column(b.direct, "SELECT * FROM `$_a`.t ORDER BY a"))
-	for option, name := range map[string]string{"RATE_LIMIT 5 MB/SECOND": "RATE_LIMIT", "DISK_QUOTA '1GiB'": "DISK_QUOTA", "MAX_LATENCY '50ms'": "MAX_LATENCY"} {
-		b.fails(b.proxy, "RESTORE TABLE `$_a`.t FROM '@dir' BACKEND = TIDB "+option, 1235, name)
-	}
 }
