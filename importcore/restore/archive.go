@@ -180,8 +180,8 @@ func (a *archived) complete(t *table, names schema.Names) error {
 }
 
 // sequence returns the statements that make a sequence.
-func (a *archived) sequence(d *defined) []string {
-	return define.Sequence(a.objects[lower(d.from)].Info, d.to.String())
+func (a *archived) sequence(d *defined, mariaDB bool) []string {
+	return define.Sequence(a.objects[lower(d.from)].Info, d.to.String(), mariaDB)
 }
 
 // database returns the database whose definition a file stands for; nil if there is none.

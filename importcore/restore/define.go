@@ -94,6 +94,25 @@ func (p *Plan) define(ctx context.Context) error {
 	return p.unmark(ctx)
 }
 
+// advance makes sequences that exist go on behind the values that the source's have given: rows have these. SETVAL doesn't go back, so one that is ahead stays there.
+func (p *Plan) advance(exec cluster.Exec) error {
+	for _, s := range p.sequences {
+		if !s.exists || len(s.sql) < 2 {
+			continue
+		}
+		values := s.sql[1:]
+		if !p.incremental() {
+			values = values[len(values)-1:] // others begin the next round of one that cycles
+		}
+		for _, sql := range values {
+			if _, err := exec(sql); err != nil {
+				return definingError(err, s.to, s.schema)
+			}
+		}
+	}
+	return nil
+}
+
 // defineDatabase creates a database, unless it is there. Where the server can't be asked later who has made it, one that appears between the checks and now is others',
 // unless the job has been run before: then it may be its own.
 func (p *Plan) defineDatabase(exec cluster.Exec, d *database) error {

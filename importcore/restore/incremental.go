@@ -133,24 +133,6 @@ func (p *Plan) endBase(ctx context.Context, t *table) error {
 	return nil
 }
 
-// advance makes sequences that exist go on behind the values that the archive's have given.
-func (p *Plan) advance(exec cluster.Exec) error {
-	if !p.incremental() {
-		return nil
-	}
-	for _, s := range p.sequences {
-		if !s.exists {
-			continue
-		}
-		for _, sql := range s.sql[1:] {
-			if _, err := exec(sql); err != nil {
-				return definingError(err, s.to, s.schema)
-			}
-		}
-	}
-	return nil
-}
-
 // halfChanged says which tables that were there may hold a part of the archive's changes, and what becomes of these: nothing but the job itself can
 // bring in the rest, so it keeps its checkpoint and what it has made. "" if no table does.
 func (s *state) halfChanged() string {

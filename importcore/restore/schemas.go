@@ -89,7 +89,7 @@ func (p *Plan) eachSchema(ctx context.Context, each func(func() error)) {
 	for _, s := range p.sequences {
 		each(func() (err error) {
 			if p.archived != nil {
-				s.sql = p.archived.sequence(s)
+				s.sql = p.archived.sequence(s, p.sql != nil && p.sql.server.MariaDB)
 				return nil
 			}
 			f, err := p.file(ctx, s.schema)

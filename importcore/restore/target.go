@@ -100,7 +100,7 @@ func (p *Plan) ownObjects() map[Name]*object {
 	return own
 }
 
-// lookAtDefined finds the views and sequences that exist. They stay as they are.
+// lookAtDefined finds the views and sequences that exist. They stay as they are, but for a sequence's next value.
 func (p *Plan) lookAtDefined(have map[Name]cluster.Object) {
 	own := p.ownObjects()
 	for _, d := range append(slices.Clone(p.sequences), p.views...) {
@@ -119,7 +119,11 @@ func (p *Plan) lookAtDefined(have map[Name]cluster.Object) {
 			p.finding(precheck.Schema, "%s is a %s in the dump and a %s in the cluster", d.to, strings.ToLower(want.String()), strings.ToLower(is.Kind.String()))
 			continue
 		}
-		p.warnings = append(p.warnings, fmt.Sprintf("%s exists already and stays as it is", d.to))
+		stays := fmt.Sprintf("%s exists already and stays as it is", d.to)
+		if len(d.sql) > 1 { // what follows the CREATE is about values
+			stays += ", but it goes on behind the values that the source's has given"
+		}
+		p.warnings = append(p.warnings, stays)
 	}
 }
 

@@ -106,7 +106,7 @@ func TestDefinitions(t *testing.T) {
 		case table.Info.IsView():
 			views = append(views, table)
 		case table.Info.IsSequence():
-			for _, q := range define.Sequence(table.Info, quoted("again", table.Info.Name.O)) {
+			for _, q := range define.Sequence(table.Info, quoted("again", table.Info.Name.O), false) {
 				run(q)
 			}
 		default:

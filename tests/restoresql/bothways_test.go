@@ -265,3 +265,33 @@ func TestBackupMeta(t *testing.T) {
 		}
 	})
 }
+
+// TestDefinedBefore: views and sequences that exist stay as they are, which is told, but a sequence goes on behind the values that the dump's has given: the tables'
+// rows have them. One that is ahead stays there.
+func TestDefinedBefore(t *testing.T) {
+	eachWay(t, func(t *testing.T, b *bench, backend string) {
+		for name, last := range map[string]string{"behind": "9", "ahead": "9", "short": "90"} {
+			b.file("$_a."+name+"-schema-sequence.sql", "CREATE SEQUENCE `"+name+"` start with 1 minvalue 1 maxvalue 100 increment by 1 cache 10 nocycle ENGINE=InnoDB;\nSELECT SETVAL(`"+name+"`,"+last+");\n")
+		}
+		b.file("$_a.t-schema.sql", "CREATE TABLE t (a INT PRIMARY KEY, b INT);\n")
+		b.file("$_a.t.0000.csv", "a,b\n1,1\n9,9\n")
+		b.file("$_a.v-schema-view.sql", "CREATE VIEW `v` AS SELECT `a` FROM `t`;\n")
+		b.exec("CREATE DATABASE `$_a`", "CREATE SEQUENCE `$_a`.behind", "CREATE SEQUENCE `$_a`.ahead START WITH 50", "CREATE SEQUENCE `$_a`.short MAXVALUE 20",
+			"CREATE TABLE `$_a`.t (a INT DEFAULT NEXTVAL(`$_a`.behind) PRIMARY KEY, b INT)", "CREATE VIEW `$_a`.v AS SELECT 5 AS five")
+		for range 2 {
+			b.exec("RESTORE DATABASE `$_a` FROM '@dir'" + backend)
+			told := b.finished()["Result_Message"]
+			require.Contains(t, told, b.own("`$_a`.`v` exists already and stays as it is"))
+			for _, name := range []string{"behind", "ahead", "short"} {
+				require.Contains(t, told, b.own("`$_a`.`"+name+"` exists already and stays as it is, but it goes on behind the values that the source's has given"))
+			}
+			b.exec("INSERT INTO `$_a`.t (b) VALUES (10)")
+			require.Equal(t, []string{"1"}, b.column(b.direct, "SELECT a > 9 FROM `$_a`.t WHERE b = 10"))
+			require.Equal(t, []string{"5"}, b.column(b.direct, "SELECT * FROM `$_a`.v"))
+			require.Equal(t, []string{"1"}, b.column(b.direct, "SELECT NEXTVAL(`$_a`.ahead) >= 50"))
+			_, err := b.direct.ExecContext(t.Context(), b.own("SELECT NEXTVAL(`$_a`.short)"))
+			require.ErrorContains(t, err, "has run out")
+			b.exec("DELETE FROM `$_a`.t")
+		}
+	})
+}

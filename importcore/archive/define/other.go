@@ -40,8 +40,8 @@ func View(t *model.TableInfo) string {
 }
 
 // Sequence returns the statements that make a sequence under a name, which is quoted: CREATE SEQUENCE and, if some of its values
-// were given out, what makes it go on behind these.
-func Sequence(t *model.TableInfo, name string) []string {
+// were given out, what makes it go on behind these, in TiDB or in MariaDB.
+func Sequence(t *model.TableInfo, name string, mariaDB bool) []string {
 	s := t.Sequence
 	cache, cycle := "NOCACHE", "NOCYCLE"
 	if s.Cache {
@@ -56,7 +56,10 @@ func Sequence(t *model.TableInfo, name string) []string {
 		return out
 	}
 	set := func(value int64) string { return fmt.Sprintf("DO SETVAL(%s, %d)", name, value) }
-	if s.Cycle {
+	switch {
+	case s.Cycle && mariaDB: // it counts rounds, and takes no value of an earlier one: https://mariadb.com/kb/en/setval/
+		return append(out, fmt.Sprintf("DO SETVAL(%s, %d, 1, 1)", name, t.AutoIncID))
+	case s.Cycle:
 		// A sequence in its second round or later gives values in front of Start.
 		limit := s.MaxValue
 		if s.Increment < 0 {
