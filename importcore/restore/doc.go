@@ -6,8 +6,10 @@
 //	selection.go  which objects of the source, and where they go
 //	plan.go       Plan: the source and the target looked at
 //	choose.go     the objects of the source that a selection means, and their order
-//	contents.go   what a plan tells of itself
+//	contents.go   what a plan tells of itself; location.go: whether this process can read the source
 //	schemas.go    schema files read; dumps in one file
+//	unmask.go     the names that mydumper keeps out of the names of files
+//	headers.go    CSV files' headers against the tables' columns
 //	target.go     what exists already; all findings at once
 //	losses.go     what the target leaves out of definitions, or can't use: told before, or when the server says so
 //	run.go        the order of things in a job
@@ -20,14 +22,16 @@
 //	archiverows.go  the rows of an archive by SQL: read and decoded here
 //	port.go       definitions for a server that isn't TiDB
 //	abandonsql.go abandon.go for rows that went in by SQL
-//	made.go       what is certainly the job's: marks in its statements, ids
+//	made.go       what is certainly the job's: marks in its statements, ids; marks.go: on a server without a history of its schema
 //	archive.go    an archive of BR in the place of a dump: its objects listed like one's, their definitions
 //	incremental.go  one that continues others: which, and what it goes into
 //	changes.go    what became of schemas between two archives
 //	chain.go      whether the target is what the archives before have left
 //	alter.go      it becomes what the archive has, but for the rows
 //	archivedata.go  its tables, downloaded by the stores all at once (package archive/physical)
+//	statistics.go tiflash.go placement.go  what else an archive has of its tables
 //	system.go     accounts, privileges and bindings (package systables)
+//	compact.go    the stores' compaction at the end
 //	state.go      the job's checkpoint
 //	abandon.go    what becomes of the target when the job doesn't end well
 //	progress.go   where the job is
