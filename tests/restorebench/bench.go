@@ -71,7 +71,7 @@ func (b *bench) measure(ctx context.Context, p program) (used usage, err error) 
 			return used, err
 		}
 	}
-	if !b.backedUp && p.analyses && slices.ContainsFunc(strings.Split(b.sources, ","), fromArchive) {
+	if !b.backedUp && (p.analyses || !b.wantsStatistics()) && slices.ContainsFunc(strings.Split(b.sources, ","), fromArchive) {
 		return used, b.backUp(ctx, on.db)
 	}
 	return used, nil

@@ -20,7 +20,7 @@ func TestFewTables(t *testing.T) {
 		want = nil
 		for _, name := range []string{"many ", "large "} {
 			want = append(want, name+"dump sluice", name+"dump tidb-lightning", name+"bare-dump sluice", name+"bare-dump tidb-lightning",
-				name+"archive sluice", name+"archive br", name+"bare-archive sluice", name+"bare-archive br", name+"bare-archive sluice+analyze")
+				name+"archive sluice", name+"archive br", name+"bare-archive sluice", name+"bare-archive br")
 		}
 	}
 	o.json = filepath.Join(o.dir, "out.json")
