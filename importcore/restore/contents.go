@@ -84,7 +84,7 @@ func (p *Plan) Contents() Contents {
 
 // Facts returns what the job's row has to hold.
 func (p *Plan) Facts() Facts {
-	f := Facts{Source: fingerprint(p.files), Now: p.now.UTC()}
+	f := Facts{Source: p.source, Now: p.now.UTC()}
 	for _, t := range p.tables {
 		f.SourceBytes += t.bytes
 		f.Tables = append(f.Tables, t.to)

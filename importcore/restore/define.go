@@ -318,6 +318,9 @@ func (p *Plan) defineTable(ctx context.Context, exec cluster.Exec, t *table) err
 		p.remark(t.to, remarks)
 	}
 	p.keeper.change(func() { t.state.Made, t.state.ID = true, id })
+	if !p.foreign() { // where its mark is still to be taken away
+		t.made.SQL, t.made.Later = "", nil
+	}
 	return nil
 }
 

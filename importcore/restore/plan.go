@@ -37,7 +37,7 @@ type Plan struct {
 	archived *archived // nil: the source is a dump
 	server   server
 	sql      *bySQL // nil: rows go into TiDB's stores
-	files    []source.File
+	source   string // fingerprint of the location's files
 
 	databases []*database
 	tables    []*table // in the order in which their rows are imported
@@ -168,33 +168,39 @@ func (r *Restorer) look(ctx context.Context, task Task) (_ *Plan, err error) {
 		return nil, err
 	}
 	p.unpacked = compress.NewStore(p.folder, 0)
-	if p.files, err = p.folder.List(ctx); err != nil {
-		return nil, err
-	}
-	if err := p.list(); err != nil {
-		return nil, err
-	}
-	if archive.Is(p.files) {
-		if err := p.openArchive(ctx); err != nil {
-			return nil, err
-		}
-	} else if err := errors.Join(p.unmask(ctx), p.readWhole(ctx)); err != nil {
+	if err = p.openSource(ctx); err != nil {
 		return nil, err
 	}
 	return p, p.prepare(ctx)
 }
 
-// list finds out what the files are.
-func (p *Plan) list() error {
-	if source.IsFile(p.task.Location, p.files) {
-		p.listing = dump.ReadFile(p.files[0])
+// openSource finds out what the location holds.
+func (p *Plan) openSource(ctx context.Context) error {
+	files, err := p.folder.List(ctx)
+	if err != nil {
+		return err
+	}
+	p.source = fingerprint(files)
+	if archive.Is(files) {
+		return p.openArchive(ctx)
+	}
+	if err := p.list(files); err != nil {
+		return err
+	}
+	return errors.Join(p.unmask(ctx), p.readWhole(ctx))
+}
+
+// list finds out what a dump's files are.
+func (p *Plan) list(files []source.File) error {
+	if source.IsFile(p.task.Location, files) {
+		p.listing = dump.ReadFile(files[0])
 		return nil
 	}
 	rules, err := dump.NewRules(p.task.Options.Files, p.task.Options.DefaultFiles)
 	if err != nil {
 		return err
 	}
-	p.listing = dump.ReadBy(p.files, rules)
+	p.listing = dump.ReadBy(files, rules)
 	if p.listing.Shell != "" {
 		return fault.New(fault.User, codePrecheckFailed, "%s says that this is a dump of MySQL Shell (util.dumpInstance and the like), which can't be restored: "+
 			"use mysqldump, mydumper or Dumpling", p.listing.Shell)
@@ -230,6 +236,7 @@ func (p *Plan) prepare(ctx context.Context) error {
 		return err
 	}
 	p.order()
+	p.shed()
 	if p.saved != nil {
 		p.now = time.UnixMilli(p.saved.Now)
 		return nil
@@ -247,6 +254,18 @@ func (p *Plan) prepare(ctx context.Context) error {
 		return err
 	}
 	return nil
+}
+
+// shed lets go of what only the checks needed: there may be tens of thousands of tables.
+func (p *Plan) shed() {
+	if p.archived != nil {
+		p.archived.texts = nil
+	}
+	for _, t := range p.tables {
+		if t.made != nil && p.sql == nil {
+			t.made.Columns = nil
+		}
+	}
 }
 
 // openTarget finds out which way rows take, and what the target is.
