@@ -133,6 +133,8 @@ type Task struct {
 	// Reserve takes the tables that a restore is to write, Tell is told of them; both are nil before the job exists.
 	Reserve func(context.Context, []job.Table) error
 	Tell    func(job.Table)
+	// LastRestores is jobstore.Store's; nil if there are no jobs.
+	LastRestores func(context.Context, []job.Table) (map[string]job.LastRestore, error)
 	// Observer may be nil.
 	Observer importcore.Observer
 	// Owned and Hold are importcore.ImportTask's; nil before the job exists.

@@ -98,9 +98,13 @@ func (e *Executor) checkedSpec(ctx context.Context, s Session, st *sqlext.Import
 
 // task is what this process makes of a Spec.
 func (e *Executor) task(id int64, spec *Spec) Task {
-	return Task{JobID: id, Spec: *spec, Threads: e.threads(spec.Options.Thread), MemoryBudget: e.cfg.JobMemory / int64(e.cfg.Concurrency),
+	t := Task{JobID: id, Spec: *spec, Threads: e.threads(spec.Options.Thread), MemoryBudget: e.cfg.JobMemory / int64(e.cfg.Concurrency),
 		MaxWriteSpeed: spec.Options.MaxWriteSpeed, MaxLatency: e.maxLatency(&spec.Options),
 		DiskQuota: cmp.Or(spec.Options.DiskQuota, e.cfg.DiskQuota)}
+	if store := e.services.openStore(); store != nil && spec.Restore != nil {
+		t.LastRestores = store.LastRestores
+	}
+	return t
 }
 
 // maxLatency is what the job's options say, or else this process's configuration.

@@ -95,6 +95,11 @@ func restoreTask(t *Task) restore.Task {
 	if t.Reserve != nil {
 		out.Reserve = func(ctx context.Context, names []restore.Name) error { return t.Reserve(ctx, jobTables(names)) }
 	}
+	if t.LastRestores != nil {
+		out.Restored = func(ctx context.Context, names []restore.Name) ([]restore.Restored, error) {
+			return lastRestores(ctx, t, names)
+		}
+	}
 	if t.BadRowsOf != nil {
 		out.BadRows = func(number int, table restore.Name) badrows.Sink {
 			return t.BadRowsOf(int64(number), table.DB, table.Table)
@@ -113,6 +118,28 @@ func restoreTask(t *Task) restore.Task {
 		}
 	}
 	return out
+}
+
+// lastRestores are the newest restores of tables in the core's terms.
+func lastRestores(ctx context.Context, t *Task, names []restore.Name) ([]restore.Restored, error) {
+	tables := jobTables(names)
+	last, err := t.LastRestores(ctx, tables)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]restore.Restored, len(tables))
+	for i := range tables {
+		found, ok := last[tables[i].NameKey()]
+		if !ok {
+			continue
+		}
+		done, err := restoredOf(&job.Job{ID: found.JobID, Result: found.Result})
+		if err != nil {
+			return nil, err
+		}
+		out[i] = restore.Restored{JobID: found.JobID, Finished: found.Finished, BackupTS: done.BackupTS, ClusterTS: done.ClusterTS}
+	}
+	return out, nil
 }
 
 func selection(r *RestoreSpec) restore.Selection {

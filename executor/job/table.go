@@ -18,3 +18,11 @@ type Table struct {
 
 // NameKey is what must be unique among the tables that restores hold, which may not exist yet: TiDB compares names without case.
 func (t *Table) NameKey() string { return strings.ToLower(t.DB) + "." + strings.ToLower(t.Name) }
+
+// LastRestore is the newest job that has restored something into a table.
+type LastRestore struct {
+	JobID int64
+	// Finished tells that it has restored all of it; else a part of that may be there. Result is that of its row, see Job.
+	Finished bool
+	Result   string
+}

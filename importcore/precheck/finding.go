@@ -43,6 +43,7 @@ const (
 	LocalDisk          Name = "local_disk"          // the sort directory's disk has room for what doesn't fit into memory
 	DiskPlacement      Name = "disk_placement"      // the sort directory is on another disk than the source
 	SortDirectory      Name = "sort_directory"      // the sort directory can be written to
+	LastBackup         Name = "last_backup"         // the tables hold all archives that an incremental one continues
 )
 
 // needed are the checks without whose answer there is no import.
@@ -50,7 +51,7 @@ var needed = []Name{Privileges, ActiveJob, SourceFile, Schema, CSVHeader, Target
 
 // all is every check.
 var all = append(slices.Clone(needed), SampleRows, LargeFile, ClusterVersion, ClusterSpace, EmptyRegions, RegionDistribution,
-	LogBackup, Changefeed, LocalDisk, DiskPlacement, SortDirectory)
+	LogBackup, Changefeed, LocalDisk, DiskPlacement, SortDirectory, LastBackup)
 
 // Skippable returns the checks that can be left out, in the order of reports.
 // The others answer what an import can't do without.

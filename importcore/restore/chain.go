@@ -54,10 +54,16 @@ func (p *Plan) lookAtChain(ctx context.Context, have map[Name]cluster.Object) er
 	}
 	for _, d := range append(slices.Clone(p.sequences), p.views...) {
 		d.exists = d.exists && !leaves[lower(d.to)]
-		if d.exists && p.archived.created[p.archived.objects[lower(d.from)].Info.ID] {
+		switch {
+		case !d.exists:
+		case p.archived.created[p.archived.objects[lower(d.from)].Info.ID]:
 			taken = append(taken, d.to.String())
+		case have[lower(d.to)].Kind != p.kindOf(d):
+			missing = append(missing, d.to.String())
 		}
 	}
+	slices.Sort(missing)
+	slices.Sort(taken)
 	if len(missing) > 0 {
 		p.finding(precheck.Schema, "there is no such table, view or sequence, and the archives before have it: %s", enumerate(missing))
 	}
@@ -98,6 +104,9 @@ func (p *Plan) lookAtBases(ctx context.Context, bases []*table) error {
 	if err != nil {
 		return err
 	}
+	if err := p.checkLast(ctx, names, infos); err != nil {
+		return err
+	}
 	for i, t := range bases {
 		from := p.archived.objects[lower(t.from[0])].Info
 		t.base = infos[i].ID
@@ -111,6 +120,47 @@ func (p *Plan) lookAtBases(ctx context.Context, bases []*table) error {
 		if err := p.lookForLater(ctx, t.was, infos[i]); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// checkLast compares the timestamp that the archive begins at with those of what jobs have restored into the tables. The tables themselves can't tell: changes
+// that are missing are nowhere. Of a table that was made or altered after its last restore nothing is known.
+func (p *Plan) checkLast(ctx context.Context, names []Name, infos []*model.TableInfo) error {
+	if p.task.Restored == nil {
+		return nil
+	}
+	last, err := p.task.Restored(ctx, names)
+	if err != nil {
+		return err
+	}
+	start := p.archived.archive.StartTS
+	var older, parts, unknown []string
+	for i, l := range last {
+		switch {
+		case l.JobID != 0 && !l.Finished:
+			parts = append(parts, fmt.Sprintf("%s (job %d)", names[i], l.JobID))
+		case l.BackupTS == 0 || infos[i].UpdateTS > l.ClusterTS:
+			unknown = append(unknown, names[i].String())
+		case l.BackupTS < start:
+			older = append(older, fmt.Sprintf("%s (job %d, %d)", names[i], l.JobID, l.BackupTS))
+		}
+	}
+	for _, list := range [][]string{older, parts, unknown} {
+		slices.Sort(list)
+	}
+	note := p.finding
+	if slices.Contains(p.task.Options.SkipPrechecks, precheck.LastBackup) {
+		note = p.caution
+	}
+	if len(older) > 0 {
+		note(precheck.LastBackup, "the archive has what was changed after the timestamp %d, and tables hold archives of earlier ones, so that the changes in between are missing: %s", start, enumerate(older))
+	}
+	if len(parts) > 0 {
+		note(precheck.LastBackup, "tables may hold a part of what a job was to restore, which RETRY IMPORT JOB completes: %s", enumerate(parts))
+	}
+	if len(unknown) > 0 {
+		p.caution(precheck.LastBackup, "it isn't known what was restored last into tables, so LAST_BACKUP is taken at its word: %s", enumerate(unknown))
 	}
 	return nil
 }

@@ -174,14 +174,24 @@ type Task struct {
 	Checkpoints importcore.Checkpoints
 	Owned, Hold func(context.Context) error
 	Observer    importcore.Observer
+	// Restored says of each of some tables of the target what has been restored into it last, in their order. nil is never asked.
+	Restored func(ctx context.Context, tables []Name) ([]Restored, error)
 	// Reserve takes the target's tables for the job before anything is created. It is called at the beginning of each Run,
-	// with the same tables; an error ends the restore. nil is never asked.
+	// with the same tables but for those whose names the job has given up; an error ends the restore. nil is never asked.
 	Reserve func(ctx context.Context, tables []Name) error
 	// BadRows gives the sink for rows of a table that are left out, because of MaxErrors or importcore.DuplicateCapture. The number, from 1
 	// on, is the table's in all runs of the job. Sinks of different tables are used at a time.
 	BadRows func(number int, table Name) badrows.Sink
 	// Events is told of tables, by one goroutine at a time. It must not block, and may be nil.
 	Events func(Event)
+}
+
+// Restored is what is known of a table's last restore; the zero value is nothing.
+type Restored struct {
+	JobID int64
+	// Finished tells that all was restored: what was there at BackupTS, by ClusterTS. Otherwise a part of it may be there.
+	Finished            bool
+	BackupTS, ClusterTS uint64
 }
 
 // TableState is where a table is.
