@@ -20,7 +20,7 @@
 // cluster's own, which does a part of the work for each, stands beside. Peak is the largest resident size of that process. MB/s are of the dump's
 // files with rows, and of the pairs that an archive has. -profile shows where Sluice's and the cluster's time went.
 //
-// The large table takes, on the disk at -dir, about four times its size.
+// The large table takes, on the disk at -dir, about three times its size.
 package main
 
 import (
@@ -136,7 +136,8 @@ func (b *bench) all(ctx context.Context, w io.Writer, r *report) (err error) {
 	if b.dumpBytes, err = writeDump(b.dump(), b.tables, b.rows); err != nil {
 		return err
 	}
-	for source := range strings.SplitSeq(b.sources, ",") {
+	sources := strings.Split(b.sources, ",")
+	for i, source := range sources {
 		programs, err := b.programs(source)
 		if err != nil {
 			return err
@@ -151,6 +152,11 @@ func (b *bench) all(ctx context.Context, w io.Writer, r *report) (err error) {
 				return err
 			}
 			if _, err := b.measure(ctx, dumps[0]); err != nil { // which backs up
+				return err
+			}
+		}
+		if b.backedUp && !slices.ContainsFunc(sources[i:], func(s string) bool { return !fromArchive(s) }) {
+			if err := os.RemoveAll(b.dump()); err != nil { // the disk may be needed
 				return err
 			}
 		}

@@ -52,7 +52,14 @@ func refuseDownload(format string, args ...any) *import_sstpb.DownloadResponse {
 	return &import_sstpb.DownloadResponse{Error: &import_sstpb.Error{Message: fmt.Sprintf(format, args...)}}
 }
 
+// importThreads is TiKV's import.num-threads: so many files are downloaded at a time, and the others wait.
+const importThreads = 8
+
 func (im *importer) download(ctx context.Context, req *import_sstpb.DownloadRequest, name fileName) (*import_sstpb.DownloadResponse, error) {
+	if err := im.downloading.Acquire(ctx, 1); err != nil {
+		return nil, err
+	}
+	defer im.downloading.Release(1)
 	data, err := im.fetch(ctx, req)
 	if err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/pingcap/kvproto/pkg/import_sstpb"
+	"golang.org/x/sync/semaphore"
 	"golang.org/x/time/rate"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -31,6 +32,8 @@ type importer struct {
 	now   func() time.Time
 	// written and ingested count for Cluster.Imported.
 	written, ingested atomic.Int64
+	// downloading are the files that are downloaded at the moment, each of which is in memory until it is written.
+	downloading *semaphore.Weighted
 
 	mu struct {
 		sync.Mutex
@@ -52,7 +55,7 @@ type partitionRange struct {
 }
 
 func newImporter(s *store) *importer {
-	im := &importer{store: s, now: time.Now, mode: importMode{now: time.Now}}
+	im := &importer{store: s, now: time.Now, mode: importMode{now: time.Now}, downloading: semaphore.NewWeighted(importThreads)}
 	im.mu.files = make(map[fileName]*sstFile)
 	im.mu.busy = make(map[fileName]bool)
 	return im
