@@ -170,13 +170,15 @@ func TestCompact(t *testing.T) {
 	key := func(raw string) []byte { return append([]byte{dataPrefix}, encodeKey([]byte(raw))...) }
 	_, err := b.sst(one).Compact(b.ctx, &import_sstpb.CompactRequest{Range: &import_sstpb.Range{Start: key("a"), End: key("b")}, OutputLevel: -1})
 	require.NoError(t, err)
-	for _, r := range []*import_sstpb.Range{nil, {Start: key("a")}, {Start: []byte("a"), End: []byte("b")}, {Start: []byte("za"), End: []byte("zb")}} {
+	for _, r := range []*import_sstpb.Range{{}, {Start: key("a")}, {Start: []byte("a"), End: []byte("b")}, {Start: []byte("za"), End: []byte("zb")}} {
 		_, err := b.sst(one).Compact(b.ctx, &import_sstpb.CompactRequest{Range: r})
 		require.Error(t, err, "%v", r)
 	}
+	_, err = b.sst(one).Compact(b.ctx, &import_sstpb.CompactRequest{}) // all of the store
+	require.NoError(t, err)
 	compacted, err := b.Compacted(one)
 	require.NoError(t, err)
-	require.Equal(t, [][2][]byte{{[]byte("a"), []byte("b")}}, compacted)
+	require.Equal(t, [][2][]byte{{[]byte("a"), []byte("b")}, {}}, compacted)
 }
 
 func TestSizeText(t *testing.T) {
