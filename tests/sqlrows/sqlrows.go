@@ -16,7 +16,7 @@ type Queryer interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
-// Result is what a statement has answered, each row as long as Columns. It belongs to who asked.
+// Result is what a statement has answered, each row as long as Columns; Rows is nil if there are none. It belongs to who asked.
 type Result struct {
 	Columns []string
 	Rows    [][]string
@@ -28,14 +28,15 @@ func Query(ctx context.Context, q Queryer, query string, args ...any) (*Result, 
 	if err != nil {
 		return nil, err
 	}
-	r := &Result{Columns: columns, Rows: make([][]string, len(cells))}
-	for i, row := range cells {
-		r.Rows[i] = make([]string, len(row))
+	r := &Result{Columns: columns}
+	for _, row := range cells {
+		texts := make([]string, len(row))
 		for c, cell := range row {
-			if r.Rows[i][c] = cell.String; !cell.Valid {
-				r.Rows[i][c] = Null
+			if texts[c] = cell.String; !cell.Valid {
+				texts[c] = Null
 			}
 		}
+		r.Rows = append(r.Rows, texts)
 	}
 	return r, nil
 }

@@ -20,6 +20,10 @@ func TestQuery(t *testing.T) {
 	require.Equal(t, []string{"1|NULL", "2|NULL"}, r.Lines())
 	require.Equal(t, []map[string]string{{"a": "1", "b": Null}, {"a": "2", "b": Null}}, r.Maps())
 
+	r, err = Query(t.Context(), db, "SELECT 1 AS a FROM DUAL WHERE FALSE")
+	require.NoError(t, err)
+	require.Equal(t, &Result{Columns: []string{"a"}}, r)
+
 	_, cells, err := Cells(t.Context(), db, "SELECT NULL, 'NULL'")
 	require.NoError(t, err)
 	require.Equal(t, []bool{false, true}, []bool{cells[0][0].Valid, cells[0][1].Valid})
