@@ -26,33 +26,36 @@ type Made struct {
 // with their comments. So a process knows what another one has made that died before it could say so. What such a process has asked for
 // is waited for: TiDB goes on with a CREATE when its client is gone, and what it makes is there before it is history. One that is still
 // not at its end after settlePatience is an error that is fault.Retryable. The whole history is looked through.
-func (c *Cluster) MadeWith(ctx context.Context, mark string) (*Made, error) {
-	for began, pause := time.Now(), settlePause; ; pause = min(2*pause, mostSettlePause) {
-		made, waiting, err := c.madeSoFar(ctx, mark)
-		if err != nil || waiting == "" {
-			return made, err
-		}
-		if time.Since(began) > settlePatience {
-			return nil, fault.Retryable(fault.New(fault.Cluster, 0, "TiDB doesn't come to the end of %s (ADMIN SHOW DDL JOBS)", waiting))
-		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
-	}
+func (c *Cluster) MadeWith(ctx context.Context, mark string) (made *Made, err error) {
+	err = Settled(ctx, func() (waiting string, err error) {
+		made, waiting, err = c.madeSoFar(ctx, mark)
+		return waiting, err
+	})
+	return made, err
 }
 
 // Settle waits until TiDB has come to the end of all changes of the schema whose statements held mark, as MadeWith does for what is made.
 func (c *Cluster) Settle(ctx context.Context, mark string) error {
-	for began, pause := time.Now(), settlePause; ; pause = min(2*pause, mostSettlePause) {
-		jobs, err := c.queryStrings(ctx, "SELECT CONCAT('its job ', JOB_ID, ' (', JOB_TYPE, ', ', STATE, ')') FROM information_schema.DDL_JOBS "+
+	return Settled(ctx, func() (string, error) {
+		jobs, err := c.queryStrings(ctx, "SELECT CONCAT('its job ', JOB_ID, ' (', JOB_TYPE, ', ', STATE, '; see ADMIN SHOW DDL JOBS)') FROM information_schema.DDL_JOBS "+
 			"WHERE STATE NOT IN ('synced', 'cancelled', 'rollback done') AND JOB_TYPE NOT LIKE '%subjob%' AND LOCATE(?, QUERY) > 0", mark)
 		if err != nil || len(jobs) == 0 {
-			return failed(err, "look through the history of the schema")
+			return "", failed(err, "look through the history of the schema")
+		}
+		return jobs[0], nil
+	})
+}
+
+// Settled asks look, with growing pauses, until nothing is under way any more that a process may have asked a server for before it died. waiting is that in
+// words, "" if there is nothing. What is still not at its end after settlePatience is an error that is fault.Retryable; other errors are look's and those of ctx.
+func Settled(ctx context.Context, look func() (waiting string, err error)) error {
+	for began, pause := time.Now(), settlePause; ; pause = min(2*pause, mostSettlePause) {
+		waiting, err := look()
+		if err != nil || waiting == "" {
+			return err
 		}
 		if time.Since(began) > settlePatience {
-			return fault.Retryable(fault.New(fault.Cluster, 0, "TiDB doesn't come to the end of %s (ADMIN SHOW DDL JOBS)", jobs[0]))
+			return fault.Retryable(fault.New(fault.Cluster, 0, "the server doesn't come to the end of %s", waiting))
 		}
 		select {
 		case <-time.After(pause):
@@ -62,7 +65,7 @@ func (c *Cluster) Settle(ctx context.Context, mark string) error {
 	}
 }
 
-// How long changes of the schema that are under way are waited for, and between two looks at them.
+// How long what is under way is waited for, and between two looks at them.
 const (
 	settlePatience  = 5 * time.Minute
 	settlePause     = 20 * time.Millisecond
@@ -89,7 +92,7 @@ func (c *Cluster) madeSoFar(ctx context.Context, mark string) (made *Made, waiti
 		case err != nil:
 			return nil, "", failed(err, "look through the history of the schema")
 		case state != "synced":
-			waiting = fmt.Sprintf("its job %d (%s, %s)", job, kind, state)
+			waiting = fmt.Sprintf("its job %d (%s, %s; see ADMIN SHOW DDL JOBS)", job, kind, state)
 		case kind == "create schema":
 			made.Databases[strings.ToLower(db)] = true
 		case kind == "create tables":

@@ -29,9 +29,7 @@ type archived struct {
 	bySQL bool
 	// accounts says that accounts and bindings are taken from the schema mysql.
 	accounts bool
-	// created are the ids that objects had which were made after the archive that this one continues.
-	created map[int64]bool
-	// changes are those of schemas between the two.
+	// changes are those of schemas since the archive that this one continues.
 	changes *changes
 	// texts make the definitions by the paths of the files that stand for them.
 	texts map[string]func() (string, error)

@@ -231,9 +231,7 @@ func (p *Plan) verify(ctx context.Context, plan *physical.Plan, tables []*table)
 	if err == nil || sums != nil || p.task.Options.Checksum == importcore.ChecksumRequired || ctx.Err() != nil || importcore.IsAway(ctx, err) {
 		return err
 	}
-	p.keeper.change(func() {
-		p.warnings = append(p.warnings, fmt.Sprintf("the cluster's checksums are not to be had, so the rows are not verified: %v", err))
-	})
+	p.warn("the cluster's checksums are not to be had, so the rows are not verified: %v", err)
 	return nil
 }
 

@@ -281,7 +281,7 @@ func (p *Plan) toldBySQL(t *table, into *logical.Table, sum *logical.Summary) {
 		told = append(told, fmt.Sprintf("the server has warned %d times that a value was changed", sum.Warnings))
 	}
 	told = append(told, sum.WarningSamples...)
-	p.warn(t, told)
+	p.warnOf(t, told)
 }
 
 // compareCount compares the number of rows of a table that the job has made with what went in. It stands for the checksum, which
@@ -298,7 +298,7 @@ func (p *Plan) compareCount(ctx context.Context, t *table, into *logical.Table, 
 	}
 	text := fmt.Sprintf("%d rows went in, and it has %d: somebody else has written to it, or taken rows away", want, have)
 	if level == importcore.ChecksumOptional {
-		p.warn(t, []string{text})
+		p.warnOf(t, []string{text})
 		return nil
 	}
 	return fault.New(fault.Cluster, 0, "%s", text)
@@ -333,7 +333,7 @@ func (p *Plan) analyzeBySQL(ctx context.Context, t *table, rows int64) error {
 	if err == nil || p.task.Options.Analyze == importcore.AnalyzeRequired || p.ends(ctx, err) {
 		return asked(err, "collect the statistics of table "+t.to.String())
 	}
-	p.warn(t, []string{fmt.Sprintf("the rows are restored, but the table could not be analysed: %v", err)})
+	p.warnOf(t, []string{fmt.Sprintf("the rows are restored, but the table could not be analysed: %v", err)})
 	return nil
 }
 

@@ -35,7 +35,7 @@ func (p *Plan) lookAtChain(ctx context.Context, have map[Name]cluster.Object) er
 	}
 	var bases []*table
 	for _, t := range p.tables {
-		if p.archived.created[p.archived.objects[lower(t.from[0])].Info.ID] {
+		if p.archived.changes.created[p.archived.objects[lower(t.from[0])].Info.ID] {
 			continue
 		}
 		if is, exists := have[lower(t.was)]; !exists || is.Kind != cluster.KindTable {
@@ -56,7 +56,7 @@ func (p *Plan) lookAtChain(ctx context.Context, have map[Name]cluster.Object) er
 		d.exists = d.exists && !leaves[lower(d.to)]
 		switch {
 		case !d.exists:
-		case p.archived.created[p.archived.objects[lower(d.from)].Info.ID]:
+		case p.archived.changes.created[p.archived.objects[lower(d.from)].Info.ID]:
 			taken = append(taken, d.to.String())
 		case have[lower(d.to)].Kind != p.kindOf(d):
 			missing = append(missing, d.to.String())

@@ -292,7 +292,7 @@ func (p *Plan) checkJobs(c *chooser) error {
 		return nil
 	}
 	made := newChanges(p.archived.archive.Jobs, p.jobName)
-	p.archived.changes, p.archived.created = made, made.created
+	p.archived.changes = made
 	var refused []string
 	for _, r := range made.refused {
 		if r.name.DB == "" || r.name.Table == "" && c.database(r.name.DB) || r.name.Table != "" && c.object(r.name) {

@@ -2,7 +2,6 @@ package restore
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"github.com/pingcap/tidb/pkg/tablecodec"
@@ -31,22 +30,19 @@ func (p *Plan) compact(ctx context.Context) error {
 		if p.ends(ctx, err) {
 			return err
 		}
-		p.warnings = append(p.warnings, fmt.Sprintf("the rows are restored, but not compacted: %v", err))
+		p.warn("the rows are restored, but not compacted: %v", err)
 	}
 	return nil
 }
 
 // restoredRanges are the keys of all tables with rows, those of tables with ids in a row as one range.
 func (p *Plan) restoredRanges(ctx context.Context) (ranges []cluster.KeyRange, err error) {
+	infos, err := p.loadTables(ctx, slices.DeleteFunc(slices.Clone(p.tables), func(t *table) bool { return t.state.Rows == 0 }))
+	if err != nil {
+		return nil, err
+	}
 	var ids []int64
-	for _, t := range p.tables {
-		if t.state.Rows == 0 {
-			continue
-		}
-		info, _, err := p.r.core.Cluster().LoadTable(ctx, t.to.DB, t.to.Table)
-		if err != nil {
-			return nil, inTable(t.to, err, "")
-		}
+	for _, info := range infos {
 		ids = append(append(ids, info.ID), importcore.RecordIDs(info)...) // a partitioned table's own id is that of its global indexes
 	}
 	slices.Sort(ids)

@@ -195,7 +195,7 @@ func (p *Plan) importPlanned(ctx context.Context, t *table, plan *importcore.Pla
 	if err != nil {
 		return 0, errors.Join(err, p.renew(ctx, t))
 	}
-	p.warn(t, sum.Warnings)
+	p.warnOf(t, sum.Warnings)
 	p.keeper.change(func() { t.state.BadRows = sum.BadRows })
 	return sum.Rows, nil
 }
@@ -217,14 +217,6 @@ func (p *Plan) done(t *table, rows int64) {
 	p.keeper.change(func() { t.state.Done, t.state.Rows = true, rows })
 	p.progress.tableDone(t.bytes, rows)
 	p.tell(Event{Table: t.to, State: TableDone, Rows: rows, Bytes: t.bytes, BadRows: t.state.BadRows})
-}
-
-func (p *Plan) warn(t *table, warnings []string) {
-	p.keeper.change(func() {
-		for _, w := range warnings {
-			p.warnings = append(p.warnings, fmt.Sprintf("table %s: %s", t.to, w))
-		}
-	})
 }
 
 // tell tells whoever wants to hear of tables.

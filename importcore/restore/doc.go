@@ -11,7 +11,8 @@
 //	unmask.go     the names that mydumper keeps out of the names of files
 //	headers.go    CSV files' headers against the tables' columns
 //	target.go     what exists already; all findings at once
-//	losses.go     what the target leaves out of definitions, or can't use: told before, or when the server says so
+//	losses.go     what the target leaves out of definitions, or can't use: told before
+//	warnings.go   what is told beside the result, by whoever ends the job: of the prechecks, of tables, and what the server says of its statements
 //	run.go        the order of things in a job
 //	define.go     databases, sequences, tables and views are created
 //	data.go       rows, several tables at a time

@@ -2,8 +2,6 @@ package restore
 
 import (
 	"context"
-	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/pingcap/tidb/pkg/errno"
@@ -13,55 +11,6 @@ import (
 	"github.com/sluicedb/sluice/importcore/fault"
 	"github.com/sluicedb/sluice/importcore/precheck"
 )
-
-// remark is a warning that the server gave about statements of the job.
-type remark struct {
-	Text string `json:"t"`
-	// Of are the objects that they were to make, as far as they are named, and All how many they are.
-	Of  []string `json:"o"`
-	All int      `json:"n"`
-}
-
-// remark notes what the server said when it made an object.
-func (p *Plan) remark(of Name, texts []string) {
-	if len(texts) == 0 {
-		return
-	}
-	p.keeper.change(func() {
-		for _, text := range texts {
-			if text != checksOff || !p.checksTold {
-				p.saved.remark(of.String(), text)
-			}
-		}
-	})
-}
-
-func (s *state) remark(of, text string) {
-	at := slices.IndexFunc(s.Remarks, func(r remark) bool { return r.Text == text })
-	if at < 0 {
-		at = len(s.Remarks)
-		s.Remarks = append(s.Remarks, remark{Text: text})
-	}
-	r := &s.Remarks[at]
-	if slices.Contains(r.Of, of) {
-		return // it was made again
-	}
-	if r.All++; len(r.Of) < maxNamed {
-		r.Of = append(r.Of, of)
-	}
-}
-
-// remarks are told with the result.
-func (s *state) remarks() (texts []string) {
-	for _, r := range s.Remarks {
-		of := strings.Join(r.Of, ", ")
-		if n := r.All - len(r.Of); n > 0 {
-			of += fmt.Sprintf(" and %d more", n)
-		}
-		texts = append(texts, fmt.Sprintf("the server warns about %s: %s", of, strings.TrimSuffix(r.Text, ".")))
-	}
-	return texts
-}
 
 // lookForLosses finds what the target will leave out of the definitions, or can't use, though it takes them.
 func (p *Plan) lookForLosses(ctx context.Context) error {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -68,35 +67,21 @@ func (b *bySQL) marked(ctx context.Context, s *state) (map[Name]bool, error) {
 
 // settled waits for statements of the job that a process which died has left under way: what they make would appear later.
 func (b *bySQL) settled(ctx context.Context, mark string) error {
-	for began, pause := time.Now(), settlePause; ; pause = min(2*pause, mostSettlePause) {
-		var n int64
-		err := b.target.Use(ctx, func(s *sqlconn.Session) error {
+	return cluster.Settled(ctx, func() (waiting string, err error) {
+		err = b.target.Use(ctx, func(s *sqlconn.Session) error {
 			res, err := s.Exec("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID <> CONNECTION_ID() AND LOCATE(?, INFO) > 0", mark)
-			if err == nil {
-				n, err = res.GetInt(0, 0)
+			if err != nil {
+				return err
+			}
+			n, err := res.GetInt(0, 0)
+			if n > 0 {
+				waiting = "a statement of the job (SHOW PROCESSLIST: " + mark + ")"
 			}
 			return err
 		})
-		if err != nil || n == 0 {
-			return asked(err, "look for statements that are under way")
-		}
-		if time.Since(began) > settlePatience {
-			return fault.Retryable(fault.New(fault.Cluster, 0, "the server doesn't come to the end of a statement of the job (SHOW PROCESSLIST: %s)", mark))
-		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
+		return waiting, asked(err, "look for statements that are under way")
+	})
 }
-
-// How long statements that are under way are waited for, and between two looks at them.
-const (
-	settlePatience  = 5 * time.Minute
-	settlePause     = 20 * time.Millisecond
-	mostSettlePause = time.Second
-)
 
 // withMark is the statement by which the job makes a table or a sequence.
 func (p *Plan) withMark(sql string) (string, error) {

@@ -2,7 +2,6 @@ package restore
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -77,8 +76,8 @@ func (p *Plan) choosePolicy(ctx context.Context, use policyUse) error {
 	case err != nil:
 		return err
 	case exists && at >= 0 && settings != all[at].PlacementSettings.String() && p.saved == nil:
-		p.warnings = append(p.warnings, fmt.Sprintf("the placement policy %s exists already and stays as it is: it has %s, and in the archive %s",
-			sqlconn.QuoteName(use.policy), settings, all[at].PlacementSettings.String()))
+		p.warn("the placement policy %s exists already and stays as it is: it has %s, and in the archive %s",
+			sqlconn.QuoteName(use.policy), settings, all[at].PlacementSettings.String())
 	case !exists && at < 0:
 		p.finding(precheck.Schema, "%s names the placement policy %s, which neither the archive nor the cluster has", use.by, sqlconn.QuoteName(use.policy))
 	case !exists:
@@ -99,7 +98,7 @@ func (p *Plan) checkRegions(ctx context.Context) error {
 	for _, policy := range p.policies {
 		for _, region := range strings.Split(policy.Regions+","+policy.PrimaryRegion, ",") {
 			if region = strings.TrimSpace(region); region != "" && !slices.Contains(have, region) {
-				p.warnings = append(p.warnings, fmt.Sprintf("the placement policy %s names the region %q, which no store has", sqlconn.QuoteName(policy.Name.O), region))
+				p.warn("the placement policy %s names the region %q, which no store has", sqlconn.QuoteName(policy.Name.O), region)
 				break
 			}
 		}

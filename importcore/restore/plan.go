@@ -127,7 +127,7 @@ func (r *Restorer) Plan(ctx context.Context, task Task) (_ *Plan, err error) {
 		return nil, err
 	}
 	for _, f := range precheck.Warnings(p.findings) {
-		p.warnings = append(p.warnings, f.Message)
+		p.warn("%s", f.Message)
 	}
 	return p, p.begin()
 }
@@ -321,6 +321,7 @@ func (p *Plan) begin() error {
 	for _, d := range append(slices.Clone(p.sequences), p.views...) {
 		d.state = states[lower(d.to)]
 	}
+	p.saved.warnAgain(p.warnings)
 	p.keeper = newKeeper(p.task.Checkpoints, p.saved)
 	p.progress.init(p)
 	return nil

@@ -43,7 +43,7 @@ func (p *Plan) refusePorted() {
 	for _, d := range p.databases {
 		for _, what := range d.left {
 			if !d.exists {
-				p.warnings = append(p.warnings, fmt.Sprintf("database %s does without %s", Name{DB: d.name}, what))
+				p.warn("database %s does without %s", Name{DB: d.name}, what)
 			}
 		}
 	}

@@ -180,10 +180,10 @@ func (p *Plan) summary(ctx context.Context) *Summary {
 	defer cancel()
 	_, ts, err := p.clock(ctx)
 	if err != nil {
-		p.warnings = append(p.warnings, fmt.Sprintf("the cluster's timestamp after the restore is not known: %v", err))
+		p.warn("the cluster's timestamp after the restore is not known: %v", err)
 	}
 	s := &Summary{Databases: len(p.databases), Tables: len(p.tables), Views: len(p.views), Sequences: len(p.sequences),
-		BackupTS: p.backupTS, ClusterTS: ts, Skipped: p.skipped, Warnings: append(p.warnings, p.saved.remarks()...)}
+		BackupTS: p.backupTS, ClusterTS: ts, Skipped: p.skipped, Warnings: p.saved.told()}
 	var ttl []string
 	for _, t := range p.tables {
 		s.PerTable = append(s.PerTable, TableResult{To: t.to, Rows: t.state.Rows, Bytes: t.bytes, BadRows: t.state.BadRows})

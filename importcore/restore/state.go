@@ -49,8 +49,10 @@ type state struct {
 	Altered  bool      `json:"altered,omitempty"`
 	// SQL is set for a job whose rows go in by SQL.
 	SQL *sqlState `json:"sql,omitempty"`
-	// Remarks are what the server said about the job's statements.
-	Remarks []remark `json:"remarks,omitempty"`
+	// Warnings are told with the result, and so are those of tables, of which Warned have some, and Remarks, what the server said about the job's statements.
+	Warnings []string `json:"warnings,omitempty"`
+	Warned   int      `json:"warned,omitempty"`
+	Remarks  []remark `json:"remarks,omitempty"`
 	// System is set for a job that restores accounts and bindings.
 	System *systemState `json:"system,omitempty"`
 	// Ranges are the keys of tables from an archive that are in the cluster for good.
@@ -78,6 +80,8 @@ type object struct {
 	Rows int64 `json:"r,omitempty"`
 	// BadRows of it were left out because of MaxErrors.
 	BadRows int64 `json:"b,omitempty"`
+	// Warnings are what the user should know of its rows: see mostWarned.
+	Warnings []string `json:"w,omitempty"`
 	// Import is the checkpoint of the table's import, and when that is over what giving it up needs, which is Over in its lasting form.
 	Import []byte `json:"c,omitempty"`
 	Over   *over  `json:"x,omitempty"`

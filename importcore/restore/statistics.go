@@ -47,7 +47,7 @@ func (p *Plan) statistics(ctx context.Context, tables []*table) error {
 		case level == importcore.AnalyzeRequired || p.ends(ctx, err):
 			return inTable(bare[i].to, err, "")
 		default:
-			p.warn(bare[i], []string{fmt.Sprintf("the rows are restored, but the table could not be analysed: %v", err)})
+			p.warnOf(bare[i], []string{fmt.Sprintf("the rows are restored, but the table could not be analysed: %v", err)})
 		}
 	}
 	return nil
@@ -133,7 +133,7 @@ func (l *statsLoader) note(ctx context.Context, t *table, err error) error {
 	case l.p.ends(ctx, err):
 		return inTable(t.to, err, "")
 	}
-	l.p.warn(t, []string{fmt.Sprintf("the rows are restored, but not the archive's statistics: %v", err)})
+	l.p.warnOf(t, []string{fmt.Sprintf("the rows are restored, but not the archive's statistics: %v", err)})
 	return nil
 }
 

@@ -2,7 +2,6 @@ package restore
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -150,7 +149,7 @@ func (p *Plan) bringInSystem(ctx context.Context) error {
 		if p.ends(ctx, err) {
 			return err
 		}
-		p.warnings = append(p.warnings, fmt.Sprintf("accounts are restored, but FLUSH PRIVILEGES failed, so they can be used only after it: %v", err))
+		p.warn("accounts are restored, but FLUSH PRIVILEGES failed, so they can be used only after it: %v", err)
 	}
 	p.keeper.change(func() { p.saved.System.Done = true })
 	p.tellSystem()
@@ -171,18 +170,17 @@ func (p *Plan) insertSystem(ctx context.Context) error {
 
 // tellSystem says what was added.
 func (p *Plan) tellSystem() {
-	tell := func(format string, args ...any) { p.warnings = append(p.warnings, fmt.Sprintf(format, args...)) }
 	added := p.saved.System.Added
-	tell("restored with system tables: %s, %s", precheck.Counted(int64(len(p.system.Accounts)), "account"), precheck.Counted(int64(added.Bindings), "binding"))
+	p.warn("restored with system tables: %s, %s", precheck.Counted(int64(len(p.system.Accounts)), "account"), precheck.Counted(int64(added.Bindings), "binding"))
 	if kept := p.system.Bindings - added.Bindings; kept > 0 {
-		tell("left out, because the cluster has bindings for their statements: %s", precheck.Counted(int64(kept), "binding"))
+		p.warn("left out, because the cluster has bindings for their statements: %s", precheck.Counted(int64(kept), "binding"))
 	}
 	if added.Listed > 0 {
-		tell("added to the optimizer's lists: %s, which each TiDB heeds after ADMIN RELOAD expr_pushdown_blacklist and ADMIN RELOAD opt_rule_blacklist, or when it starts",
+		p.warn("added to the optimizer's lists: %s, which each TiDB heeds after ADMIN RELOAD expr_pushdown_blacklist and ADMIN RELOAD opt_rule_blacklist, or when it starts",
 			precheck.Counted(int64(added.Listed), "row"))
 	}
 	if p.system.Orphans > 0 {
-		tell("left out of system tables, because they name accounts that the archive doesn't have: %s", precheck.Counted(int64(p.system.Orphans), "row"))
+		p.warn("left out of system tables, because they name accounts that the archive doesn't have: %s", precheck.Counted(int64(p.system.Orphans), "row"))
 	}
 }
 

@@ -123,7 +123,7 @@ func (p *Plan) lookAtDefined(have map[Name]cluster.Object) {
 		if len(d.sql) > 1 { // what follows the CREATE is about values
 			stays += ", but it goes on behind the values that the source's has given"
 		}
-		p.warnings = append(p.warnings, stays)
+		p.warn("%s", stays)
 	}
 }
 

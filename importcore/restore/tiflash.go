@@ -30,7 +30,7 @@ func (p *Plan) restoreReplicas(ctx context.Context) error {
 		case sqlconn.Code(err) == 0 || p.ends(ctx, err):
 			return inTable(t.to, err, "")
 		default:
-			p.warn(t, []string{fmt.Sprintf("the table is restored without its TiFlash replicas (%d): %v", replica.Count, err)})
+			p.warnOf(t, []string{fmt.Sprintf("the table is restored without its TiFlash replicas (%d): %v", replica.Count, err)})
 		}
 	}
 	if !p.task.Options.WaitTiFlashReady {

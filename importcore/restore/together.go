@@ -131,7 +131,7 @@ func (p *Plan) importTogether(ctx context.Context, list []planned) (at int, err 
 		return at, p.imported(p.tables[at], 0, errors.Join(err, p.renew(ctx, p.tables[at])))
 	}
 	for i, n := range batch {
-		p.warn(p.tables[n], sums[i].Warnings)
+		p.warnOf(p.tables[n], sums[i].Warnings)
 		if err := p.imported(p.tables[n], sums[i].Rows, nil); err != nil {
 			return n, err
 		}
