@@ -1,6 +1,8 @@
 package restorejobs_test
 
 import (
+	"bytes"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -127,4 +129,48 @@ func TestRestoreWhileTheStoreIsAway(t *testing.T) {
 	b.becomes(id, "finished")
 	require.Equal(t, want, b.rows(b.direct, "SELECT * FROM `$_b`.t ORDER BY 1"))
 	b.checked("$_b", []string{"t"})
+}
+
+// TestDamagedArchiveInObjectStores: a file that has another byte than it was written with, or ends early, or is missing, is an error with its name, on
+// every store, and nothing is left of the job.
+func TestDamagedArchiveInObjectStores(t *testing.T) {
+	t.Parallel()
+	stores := objectStores(t)
+	b := newBench(t)
+	b.dump()
+	b.exec("RESTORE DATABASE `$_a` FROM '@dir'")
+	made := brarchive.Backup(t, b.direct, b.own("DATABASE `$_a`"), brarchive.Options{})
+	files := map[string][]byte{}
+	var victim string
+	require.NoError(t, filepath.WalkDir(made.Dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		name, err := filepath.Rel(made.Dir, path)
+		if err != nil {
+			return err
+		}
+		if strings.HasSuffix(name, "_write.sst") {
+			victim = name
+		}
+		files[name], err = os.ReadFile(path)
+		return err
+	}))
+	require.NotEmpty(t, victim)
+	flipped := bytes.Clone(files[victim])
+	flipped[len(flipped)/4] ^= 0x20
+	for _, s := range stores {
+		for how, data := range map[string][]byte{"flipped": flipped, "truncated": files[victim][:len(flipped)/2], "missing": nil} {
+			for name, whole := range files {
+				if name == victim {
+					whole = data
+				}
+				if whole != nil {
+					s.put(how+"/"+name, whole)
+				}
+			}
+			b.fails(b.proxy, "RESTORE DATABASE `$_a` AS `$_b` FROM '"+s.location(how)+"'", 8160, filepath.Base(victim))
+			require.NotContains(t, b.databases(), b.own("$_b"), s.name+", "+how)
+		}
+	}
 }
