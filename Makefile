@@ -55,15 +55,15 @@ vet: ## formatting and go vet
 
 .PHONY: test/race
 test/race: ## unit tests of the product under the race detector
-	go test -race -timeout 60m $(PRODUCT)
+	tests/run.sh go test -race -timeout 60m $(PRODUCT)
 
 .PHONY: test/cells
 test/cells: ## the fast and the general encoder on a million generated cells of each type
-	go test -timeout 60m -run TestFastAndGeneralEncoderAgree ./importcore/encode
+	tests/run.sh go test -timeout 60m -run TestFastAndGeneralEncoderAgree ./importcore/encode
 
 .PHONY: test/cluster
 test/cluster: build ## tests against the embedded cluster, peers included
-	SLUICE_PLAYGROUND_BIN=$(CURDIR)/$(BIN)/playground go test -p 2 -timeout 80m ./tests/...
+	SLUICE_PLAYGROUND_BIN=$(CURDIR)/$(BIN)/playground tests/run.sh go test -p 2 -timeout 80m ./tests/...
 
 .PHONY: test-restore
 test-restore: build deps ## dumps and backups of BR, read, restored as jobs, and compared with what TiDB, MariaDB, tidb-lightning and br have; the long forms

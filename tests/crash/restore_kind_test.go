@@ -198,7 +198,9 @@ func databaseContent(t *testing.T, db *sql.DB, name string, loosely bool) (conte
 		made := queryAll(t, db, "SHOW CREATE TABLE "+quoted)[0][1]
 		switch object[1] {
 		case "SEQUENCE":
-			if content = append(content, made); !loosely {
+			if content = append(content, made); object[0] == "numbers" {
+				checkDrawn(t, db, name)
+			} else if !loosely {
 				content = append(content, "next: "+queryAll(t, db, "SELECT NEXTVAL("+quoted+")")[0][0])
 			}
 			continue
@@ -206,6 +208,9 @@ func databaseContent(t *testing.T, db *sql.DB, name string, loosely bool) (conte
 			_, err := db.ExecContext(t.Context(), "ADMIN CHECK TABLE "+quoted)
 			require.NoError(t, err)
 			sums := queryAll(t, db, "ADMIN CHECKSUM TABLE "+quoted)[0]
+			if object[0] == "numbered" {
+				sums = sums[:4] // large numbers take more bytes
+			}
 			content = append(content, fmt.Sprint("pairs and bytes: ", sums[3:]))
 			made = nextID.ReplaceAllString(made, "") // of several columns it shows one
 			for _, next := range queryAll(t, db, "SHOW TABLE "+quoted+" NEXT_ROW_ID") {
@@ -217,10 +222,8 @@ func databaseContent(t *testing.T, db *sql.DB, name string, loosely bool) (conte
 		content = append(content, made)
 		var rows []string
 		columns := "*"
-		if loosely && object[0] == "numbered" {
+		if object[0] == "numbered" {
 			columns = "id, u, v"
-			given := queryAll(t, db, "SELECT COUNT(*) = COUNT(DISTINCT n) FROM "+quoted)[0][0]
-			require.Equal(t, "1", given, "a value of the sequence was given twice")
 		}
 		for _, row := range queryAll(t, db, "SELECT "+columns+" FROM "+quoted) {
 			text := fmt.Sprintf("%q", row)
@@ -233,6 +236,14 @@ func databaseContent(t *testing.T, db *sql.DB, name string, loosely bool) (conte
 		content = append(content, rows...)
 	}
 	return content
+}
+
+// checkDrawn looks at what the rows of numbered have drawn from numbers. Which values these are depends on how often a life ended between a draw and the
+// checkpoint behind it; but none comes twice, none is the source's own, and what comes next is behind them.
+func checkDrawn(t *testing.T, db *sql.DB, name string) {
+	t.Helper()
+	all := queryAll(t, db, "SELECT COUNT(*), COUNT(DISTINCT n), MIN(n) > 41, MAX(n) < NEXTVAL(`"+name+"`.numbers) FROM `"+name+"`.numbered")[0]
+	require.Equal(t, []string{all[0], all[0], "1", "1"}, all, "values of the sequence")
 }
 
 var nextID = regexp.MustCompile(` AUTO_INCREMENT=\d+`)

@@ -16,6 +16,7 @@ const (
 	madeSequence = `^CREATE /\*.*\*/ SEQUENCE`
 	madeTable    = `^CREATE /\*.*\*/ TABLE`
 	madeView     = `^CREATE /\*.*\*/ .*VIEW`
+	drawnValues  = `SELECT NEXTVAL\(`
 	savedState   = `INTO .*checkpoints`
 	analyzed     = `^ANALYZE TABLE`
 	jobEnds      = `^UPDATE .*jobs SET status`
@@ -32,7 +33,7 @@ const (
 // restorePhases are the moments by kind. The first ones are the short form's.
 var restorePhases = map[string][]moment{
 	"RESTORE dump": {
-		{behindSQL + madeDatabase, 1}, {behindSQL + madeTable, 3}, {behindSQL + madeView, 1}, // the short form's
+		{behindSQL + madeDatabase, 1}, {behindSQL + madeTable, 3}, {behindSQL + madeView, 1}, {behindSQL + drawnValues, 1}, // the short form's
 		{beforeSQL + madeDatabase, 1}, {beforeSQL + madeSequence, 1}, {behindSQL + madeSequence, 1}, {behindSQL + `SETVAL`, 1}, {beforeSQL + madeTable, 1},
 		{behindSQL + madeTable, 6}, {beforeSQL + madeView, 1}, {beforeSQL + madeView, 2}, {behindSQL + madeView, 2}, {beforeSQL + savedState, 1},
 		{behindSQL + savedState, 1}, {beforeSQL + savedState, 2}, {behindSQL + savedState, 4}, {beforeSQL + savedState, 9}, {beforeSQL + analyzed, 1},
@@ -71,7 +72,7 @@ var restorePhases = map[string][]moment{
 func TestRestoresKilledInEachPhase(t *testing.T) {
 	t.Parallel()
 	pg := playground.ForTest(t, processCluster)
-	short := map[string]int{"RESTORE dump": 3, "RESTORE archive": 2, "RESTORE dump by SQL": 1, "RESTORE incremental archive": 1}
+	short := map[string]int{"RESTORE dump": 4, "RESTORE archive": 2, "RESTORE dump by SQL": 1, "RESTORE incremental archive": 1}
 	for name, moments := range restorePhases {
 		if !longForm {
 			moments = moments[:short[name]]
